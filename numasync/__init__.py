@@ -1,0 +1,15 @@
+"""numasync: asynchronous deep reinforcement learning (Mnih et al. 2016) with nothing but NumPy and Numba.
+
+    agent = numasync.train("CartPole-v1", algo="nstep_q", seed=1)
+    agent.predict(obs); agent.evaluate(episodes=100); agent.save("cartpole.npz"); numasync.load("cartpole.npz")
+"""
+
+from numasync.agent import Agent, load, train
+from numasync.errors import InputError, NotFiniteError, WorkerError
+from numasync.nn.network import conv, dense, heads, network, relu
+
+__version__ = "0.1.0"
+__all__ = [
+    "Agent", "InputError", "NotFiniteError", "WorkerError",
+    "conv", "dense", "heads", "load", "network", "relu", "train",
+]  # fmt: skip

@@ -1,0 +1,7 @@
+"""`python -m numasync`."""
+
+import sys
+
+from numasync.cli import main
+
+sys.exit(main())

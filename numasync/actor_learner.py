@@ -1,0 +1,239 @@
+"""The actor-learner: the loop that the paper's three pseudo-codes have in common.
+
+Written once. For a jitted environment it runs compiled, many segments in one GIL-free call; for an environment in Python the
+same source runs interpreted, around the same compiled kernels. A call plays a bounded number of segments and returns, so
+that Python can stop it: nothing polls a flag inside compiled code.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from numasync.algorithms import ALGORITHM_TYPE
+from numasync.envs.interface import LIFE_LOST, RESET_TYPE, RUNNING, STEP_TYPE, TERMINATED, TRUNCATED
+from numasync.jit import BOOL, FLOAT, INT, compile_for, kernel, type_of
+from numasync.nn.network import backward, forward, outputs_of
+from numasync.optim import UPDATE_TYPE, clip_scale
+from numasync.policy import choose
+
+# What run_segments returns.
+MORE, FINISHED, NOT_FINITE = 0, 1, 2
+
+# Segments a call may play: each can end one episode, and the log of episodes must hold them until Python reads it.
+MAX_SEGMENTS = 4096
+
+
+class Shared(NamedTuple):
+    """Written by every worker, without a lock (theta, theta_target, target_copies), or each in its own row (steps).
+
+    theta, theta_target: float32 (n_parameters,). steps: int64 (workers, 8), actions of each worker in column 0, a row a
+    cache line; T is the sum of the column. target_copies: int64 (1,), how many multiples of target_interval T has crossed.
+    """
+
+    theta: np.ndarray
+    theta_target: np.ndarray
+    steps: np.ndarray
+    target_copies: np.ndarray
+
+
+class Worker(NamedTuple):
+    """What belongs to one worker; capacity = t_max + 1 rows.
+
+    theta_local: theta', of size 0 where the algorithm acts on theta. grad: (n_parameters,). optimizer_state: m or g, the
+    same array in all workers for shared RMSProp. obs: (capacity, inputs). tape, dtape, bootstrap_tape: see
+    `network.py`. actions, rewards: (capacity,). rng: uint64 (4,). env_state: float64. next_action: (1,), chosen by the
+    last segment, or -1. episode: return and length so far. log: (MAX_SEGMENTS, 3), return, length and T of the
+    episodes that ended; logged: (1,), how many.
+    """
+
+    index: int
+    epsilon_final: float
+    theta_local: np.ndarray
+    grad: np.ndarray
+    optimizer_state: np.ndarray
+    obs: np.ndarray
+    tape: np.ndarray
+    dtape: np.ndarray
+    bootstrap_tape: np.ndarray
+    actions: np.ndarray
+    rewards: np.ndarray
+    rng: np.ndarray
+    env_state: np.ndarray
+    next_action: np.ndarray
+    episode: np.ndarray
+    log: np.ndarray
+    logged: np.ndarray
+
+
+class Settings(NamedTuple):
+    """The numbers and switches of a run that kernels read. Schedules count T: actions over all workers."""
+
+    max_steps: int
+    t_max: int
+    gamma: float
+    beta: float
+    lr: float
+    decay: float
+    rms_eps: float
+    clip_norm: float
+    reward_clip: float
+    epsilon_steps: int
+    target_interval: int
+    n_actions: int
+    policy: int
+    local_copy: bool
+    target_network: bool
+    one_step: bool
+    next_action: bool
+
+
+@kernel
+def run_segments(segments, table, shared, worker, settings, reset, step, algorithm, update):
+    """Play and learn from up to `segments` segments; return MORE, FINISHED (T >= max_steps) or NOT_FINITE.
+
+    A segment: theta' <- theta; act for up to t_max actions or to a terminal; one gradient; one update of theta.
+    """
+    for _ in range(segments):
+        T = total_steps(shared)
+        if T >= settings.max_steps:
+            return FINISHED
+        theta = acting_parameters(shared, worker, settings)
+        epsilon = annealed_epsilon(T, worker, settings)
+        limit = segment_length(shared, worker, settings)
+        n, end = 0, RUNNING
+        while n < limit and end == RUNNING:
+            choose_action(table, theta, worker, settings, epsilon, n)
+            reward, end = step(worker.env_state, worker.actions[n], worker.rng, worker.obs[n + 1])
+            record_reward(worker, settings, n, reward)
+            n += 1
+        terminated = end == TERMINATED or end == LIFE_LOST
+        if settings.next_action and not terminated:
+            choose_action(table, theta, worker, settings, epsilon, n)
+            if end == RUNNING:
+                worker.next_action[0] = worker.actions[n]
+        if not learn(table, theta, shared, worker, settings, n, terminated, T, algorithm, update):
+            return NOT_FINITE
+        count_steps(shared, worker, settings, n)
+        if end == TERMINATED or end == TRUNCATED:
+            log_episode(worker, T + n)
+            reset(worker.env_state, worker.rng, worker.obs[0])
+        else:
+            worker.obs[0] = worker.obs[n]
+    return MORE
+
+
+@kernel
+def total_steps(shared):
+    """T: actions over all workers."""
+    T = 0
+    for i in range(shared.steps.shape[0]):
+        T += shared.steps[i, 0]
+    return T
+
+
+@kernel
+def acting_parameters(shared, worker, settings):
+    """theta' freshly copied from theta, or theta itself."""
+    if settings.local_copy:
+        worker.theta_local[:] = shared.theta
+        return worker.theta_local
+    return shared.theta
+
+
+@kernel
+def annealed_epsilon(T, worker, settings):
+    """Linear from 1 at T = 0 to the worker's own final epsilon at T = epsilon_steps."""
+    done = min(T / settings.epsilon_steps, 1.0)
+    return 1.0 + done * (worker.epsilon_final - 1.0)
+
+
+@kernel
+def segment_length(shared, worker, settings):
+    """Actions until the next update: t_max, or for one-step methods until t mod I_AsyncUpdate = 0, t the worker's own."""
+    if settings.one_step:
+        return settings.t_max - shared.steps[worker.index, 0] % settings.t_max
+    return settings.t_max
+
+
+@kernel
+def choose_action(table, theta, worker, settings, epsilon, n):
+    """Fill row n of the tape from obs[n] and choose actions[n], unless the segment before has chosen it already."""
+    forward(table, theta, worker.obs, worker.tape, n, n + 1)
+    if n == 0 and worker.next_action[0] >= 0:
+        worker.actions[0] = worker.next_action[0]
+        worker.next_action[0] = -1
+        return
+    outputs = outputs_of(table, worker.tape, worker.obs.shape[0])
+    worker.actions[n] = choose(settings.policy, outputs[n, : settings.n_actions], epsilon, worker.rng)
+
+
+@kernel
+def record_reward(worker, settings, n, reward):
+    """Keep the clipped reward for the learner, the reward as it is for the episode's return."""
+    worker.episode[0] += reward
+    worker.episode[1] += 1.0
+    if settings.reward_clip > 0.0:
+        reward = min(max(reward, -settings.reward_clip), settings.reward_clip)
+    worker.rewards[n] = reward
+
+
+@kernel
+def learn(table, theta, shared, worker, settings, n, terminated, T, algorithm, update):
+    """Bootstrap, gradient, update of theta. False, and theta untouched, where loss or gradient is not finite."""
+    capacity = worker.obs.shape[0]
+    first = 1 if settings.one_step else n
+    last = n if terminated else n + 1
+    if first < last:
+        bootstrap_theta = shared.theta_target if settings.target_network else theta
+        forward(table, bootstrap_theta, worker.obs, worker.bootstrap_tape, first, last)
+    loss = algorithm(
+        outputs_of(table, worker.tape, capacity),
+        outputs_of(table, worker.bootstrap_tape, capacity),
+        worker.actions,
+        worker.rewards,
+        n,
+        terminated,
+        settings.gamma,
+        settings.beta,
+        outputs_of(table, worker.dtape, capacity),
+    )
+    backward(table, theta, worker.obs, worker.tape, worker.dtape, worker.grad, n)
+    scale = clip_scale(worker.grad, settings.clip_norm)
+    if not (np.isfinite(loss) and np.isfinite(scale)):
+        return False
+    lr = settings.lr * FLOAT(max(1.0 - T / settings.max_steps, 0.0))
+    update(shared.theta, worker.grad, worker.optimizer_state, lr, settings.decay, settings.rms_eps, scale)
+    return True
+
+
+@kernel
+def count_steps(shared, worker, settings, n):
+    """t <- t + n, and theta- <- theta where T has crossed a multiple of target_interval.
+
+    Two workers may see the same crossing and copy twice at almost the same time; none is ever skipped.
+    """
+    shared.steps[worker.index, 0] += n
+    if settings.target_network:
+        crossed = total_steps(shared) // settings.target_interval
+        if crossed > shared.target_copies[0]:
+            shared.target_copies[0] = crossed
+            shared.theta_target[:] = shared.theta
+
+
+@kernel
+def log_episode(worker, T):
+    """Move the finished episode's return and length, with T, to the log; start counting the next."""
+    at = worker.logged[0]
+    worker.log[at, 0] = worker.episode[0]
+    worker.log[at, 1] = worker.episode[1]
+    worker.log[at, 2] = T
+    worker.logged[0] = at + 1
+    worker.episode[:] = 0.0
+
+
+def compile_loop(table, shared, worker, settings, jitted):
+    """Compile what a run needs before its threads start: compilation holds a lock of its own."""
+    data = (type_of(table), type_of(shared), type_of(worker), type_of(settings))
+    compile_for(learn, data[0], type_of(shared.theta), *data[1:], INT, BOOL, INT, ALGORITHM_TYPE, UPDATE_TYPE)
+    if jitted:
+        compile_for(run_segments, INT, *data, RESET_TYPE, STEP_TYPE, ALGORITHM_TYPE, UPDATE_TYPE)

@@ -1,0 +1,44 @@
+"""The four algorithms by name. An algorithm is which parameters it acts on, how it picks an action, and one kernel.
+
+Every kernel has the same signature and gets the network's outputs over one segment; it knows nothing of layers, threads
+or environments. The loop in `actor_learner.py` does what the columns of this table say.
+"""
+
+from typing import Callable, NamedTuple
+
+from numasync.algorithms.a3c import a3c
+from numasync.algorithms.nstep_q import nstep_q
+from numasync.algorithms.one_step_q import one_step_q
+from numasync.algorithms.one_step_sarsa import one_step_sarsa
+from numasync.jit import BOOL, INT, INTS, MATRIX, REAL, VECTOR, function_type
+from numasync.policy import EPSILON_GREEDY, SOFTMAX
+
+
+class Algorithm(NamedTuple):
+    """kernel: writes d(loss)/d(outputs), returns the loss.
+    local_copy: act and differentiate on theta', copied from theta at the start of a segment; otherwise on theta itself.
+    policy: how an action is picked from a row of outputs.
+    value_head: the outputs are n_actions logits and one value; otherwise n_actions Q values.
+    target_network: bootstrap from theta-; otherwise from the parameters that act.
+    one_step: bootstrap after every action of the segment; otherwise after the last one alone.
+    next_action: the target needs the action that is executed after the segment.
+    """
+
+    kernel: Callable
+    local_copy: bool
+    policy: int
+    value_head: bool
+    target_network: bool
+    one_step: bool
+    next_action: bool
+
+
+ALGORITHMS = {
+    "one_step_q": Algorithm(one_step_q, False, EPSILON_GREEDY, False, True, True, False),
+    "one_step_sarsa": Algorithm(one_step_sarsa, False, EPSILON_GREEDY, False, True, True, True),
+    "nstep_q": Algorithm(nstep_q, True, EPSILON_GREEDY, False, True, False, False),
+    "a3c": Algorithm(a3c, True, SOFTMAX, True, False, False, False),
+}
+
+# (outputs, bootstrap, actions, rewards, n, terminated, gamma, beta, d_outputs) -> loss
+ALGORITHM_TYPE = function_type(REAL, MATRIX, MATRIX, INTS, VECTOR, INT, BOOL, REAL, REAL, MATRIX)

@@ -1,0 +1,31 @@
+"""Asynchronous one-step Q-learning, Algorithm 1 of Mnih et al. 2016.
+
+    y_i = r_i                                       if s_{i+1} is terminal
+        = r_i + gamma max_a' Q(s_{i+1}, a'; theta-)  otherwise
+    loss = sum_i (y_i - Q(s_i, a_i; theta))^2
+
+It acts and differentiates on the shared theta itself; there is no thread copy.
+"""
+
+import numpy as np
+
+from numasync.jit import FLOAT, kernel
+
+
+@kernel
+def one_step_q(outputs, bootstrap, actions, rewards, n, terminated, gamma, beta, d_outputs):
+    """Write d(loss)/d(outputs) of a segment of n actions into d_outputs and return the loss.
+
+    outputs: Q(s_i, .; theta), (>= n, n_actions). bootstrap: Q(s_i, .; theta-), rows 1..n (row n only if not
+    `terminated`). actions, rewards: (>= n,). beta is not used. d_outputs: rows 0..n-1 are overwritten.
+    """
+    loss = FLOAT(0)
+    d_outputs[:n] = FLOAT(0)
+    for i in range(n):
+        y = rewards[i]
+        if not (terminated and i == n - 1):
+            y += gamma * np.max(bootstrap[i + 1])
+        difference = y - outputs[i, actions[i]]
+        loss += difference * difference
+        d_outputs[i, actions[i]] = FLOAT(-2) * difference
+    return loss

@@ -1,0 +1,60 @@
+"""One `.npz` file an agent, without pickle: arrays, and a JSON text that says what they are."""
+
+import json
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+
+from numasync.errors import InputError
+
+# Raised by one whenever a file of the last format could not be read by this code.
+FORMAT = 1
+
+
+def write_atomically(path, write):
+    """Call write(file) on a temporary file beside `path` and rename it: path holds the old content or the new, whole."""
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            write(file)
+        os.chmod(temporary, 0o666 & ~current_umask())
+        os.replace(temporary, path)
+    except BaseException:
+        os.unlink(temporary)
+        raise
+
+
+def current_umask():
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+def save_checkpoint(path, description, arrays):
+    """Write `arrays` (by name) with `description`, a dict that JSON can hold."""
+    text = json.dumps({"format": FORMAT, **description})
+    write_atomically(path, lambda file: np.savez(file, description=np.array(text), **arrays))
+
+
+def load_checkpoint(path):
+    """The (description, arrays) of a file by `save_checkpoint`. Raises InputError if it is none, damaged, or of another
+    format."""
+    path = Path(path)
+    if path.is_dir():
+        raise InputError(f"{path} is a directory; name the checkpoint file itself, such as {path / 'checkpoint.npz'}.")
+    if not path.exists():
+        raise InputError(f"There is no file {path}; a checkpoint is the .npz file that a run or agent.save wrote.")
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            arrays = {name: file[name] for name in file.files}
+        description = json.loads(str(arrays.pop("description")))
+        found = description["format"]
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+        raise InputError(f"{path} is no numasync checkpoint, or it is damaged; train again or use a copy.") from error
+    if found != FORMAT:
+        raise InputError(f"{path} has checkpoint format {found}, this version of numasync reads format {FORMAT}.")
+    return description, arrays

@@ -1,0 +1,122 @@
+"""The command line: `numasync` and `python run.py` alike. Arguments in, exit code out; the work is in agent.py."""
+
+import argparse
+import dataclasses
+import json
+import os
+import re
+import sys
+import time
+import traceback
+
+from numasync.agent import load, train
+from numasync.config import PRESETS, Config
+from numasync.errors import InputError, NotFiniteError, WorkerError
+from numasync.report import evaluation_line
+
+EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+VERBS = ("train", "eval")
+
+
+def main(argv=None):
+    """Run one command; return its exit code: 0, 1 (the run failed), 2 (bad input) or 130 (interrupted)."""
+    argv = list(sys.argv[1:] if argv is None else argv)
+    if not argv or (argv[0] not in VERBS and argv[0] not in ("-h", "--help", "--version")):
+        argv.insert(0, "train")
+    arguments = parser().parse_args(argv)
+    try:
+        return arguments.run(arguments)
+    except InputError as error:
+        print(f"numasync: {error}", file=sys.stderr)
+        return EXIT_BAD_INPUT
+    except NotFiniteError as error:
+        print(f"numasync: {error} The last good checkpoint is kept.", file=sys.stderr)
+        return EXIT_FAILED
+    except WorkerError as error:
+        traceback.print_exception(error.__cause__)
+        print(f"numasync: {error} The agent so far was saved.", file=sys.stderr)
+        return EXIT_FAILED
+    except KeyboardInterrupt:
+        # A second Ctrl-C: threads may still be inside a long call, so leave without waiting for them.
+        print("numasync: stopped.", file=sys.stderr, flush=True)
+        os._exit(EXIT_INTERRUPTED)
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose complaint is one sentence."""
+
+    def error(self, message):
+        self.exit(EXIT_BAD_INPUT, f"{self.prog}: {message}; see {self.prog} --help.\n")
+
+
+def parser():
+    top = Parser(prog="numasync", description="Asynchronous deep reinforcement learning with NumPy and Numba.")
+    verbs = top.add_subparsers(required=True, metavar="VERB", parser_class=Parser)
+    add_train(verbs)
+    add_eval(verbs)
+    return top
+
+
+def add_train(verbs):
+    text = "train an agent (the default verb)"
+    verb = verbs.add_parser("train", help=text, description=text.capitalize(), prog="numasync train")
+    for field in dataclasses.fields(Config):
+        add_option(verb, field)
+    verb.add_argument("--out", metavar="DIR", help="new folder for the run; by default one under runs/")
+    verb.set_defaults(run=run_train)
+
+
+def add_option(verb, field):
+    """One option of Config as a flag. Absent means 'as the preset says', hence the suppressed default."""
+    flag = "--" + field.name.replace("_", "-")
+    shared = dict(dest=field.name, default=argparse.SUPPRESS, help=f"{field.metadata['help']} [{defaults(field)}]")
+    if field.type is bool:
+        verb.add_argument(flag, action=argparse.BooleanOptionalAction, **shared)
+    elif field.metadata["choices"]:
+        verb.add_argument(flag, metavar="NAME", **{**shared, "help": choices_help(field)})
+    else:
+        verb.add_argument(flag, type=field.type, metavar="ID" if field.type is str else "N", **shared)
+
+
+def choices_help(field):
+    return f"{field.metadata['help']}: {', '.join(field.metadata['choices'])} [{defaults(field)}]"
+
+
+def defaults(field):
+    """The default of a field and where a preset differs, for its help text."""
+    parts = [str(field.default)]
+    for family, preset in PRESETS.items():
+        if field.name in preset:
+            name = family if isinstance(family, str) else " ".join(family)
+            parts.append(f"{name}: {preset[field.name]}")
+    return ", ".join(parts).replace("%", "%%")
+
+
+def run_train(arguments):
+    options = {name: value for name, value in vars(arguments).items() if name not in ("run", "out")}
+    config = {field.name: field.default for field in dataclasses.fields(Config)} | options
+    agent = train(out=arguments.out or default_folder(config), verbose=True, **options)
+    return EXIT_INTERRUPTED if agent.result["interrupted"] else 0
+
+
+def default_folder(config):
+    name = f"{config['env']}-{config['algo']}-seed{config['seed']}-{time.strftime('%Y%m%d-%H%M%S')}"
+    return os.path.join("runs", re.sub(r"[^\w.-]", "-", name))
+
+
+def add_eval(verbs):
+    text = "score a saved agent"
+    verb = verbs.add_parser("eval", help=text, description=text.capitalize(), prog="numasync eval")
+    verb.add_argument("checkpoint", help="the .npz file of an agent")
+    verb.add_argument("--env", metavar="ID", help="environment to play; must be the agent's own or its Gymnasium twin")
+    verb.add_argument("--episodes", type=int, default=100, metavar="N", help="episodes to play [100]")
+    verb.add_argument("--seed", type=int, metavar="N", help="seed of the episodes [the agent's own]")
+    verb.add_argument("--json", action="store_true", help="print the evaluation as one JSON object")
+    verb.set_defaults(run=run_eval)
+
+
+def run_eval(arguments):
+    agent = load(arguments.checkpoint, arguments.env)
+    evaluation = agent.evaluate(arguments.episodes, arguments.seed, arguments.env)
+    print(json.dumps(evaluation) if arguments.json else evaluation_line(evaluation))
+    return 0

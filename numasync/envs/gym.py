@@ -1,0 +1,76 @@
+"""Any Gymnasium id with Discrete actions and a Box or Discrete observation, run by the interpreted loop."""
+
+import gymnasium
+import numpy as np
+from gymnasium import spaces
+
+from numasync.envs.interface import RUNNING, TERMINATED, TRUNCATED, EnvSpec
+from numasync.envs.observation import Observation
+from numasync.errors import InputError
+from numasync.rng import choice
+
+# Below this many pixels a side the paper's network of 8 x 8 kernels does not fit, and the small one is used.
+SMALL_IMAGE = 36
+SEEDS = 2**31 - 1
+
+
+class GymEnv:
+    """One Gymnasium environment with the interface of `interface.py`. Raises InputError where it cannot be made."""
+
+    jitted = False
+    state_size = 1
+
+    def __init__(self, env_id):
+        self.env = make(env_id)
+        observation, family = encoding(env_id, self.env.observation_space)
+        if not isinstance(self.env.action_space, spaces.Discrete):
+            self.env.close()
+            raise InputError(
+                f"{env_id} has {type(self.env.action_space).__name__} actions, which are not supported; Discrete "
+                "actions are."
+            )
+        self.first_action = int(self.env.action_space.start)
+        self.spec = EnvSpec(env_id, family, observation, int(self.env.action_space.n))
+
+    def reset(self, state, rng, obs):
+        # Every episode is seeded from the worker's own row, which is then the whole of the worker's randomness.
+        raw, _ = self.env.reset(seed=int(choice(rng, SEEDS)))
+        self.spec.observation.encode(raw, obs)
+
+    def step(self, state, action, rng, obs):
+        raw, reward, terminated, truncated, _ = self.env.step(self.first_action + int(action))
+        self.spec.observation.encode(raw, obs)
+        return float(reward), TERMINATED if terminated else TRUNCATED if truncated else RUNNING
+
+    def close(self):
+        self.env.close()
+
+
+def make(env_id):
+    """gymnasium.make, with what can go wrong said in one sentence."""
+    try:
+        return gymnasium.make(env_id, disable_env_checker=True)
+    except gymnasium.error.DependencyNotInstalled as error:
+        raise InputError(f"{env_id} needs a package that is not installed: {one_line(error)}") from error
+    except (gymnasium.error.Error, ModuleNotFoundError) as error:
+        raise InputError(f"{env_id!r} is no environment that Gymnasium can make: {one_line(error)}") from error
+
+
+def one_line(error):
+    return " ".join(str(error).split())
+
+
+def encoding(env_id, space):
+    """How observations of `space` become network inputs, and the family of presets that fits them."""
+    if isinstance(space, spaces.Discrete):
+        return Observation("discrete", (int(space.n),), start=int(space.start)), "classic"
+    if not isinstance(space, spaces.Box):
+        raise InputError(
+            f"{env_id} has {type(space).__name__} observations, which are not supported; Box and Discrete ones are."
+        )
+    shape = tuple(int(n) for n in space.shape)
+    # A uint8 reading fills 0..255, in pixels as in the RAM of a console; anything else is taken as it is.
+    scale = 1.0 / 255.0 if space.dtype == np.uint8 else 1.0
+    if len(shape) in (2, 3) and space.dtype == np.uint8:
+        return Observation("image", shape, scale), "image" if min(shape[:2]) < SMALL_IMAGE else "atari"
+    return Observation("vector", shape, scale), "classic"

@@ -1,0 +1,49 @@
+"""What the loop knows of an environment: two functions, one typed signature, and how a step ends.
+
+    reset(state, rng, obs)                        starts an episode and writes its first observation into obs
+    step(state, action, rng, obs) -> reward, end   plays one action and writes the next observation into obs
+
+state: float64 (state_size,), all that the environment remembers. rng: the worker's generator row, see `rng.py`. obs:
+float32 (inputs,), owned by the caller. A jitted environment's functions are kernels; an environment in Python is an
+object with these two methods, which ignores `state`.
+"""
+
+from typing import Callable, NamedTuple
+
+from numasync.envs.observation import Observation
+from numasync.jit import DOUBLES, INT, NONE, PAIR, VECTOR, WORDS, function_type
+
+# `end`, the second result of step. One code says what Gymnasium's two flags say, without the case where both are set,
+# and what they cannot say: after a lost life nothing may be bootstrapped, and yet the episode goes on.
+RUNNING = 0
+TERMINATED = 1  # no reward can follow: bootstrap from 0
+TRUNCATED = 2  # a time limit: the episode is over, but the value of the last state is not 0
+LIFE_LOST = 3  # terminal for the learner only: the episode and its score go on
+
+RESET_TYPE = function_type(NONE, DOUBLES, WORDS, VECTOR)
+STEP_TYPE = function_type(PAIR, DOUBLES, INT, WORDS, VECTOR)
+
+
+class EnvSpec(NamedTuple):
+    """What an agent must know of an environment to be built, saved and used without it.
+
+    id: as the user writes it. family: 'classic', 'image' or 'atari'; chooses the preset.
+    """
+
+    id: str
+    family: str
+    observation: Observation
+    n_actions: int
+
+
+class JittedEnv(NamedTuple):
+    """An environment that runs inside the GIL-free loop: an EnvSpec, two kernels, and the length of their state."""
+
+    spec: EnvSpec
+    reset: Callable
+    step: Callable
+    state_size: int
+    jitted: bool = True
+
+    def close(self):
+        """Nothing to release; environments in Python have something."""

@@ -1,0 +1,73 @@
+"""Every Numba option of the project, each with its reason. No other file says `njit`."""
+
+import os
+
+import numba
+from numba import types
+
+import numpy as np
+
+# The dtype of parameters, activations and gradients. Kernels take the dtype of their arrays, so that gradient checks
+# can run in float64; FLOAT(...) marks literals that must not turn a float32 expression into a float64 one.
+FLOAT = np.float32
+
+# Reordering sums is what lets LLVM vectorise a reduction. `nnan` and `ninf` are left out on purpose: with them the
+# compiler may assume that no NaN exists and delete the test that finds one.
+FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
+
+# The cache is what makes a second start quick. Numba does not see a change in a kernel that another kernel imports:
+# after editing one, clear the cache or set NUMASYNC_CACHE=0.
+CACHE = os.environ.get("NUMASYNC_CACHE", "1") != "0"
+
+DISABLED = bool(numba.config.DISABLE_JIT)
+
+
+def kernel(function):
+    """Compile `function` on first use.
+
+    nogil: real threads share one parameter array. error_model numpy: a division by zero gives inf instead of a branch
+    that stops vectorisation; a loss that is not finite is caught by the loop.
+    """
+    return numba.njit(nogil=True, cache=CACHE, error_model="numpy", fastmath=FASTMATH)(function)
+
+
+def interpreted(function):
+    """The Python source of a kernel: the same loop, run by the interpreter around compiled kernels."""
+    return getattr(function, "py_func", function)
+
+
+def compile_for(function, *signature):
+    """Compile kernel `function` for one signature and no other. Call it before threads start.
+
+    Functions passed as arguments then arrive as function pointers (about 10 ns a call), so one compilation serves
+    every environment, algorithm and optimiser and can be cached; compiled lazily, Numba would specialise on the
+    dispatcher that was passed and compile again in every process.
+    """
+    if DISABLED or signature in function.signatures:
+        return
+    function.disable_compile(False)
+    function.compile(signature)
+    function.disable_compile()
+
+
+def type_of(value):
+    """The Numba type of an array, a scalar or a NamedTuple of them, for `compile_for`."""
+    return numba.typeof(value)
+
+
+def function_type(returns, *arguments):
+    """The type of a kernel that is passed as an argument."""
+    return types.FunctionType(returns(*arguments))
+
+
+INT = types.int64
+BOOL = types.boolean
+REAL = types.float32
+DOUBLE = types.float64
+NONE = types.none
+PAIR = types.Tuple((types.float64, types.int64))
+VECTOR = types.float32[::1]
+MATRIX = types.float32[:, ::1]
+DOUBLES = types.float64[::1]
+INTS = types.int64[::1]
+WORDS = types.uint64[::1]

@@ -1,0 +1,236 @@
+"""A network is a table with one row a layer; one compiled pair of functions walks it for every network.
+
+    network((84, 84, 4), conv(16, 8, stride=4), relu(), conv(32, 4, stride=2), relu(), dense(256), relu(), heads(4, 1))
+
+All parameters are slices of one flat vector theta. The *tape* holds what a segment computed, layer by layer: layer l
+owns the block (capacity, width) that begins at capacity * OUT_AT, where capacity is the number of rows of the
+observations. Acting fills row t of every block; backward treats the rows of a segment as one batch.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from numasync.errors import InputError
+from numasync.jit import FLOAT, kernel
+from numasync.nn.layers import (
+    conv_backward,
+    conv_forward,
+    dense_backward,
+    dense_forward,
+    relu_backward,
+    relu_forward,
+)
+
+CONV, DENSE, RELU = 0, 1, 2
+
+# The columns of the table. IN_AT and OUT_AT count widths on the tape; IN_AT is -1 where a layer reads the observation.
+KIND, IN_AT, IN_SIZE, OUT_AT, OUT_SIZE, WEIGHT_AT, WEIGHT_ROWS, WEIGHT_COLUMNS, BIAS_AT = range(9)
+HEIGHT, WIDTH, CHANNELS, KERNEL_SIZE, STRIDE = range(9, 14)
+COLUMNS = 14
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One layer of a network as its user writes it; `sizes` are the constructor's arguments."""
+
+    kind: str
+    sizes: tuple = ()
+
+
+def conv(filters, kernel_size, stride=1):
+    """A convolution without padding over (height, width, channels), square kernel."""
+    return Layer("conv", (filters, kernel_size, stride))
+
+
+def dense(units):
+    """A fully connected layer; an image before it is flattened."""
+    return Layer("dense", (units,))
+
+
+def relu():
+    """max(x, 0)."""
+    return Layer("relu")
+
+
+def heads(*sizes):
+    """The output layer: one dense layer whose columns are the heads in order, e.g. heads(n_actions, 1) for pi and V."""
+    return Layer("heads", sizes)
+
+
+HIDDEN = {
+    "mlp": (dense(128), relu()),
+    "minatar": (conv(16, 3), relu(), dense(128), relu()),
+    "nips": (conv(16, 8, 4), relu(), conv(32, 4, 2), relu(), dense(256), relu()),
+    "nature": (conv(32, 8, 4), relu(), conv(64, 4, 2), relu(), conv(64, 3, 1), relu(), dense(512), relu()),
+}
+
+
+class Network:
+    """The layer table and what follows from it.
+
+    table: int64 (layers, COLUMNS); n_parameters; n_inputs, n_outputs and width: floats a row of observations, outputs
+    and tape. `layers` is what `network` was called with, `input_shape` the shape of one observation.
+    """
+
+    def __init__(self, input_shape, layers):
+        self.input_shape = tuple(int(n) for n in input_shape)
+        self.layers = tuple(layers)
+        self.names = []
+        rows = []
+        self.n_inputs = int(np.prod(self.input_shape))
+        self.n_parameters = 0
+        self.width = 0
+        shape, read_at = self.input_shape, -1
+        for layer in self.layers:
+            row, shape = self._row(layer, shape, read_at)
+            read_at = row[OUT_AT]
+            rows.append(row)
+        self.n_outputs = int(np.prod(shape))
+        self.table = np.array(rows, np.int64)
+
+    def _row(self, layer, shape, read_at):
+        """The table row of `layer` on an input of `shape`, and the shape of its output."""
+        row = [0] * COLUMNS
+        inputs = int(np.prod(shape))
+        row[IN_AT], row[IN_SIZE] = read_at, inputs
+        if layer.kind == "relu":
+            if read_at < 0:
+                raise InputError("relu() cannot be the first layer; put it after conv() or dense().")
+            # In place: a relu shares its input's block, since backward needs the sign of the output alone.
+            row[KIND], row[OUT_AT], row[OUT_SIZE] = RELU, read_at, inputs
+            self.names.append("relu")
+            return row, shape
+        if layer.kind == "conv":
+            row[KIND], fan_in, columns, out_shape = CONV, *self._conv(row, layer, shape)
+        elif layer.kind in ("dense", "heads"):
+            columns = sum(layer.sizes)
+            row[KIND], fan_in, out_shape = DENSE, inputs, (columns,)
+        else:
+            raise InputError(f"{layer.kind!r} is no layer; one of conv, dense, relu, heads is.")
+        if any(size < 1 for size in layer.sizes):
+            raise InputError(f"{layer.kind}{layer.sizes} has a size below 1.")
+        row[WEIGHT_AT], row[WEIGHT_ROWS], row[WEIGHT_COLUMNS] = self.n_parameters, fan_in, columns
+        row[BIAS_AT] = self.n_parameters + fan_in * columns
+        self.n_parameters = row[BIAS_AT] + columns
+        row[OUT_AT], row[OUT_SIZE] = self.width, int(np.prod(out_shape))
+        self.width += row[OUT_SIZE]
+        number = sum(name.startswith(layer.kind) for name in self.names) + 1
+        self.names.append("heads" if layer.kind == "heads" else f"{layer.kind}{number}")
+        return row, out_shape
+
+    def _conv(self, row, layer, shape):
+        filters, kernel_size, stride = layer.sizes
+        if len(shape) != 3 or min(shape[:2]) < kernel_size:
+            raise InputError(
+                f"conv({filters}, {kernel_size}) needs an input of (height, width, channels) at least as large as its "
+                f"kernel, not {shape}; for vectors use dense layers (--network mlp)."
+            )
+        row[HEIGHT], row[WIDTH], row[CHANNELS] = shape
+        row[KERNEL_SIZE], row[STRIDE] = kernel_size, stride
+        out = tuple((n - kernel_size) // stride + 1 for n in shape[:2])
+        return kernel_size * kernel_size * shape[2], filters, (*out, filters)
+
+    def views(self, theta):
+        """Named views into a flat vector, for reading or for setting by hand: 'conv1.weight' is (kernel, kernel,
+        channels, filters), 'dense1.weight' (inputs, units), '*.bias' (units,)."""
+        named = {}
+        for name, row in zip(self.names, self.table):
+            if row[KIND] == RELU:
+                continue
+            shape = (row[WEIGHT_ROWS], row[WEIGHT_COLUMNS])
+            if row[KIND] == CONV:
+                shape = (row[KERNEL_SIZE], row[KERNEL_SIZE], row[CHANNELS], row[WEIGHT_COLUMNS])
+            end = row[BIAS_AT] + row[WEIGHT_COLUMNS]
+            named[f"{name}.weight"] = theta[row[WEIGHT_AT] : row[BIAS_AT]].reshape(shape)
+            named[f"{name}.bias"] = theta[row[BIAS_AT] : end]
+        return named
+
+    def initial(self, seed):
+        """A fresh theta: weights and biases of a layer from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as Torch 7 did for the
+        paper. `seed` is an integer or a numpy SeedSequence."""
+        generator = np.random.default_rng(seed)
+        theta = np.empty(self.n_parameters, FLOAT)
+        for row in self.table:
+            if row[KIND] != RELU:
+                bound = 1.0 / np.sqrt(row[WEIGHT_ROWS])
+                end = row[BIAS_AT] + row[WEIGHT_COLUMNS]
+                theta[row[WEIGHT_AT] : end] = generator.uniform(-bound, bound, end - row[WEIGHT_AT])
+        return theta
+
+
+def network(input_shape, *layers):
+    """A network on observations of `input_shape`: (height, width, channels) or (n,). Raises InputError where the layers
+    do not fit the shape."""
+    return Network(input_shape, layers)
+
+
+@kernel
+def forward(table, theta, obs, tape, first, last):
+    """Fill rows first..last-1 of every layer's block from rows first..last-1 of obs, (capacity, inputs)."""
+    capacity = obs.shape[0]
+    for i in range(table.shape[0]):
+        row = table[i]
+        y = tape_block(tape, capacity, row[OUT_AT], row[OUT_SIZE])[first:last]
+        if row[KIND] == RELU:
+            relu_forward(y)
+            continue
+        x = layer_input(row, obs, tape)[first:last]
+        weight, bias = parameters(row, theta)
+        if row[KIND] == DENSE:
+            dense_forward(x, weight, bias, y)
+        else:
+            image = (row[HEIGHT], row[WIDTH], row[CHANNELS])
+            conv_forward(x, image, row[KERNEL_SIZE], row[STRIDE], weight, bias, y)
+
+
+@kernel
+def backward(table, theta, obs, tape, dtape, grad, n):
+    """Add d(loss)/d(theta) over rows 0..n-1 to grad; d(loss)/d(outputs) stands in the last block of dtape.
+
+    The layers of `forward` in reverse. dtape has the layout of tape and is overwritten.
+    """
+    capacity = obs.shape[0]
+    for i in range(table.shape[0] - 1, -1, -1):
+        row = table[i]
+        dy = tape_block(dtape, capacity, row[OUT_AT], row[OUT_SIZE])[:n]
+        if row[KIND] == RELU:
+            relu_backward(tape_block(tape, capacity, row[OUT_AT], row[OUT_SIZE])[:n], dy)
+            continue
+        x = layer_input(row, obs, tape)[:n]
+        dx = tape_block(dtape, capacity, 0, 0) if row[IN_AT] < 0 else layer_input(row, obs, dtape)[:n]
+        weight, bias = parameters(row, theta)
+        dweight, dbias = parameters(row, grad)
+        if row[KIND] == DENSE:
+            dense_backward(x, weight, dy, dweight, dbias, dx)
+        else:
+            image = (row[HEIGHT], row[WIDTH], row[CHANNELS])
+            conv_backward(x, image, row[KERNEL_SIZE], row[STRIDE], weight, dy, dweight, dbias, dx)
+
+
+@kernel
+def outputs_of(table, tape, capacity):
+    """The network's outputs on the tape: a view (capacity, n_outputs)."""
+    row = table[table.shape[0] - 1]
+    return tape_block(tape, capacity, row[OUT_AT], row[OUT_SIZE])
+
+
+@kernel
+def layer_input(row, obs, tape):
+    """The block that a layer reads: the observations, or the tape block of the layer below."""
+    if row[IN_AT] < 0:
+        return obs
+    return tape_block(tape, obs.shape[0], row[IN_AT], row[IN_SIZE])
+
+
+@kernel
+def tape_block(tape, capacity, at, size):
+    """The block (capacity, size) of a tape that begins `at` widths in."""
+    return tape[capacity * at : capacity * (at + size)].reshape(capacity, size)
+
+
+@kernel
+def parameters(row, theta):
+    """A layer's slice of theta as (weight, bias)."""
+    weight = theta[row[WEIGHT_AT] : row[BIAS_AT]].reshape(row[WEIGHT_ROWS], row[WEIGHT_COLUMNS])
+    return weight, theta[row[BIAS_AT] : row[BIAS_AT] + row[WEIGHT_COLUMNS]]

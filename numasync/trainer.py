@@ -1,0 +1,247 @@
+"""A run: the shared arrays, the workers, their threads, and the supervisor that owns stopping."""
+
+import threading
+import time
+from collections import deque
+
+import numpy as np
+
+from numasync.actor_learner import (
+    MAX_SEGMENTS,
+    MORE,
+    NOT_FINITE,
+    Settings,
+    Shared,
+    Worker,
+    compile_loop,
+    run_segments,
+)
+from numasync.algorithms import ALGORITHMS
+from numasync.envs import make_env
+from numasync.errors import NotFiniteError, WorkerError
+from numasync.jit import FLOAT, interpreted
+from numasync.optim import OPTIMIZERS
+from numasync.rng import seed_row, uniform
+
+# Section 5.1: each thread draws its final epsilon from these values with these probabilities.
+FINAL_EPSILONS = (0.1, 0.01, 0.5)
+FINAL_EPSILON_PROBABILITIES = (0.4, 0.3, 0.3)
+
+CACHE_LINE = 8  # int64 values
+CALL_SECONDS = 0.02  # a call of the loop grows until it lasts this long, then Python looks in
+POLL_SECONDS = 0.1
+PARAMETER_CHECK_SECONDS = 1.0
+RECENT_EPISODES = 100
+
+
+class Trainer:
+    """One run of `config` on the environment that `spec` describes, with `network`; `train` runs it.
+
+    returns: of the last RECENT_EPISODES training episodes that ended. interrupted: true after a KeyboardInterrupt.
+    """
+
+    def __init__(self, config, spec, network):
+        self.config = config
+        self.algorithm = ALGORITHMS[config.algo]
+        self.update = OPTIMIZERS[config.optimizer].kernel
+        self.network = network
+        theta = network.initial(config.seed)
+        self.shared = Shared(theta, theta.copy(), np.zeros((config.workers, CACHE_LINE), np.int64), np.zeros(1, np.int64))
+        self.settings = make_settings(config, self.algorithm, spec.n_actions)
+        self.returns = deque(maxlen=RECENT_EPISODES)
+        self._episodes = np.zeros(config.workers, np.int64)
+        self.interrupted = False
+        self.envs = []
+        self.workers = []
+        self._stop = threading.Event()
+        self._failure = None
+        self._started = self._ended = None
+
+    @property
+    def theta(self):
+        """The shared parameters, changing while the run lasts."""
+        return self.shared.theta
+
+    @property
+    def episodes(self):
+        """How many training episodes have ended."""
+        return int(self._episodes.sum())
+
+    @property
+    def steps(self):
+        """T: actions over all workers so far."""
+        return int(self.shared.steps[:, 0].sum())
+
+    @property
+    def seconds(self):
+        """Wall time from the start of the workers to their end, or to now; compilation is not included."""
+        return (self._ended or time.perf_counter()) - (self._started or time.perf_counter())
+
+    def train(self, on_progress=lambda trainer: None, on_checkpoint=lambda trainer: None):
+        """Run until T_max, a failure or Ctrl-C. The callbacks are called from this thread: on_progress every
+        POLL_SECONDS, on_checkpoint at the start, on every crossing of checkpoint_every and at the end, each time with
+        finite parameters.
+
+        Raises WorkerError if a worker failed (after a checkpoint), NotFiniteError if a loss, gradient or parameter is not
+        finite (without one). A first KeyboardInterrupt ends the run early, a second is passed on.
+        """
+        try:
+            self._build()
+            on_checkpoint(self)
+            self._run(on_progress, on_checkpoint)
+        finally:
+            for env in self.envs:
+                env.close()
+        self._check_parameters()
+        if isinstance(self._failure, NotFiniteError):
+            raise self._failure
+        on_checkpoint(self)
+        if self._failure:
+            raise self._failure
+
+    def _build(self):
+        """Environments and workers; the loop compiled. Worker i draws everything from stream i of the seed."""
+        optimizer_state = np.zeros_like(self.theta)
+        for i in range(self.config.workers):
+            env = make_env(self.config.env, self.config.life_loss)
+            self.envs.append(env)
+            if i > 0 and not OPTIMIZERS[self.config.optimizer].shared_state:
+                optimizer_state = np.zeros_like(self.theta)
+            worker = make_worker(i, self.config, self.algorithm, self.network, env, optimizer_state)
+            env.reset(worker.env_state, worker.rng, worker.obs[0])
+            self.workers.append(worker)
+        self._loop = run_segments if self.envs[0].jitted else interpreted(run_segments)
+        compile_loop(self.network.table, self.shared, self.workers[0], self.settings, self.envs[0].jitted)
+        # The first segment is played here, before there are threads: it compiles whatever is still compiled lazily.
+        self._play(0, 1)
+        self._started = time.perf_counter()
+
+    def _run(self, on_progress, on_checkpoint):
+        numbers = range(self.config.workers)
+        groups = [list(numbers)] if self.config.deterministic else [[i] for i in numbers]
+        threads = [threading.Thread(target=self._turns, args=(group,), daemon=True) for group in groups]
+        try:
+            for thread in threads:
+                thread.start()
+            self._supervise(threads, on_progress, on_checkpoint)
+        except KeyboardInterrupt:
+            self.interrupted = True
+        finally:
+            self._stop.set()
+            for thread in threads:
+                thread.join()
+            self._ended = time.perf_counter()
+
+    def _supervise(self, threads, on_progress, on_checkpoint):
+        """Watch the threads from outside until all have ended."""
+        every = self.config.checkpoint_every
+        saved, checked = 0, time.perf_counter()
+        for thread in threads:
+            while thread.is_alive():
+                thread.join(POLL_SECONDS)
+                on_progress(self)
+                due = self.steps // every > saved and self.steps < self.config.steps
+                if due or time.perf_counter() - checked > PARAMETER_CHECK_SECONDS:
+                    checked = time.perf_counter()
+                    self._check_parameters()
+                if due and not self._failure:
+                    saved = self.steps // every
+                    on_checkpoint(self)
+
+    def _turns(self, group):
+        """The body of a thread: give each worker of the group its turn until the run ends.
+
+        A worker alone in its thread gets longer and longer calls; workers that share one get one segment each in turn, in a
+        fixed order, which makes the run repeatable.
+        """
+        segments = 1
+        while not self._stop.is_set():
+            started = time.perf_counter()
+            for i in group:
+                if not self._play(i, segments):
+                    return
+            if len(group) == 1 and time.perf_counter() - started < CALL_SECONDS:
+                segments = min(2 * segments, MAX_SEGMENTS)
+
+    def _play(self, i, segments):
+        """One call of the loop for worker i; true if there is more to play."""
+        worker, env = self.workers[i], self.envs[i]
+        data = (self.network.table, self.shared, worker, self.settings)
+        try:
+            status = self._loop(segments, *data, env.reset, env.step, self.algorithm.kernel, self.update)
+        except Exception as error:
+            failure = WorkerError(f"Worker {i} failed with {type(error).__name__}: {error}")
+            failure.__cause__ = error
+            return self._fail(failure)
+        self.returns.extend(worker.log[: worker.logged[0], 0].tolist())
+        self._episodes[i] += worker.logged[0]
+        worker.logged[0] = 0
+        if status == NOT_FINITE:
+            return self._fail(NotFiniteError(self._not_finite(f"The loss or gradient of worker {i}")))
+        return status == MORE
+
+    def _check_parameters(self):
+        if not np.isfinite(self.theta).all():
+            self._fail(NotFiniteError(self._not_finite("A parameter")))
+
+    def _fail(self, failure):
+        """Keep the first failure and end the run."""
+        self._failure = self._failure or failure
+        self._stop.set()
+        return False
+
+    def _not_finite(self, what):
+        return f"{what} became NaN or infinite after {self.steps:,} actions; try a lower lr or a smaller clip_norm."
+
+
+def make_settings(config, algorithm, n_actions):
+    """What kernels read of a config; real numbers as FLOAT, so that arithmetic with them keeps the arrays' dtype."""
+    return Settings(
+        max_steps=config.steps,
+        t_max=config.t_max,
+        gamma=FLOAT(config.gamma),
+        beta=FLOAT(config.beta),
+        lr=FLOAT(config.lr),
+        decay=FLOAT(config.decay),
+        rms_eps=FLOAT(config.rms_eps),
+        clip_norm=FLOAT(config.clip_norm),
+        reward_clip=float(config.reward_clip),
+        epsilon_steps=config.epsilon_steps,
+        target_interval=config.target_interval,
+        n_actions=n_actions,
+        policy=algorithm.policy,
+        local_copy=algorithm.local_copy,
+        target_network=algorithm.target_network,
+        one_step=algorithm.one_step,
+        next_action=algorithm.next_action,
+    )
+
+
+def make_worker(i, config, algorithm, network, env, optimizer_state):
+    """Worker i with its arrays; its first random number chooses its final epsilon."""
+    capacity = config.t_max + 1
+    rng = seed_row(config.seed, i)
+    below = np.searchsorted(np.cumsum(FINAL_EPSILON_PROBABILITIES), uniform(rng), side="right")
+
+    def zeros(*shape, dtype=FLOAT):
+        return np.zeros(shape, dtype)
+
+    return Worker(
+        index=i,
+        epsilon_final=FINAL_EPSILONS[min(int(below), len(FINAL_EPSILONS) - 1)],
+        theta_local=zeros(network.n_parameters if algorithm.local_copy else 0),
+        grad=zeros(network.n_parameters),
+        optimizer_state=optimizer_state,
+        obs=zeros(capacity, network.n_inputs),
+        tape=zeros(capacity * network.width),
+        dtape=zeros(capacity * network.width),
+        bootstrap_tape=zeros(capacity * network.width),
+        actions=zeros(capacity, dtype=np.int64),
+        rewards=zeros(capacity),
+        rng=rng,
+        env_state=zeros(env.state_size, dtype=np.float64),
+        next_action=np.full(1, -1, np.int64),
+        episode=zeros(2, dtype=np.float64),
+        log=zeros(MAX_SEGMENTS, 3, dtype=np.float64),
+        logged=zeros(1, dtype=np.int64),
+    )
