@@ -9,6 +9,7 @@ import sys
 import time
 import traceback
 
+import numasync
 from numasync.agent import load, train
 from numasync.config import PRESETS, Config
 from numasync.errors import InputError, NotFiniteError, WorkerError
@@ -50,9 +51,12 @@ class Parser(argparse.ArgumentParser):
 
 
 def parser():
-    top = Parser(prog="numasync", description="Asynchronous deep reinforcement learning with NumPy and Numba.")
+    text = "Asynchronous deep reinforcement learning with NumPy and Numba."
+    top = Parser(prog="numasync", description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
+    top.add_argument("--version", action="version", version=f"numasync {numasync.__version__}")
     verbs = top.add_subparsers(required=True, metavar="VERB", parser_class=Parser)
-    add_train(verbs)
+    # Train is the default verb, so its options are what --help alone is asked for.
+    top.epilog = add_train(verbs).format_help()
     add_eval(verbs)
     return top
 
@@ -64,6 +68,7 @@ def add_train(verbs):
         add_option(verb, field)
     verb.add_argument("--out", metavar="DIR", help="new folder for the run; by default one under runs/")
     verb.set_defaults(run=run_train)
+    return verb
 
 
 def add_option(verb, field):
