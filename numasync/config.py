@@ -45,12 +45,12 @@ class Config:
     life_loss: bool = option(False, "treat a lost life as terminal while learning (Atari)")
     deterministic: bool = option(False, "give workers their turns from one thread: repeatable bit for bit, slower")
     checkpoint_every: int = option(1_000_000, "actions between checkpoints", 1)
-    eval_episodes: int = option(30, "episodes of the evaluation at the end", 1)
+    eval_episodes: int = option(100, "episodes of the evaluation at the end", 1)
     eval_epsilon: float = option(0.05, "epsilon in evaluation (Q methods)", 0.0)
     eval_greedy: bool = option(False, "take the most probable action in evaluation instead of sampling (a3c)")
 
 
-SMALL = dict(reward_clip=0.0, checkpoint_every=250_000, eval_episodes=100, eval_epsilon=0.0, eval_greedy=True)
+SMALL = dict(reward_clip=0.0, checkpoint_every=250_000, eval_epsilon=0.0, eval_greedy=True)
 
 # What each family of environments changes, and each algorithm within it. Chosen on other seeds than those reported.
 PRESETS = {
