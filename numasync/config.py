@@ -57,8 +57,7 @@ PRESETS = {
     "classic": dict(SMALL, network="mlp", steps=1_000_000, epsilon_steps=100_000, target_interval=1_000, lr=1e-3),
     "image": dict(SMALL, network="minatar", steps=500_000, epsilon_steps=50_000, target_interval=1_000, lr=1e-3),
     "atari": {},
-    ("classic", "a3c"): {},
-    ("image", "a3c"): {},
+    ("classic", "a3c"): dict(t_max=20),
 }
 
 
