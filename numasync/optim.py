@@ -39,7 +39,7 @@ def rmsprop(theta, grad, g, lr, decay, rms_eps, scale):
 @kernel
 def clip_scale(grad, clip_norm):
     """The factor that brings the L2 norm of grad down to clip_norm (1 if it is below, or clip_norm is 0); NaN or inf
-    where grad is not finite."""
+    where grad, or the sum of its squares, is not finite."""
     squares = FLOAT(0)
     for i in range(grad.size):
         squares += grad[i] * grad[i]

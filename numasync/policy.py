@@ -30,12 +30,13 @@ def epsilon_greedy(q, epsilon, rng):
 def sample_softmax(logits, rng):
     """An action a with probability exp(logits[a]) / sum exp(logits)."""
     highest = np.max(logits)
-    total = FLOAT(0)
+    # In float64, as `uniform` is: a total rounded to float32 could leave a remainder for an action of probability 0.
+    total = np.float64(0)
     for j in range(logits.size):
-        total += np.exp(logits[j] - highest)
+        total += np.float64(np.exp(logits[j] - highest))
     left = uniform(rng) * total
     for j in range(logits.size - 1):
-        left -= np.exp(logits[j] - highest)
+        left -= np.float64(np.exp(logits[j] - highest))
         if left < 0:
             return j
     return logits.size - 1
@@ -46,8 +47,11 @@ def log_softmax(logits, out):
     """out[j] = logits[j] - log sum exp(logits): finite for every finite logit, where log(softmax) may be log 0."""
     highest = np.max(logits)
     total = FLOAT(0)
+    # Through `out`, so that the compiler cannot join the two subtractions: highest + log(total) would be rounded at
+    # the size of the logits.
     for j in range(logits.size):
-        total += np.exp(logits[j] - highest)
-    shift = highest + np.log(total)
+        out[j] = logits[j] - highest
+        total += np.exp(out[j])
+    log_total = np.log(total)
     for j in range(logits.size):
-        out[j] = logits[j] - shift
+        out[j] -= log_total

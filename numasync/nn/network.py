@@ -76,6 +76,8 @@ class Network:
     def __init__(self, input_shape, layers):
         self.input_shape = tuple(int(n) for n in input_shape)
         self.layers = tuple(layers)
+        if not self.layers or not self.input_shape or min(self.input_shape) < 1:
+            raise InputError(f"A network needs a layer or more, and an input shape of sizes above 0, not {input_shape}.")
         self.names = []
         rows = []
         self.n_inputs = int(np.prod(self.input_shape))
@@ -91,6 +93,8 @@ class Network:
 
     def _row(self, layer, shape, read_at):
         """The table row of `layer` on an input of `shape`, and the shape of its output."""
+        if any(size < 1 for size in layer.sizes) or (layer.kind != "relu" and not layer.sizes):
+            raise InputError(f"{layer.kind}{layer.sizes} has a size below 1, or none.")
         row = [0] * COLUMNS
         inputs = int(np.prod(shape))
         row[IN_AT], row[IN_SIZE] = read_at, inputs
@@ -108,8 +112,6 @@ class Network:
             row[KIND], fan_in, out_shape = DENSE, inputs, (columns,)
         else:
             raise InputError(f"{layer.kind!r} is no layer; one of conv, dense, relu, heads is.")
-        if any(size < 1 for size in layer.sizes):
-            raise InputError(f"{layer.kind}{layer.sizes} has a size below 1.")
         row[WEIGHT_AT], row[WEIGHT_ROWS], row[WEIGHT_COLUMNS] = self.n_parameters, fan_in, columns
         row[BIAS_AT] = self.n_parameters + fan_in * columns
         self.n_parameters = row[BIAS_AT] + columns

@@ -1,0 +1,156 @@
+"""Plain NumPy twins of the kernels, obviously right: they return what a kernel writes and modify nothing."""
+
+import numpy as np
+
+TOLERANCE = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-12}
+
+
+def assert_close(actual, expected):
+    """Equal to within the rounding of actual's dtype, measured against the largest expected value."""
+    expected = np.asarray(expected)
+    assert actual.shape == expected.shape
+    bound = TOLERANCE[actual.dtype] * max(np.max(np.abs(expected), initial=0.0), 1e-30)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=bound)
+
+
+def slope(function, at, direction, eps):
+    """The derivative of a scalar function along a direction, by a central difference."""
+    return (function(at + eps * direction) - function(at - eps * direction)) / (2 * eps)
+
+
+# nn/gemm.py
+
+
+def add_product(a, row, column, b, c):
+    m, n = c.shape
+    k = b.shape[0]
+    out = c.copy()
+    for i in range(m):
+        for j in range(n):
+            out[i, j] += sum(a[i * row + p * column] * b[p, j] for p in range(k))
+    return out
+
+
+def add_product_transposed(a, b, c):
+    out = c.copy()
+    for i in range(len(a)):
+        for p in range(len(b)):
+            out[i, p] += np.sum(a[i] * b[p])
+    return out
+
+
+# nn/layers.py; images are (rows, height, width, channels), convolution weights (kernel, kernel, channels, filters)
+
+
+def add_rows(rows, total):
+    return total + rows.sum(axis=0)
+
+
+def dense(x, weight, bias):
+    return np.einsum("ri,iu->ru", x, weight) + bias
+
+
+def dense_backward(x, weight, dy):
+    """(dweight, dbias, dx)"""
+    return np.einsum("ri,ru->iu", x, dy), dy.sum(axis=0), np.einsum("ru,iu->ri", dy, weight)
+
+
+def patches(shape, kernel_size, stride):
+    """(oy, ox, the index of its patch) for every output position of an image of this shape."""
+    for oy in range((shape[1] - kernel_size) // stride + 1):
+        for ox in range((shape[2] - kernel_size) // stride + 1):
+            top, left = oy * stride, ox * stride
+            yield oy, ox, np.s_[:, top : top + kernel_size, left : left + kernel_size, :]
+
+
+def conv(x, weight, bias, stride):
+    size = weight.shape[0]
+    height, width = ((n - size) // stride + 1 for n in x.shape[1:3])
+    y = np.zeros((len(x), height, width, len(bias)), x.dtype)
+    for oy, ox, patch in patches(x.shape, size, stride):
+        y[:, oy, ox] = bias + np.einsum("ryxc,yxcf->rf", x[patch], weight)
+    return y
+
+
+def conv_backward(x, weight, dy, stride):
+    """(dweight, dbias, dx)"""
+    dweight, dx = np.zeros_like(weight), np.zeros_like(x)
+    for oy, ox, patch in patches(x.shape, weight.shape[0], stride):
+        dweight += np.einsum("ryxc,rf->yxcf", x[patch], dy[:, oy, ox])
+        dx[patch] += np.einsum("rf,yxcf->ryxc", dy[:, oy, ox], weight)
+    return dweight, dy.sum(axis=(0, 1, 2)), dx
+
+
+def relu(x):
+    return np.where(x > 0, x, 0)
+
+
+def relu_backward(y, dy):
+    return np.where(y > 0, dy, 0)
+
+
+# nn/network.py
+
+
+def network_forward(net, theta, obs):
+    """The output of every layer, in order; obs: (rows, inputs)."""
+    named = net.views(theta)
+    x = obs.reshape(len(obs), *net.input_shape)
+    outputs = []
+    for name, layer in zip(net.names, net.layers):
+        if layer.kind == "relu":
+            x = relu(x)
+        elif layer.kind == "conv":
+            x = conv(x, named[f"{name}.weight"], named[f"{name}.bias"], layer.sizes[2])
+        else:
+            x = dense(x.reshape(len(x), -1), named[f"{name}.weight"], named[f"{name}.bias"])
+        outputs.append(x)
+    return outputs
+
+
+def network_backward(net, theta, obs, outputs, dout):
+    """d(loss)/d(theta), flat, from d(loss)/d(outputs) and what `network_forward` returned."""
+    grad = np.zeros_like(theta)
+    named, dnamed = net.views(theta), net.views(grad)
+    inputs = [obs.reshape(len(obs), *net.input_shape), *outputs[:-1]]
+    dy = dout
+    for name, layer, x, y in reversed(list(zip(net.names, net.layers, inputs, outputs))):
+        dy = dy.reshape(y.shape)
+        if layer.kind == "relu":
+            dy = relu_backward(y, dy)
+            continue
+        weight = named[f"{name}.weight"]
+        if layer.kind == "conv":
+            dweight, dbias, dy = conv_backward(x, weight, dy, layer.sizes[2])
+        else:
+            dweight, dbias, dy = dense_backward(x.reshape(len(x), -1), weight, dy)
+        dnamed[f"{name}.weight"][:], dnamed[f"{name}.bias"][:] = dweight, dbias
+    return grad
+
+
+# optim.py
+
+
+def momentum_sgd(theta, grad, m, lr, decay, scale):
+    """(theta, m)"""
+    m = decay * m + (1 - decay) * scale * grad
+    return theta - lr * m, m
+
+
+def rmsprop(theta, grad, g, lr, decay, rms_eps, scale):
+    """(theta, g)"""
+    g = decay * g + (1 - decay) * (scale * grad) ** 2
+    return theta - lr * scale * grad / np.sqrt(g + rms_eps), g
+
+
+def clip_scale(grad, clip_norm):
+    norm = np.sqrt(np.sum(grad**2))
+    return clip_norm / norm if 0 < clip_norm < norm else 1.0
+
+
+# policy.py
+
+
+def log_softmax(logits):
+    shifted = logits - logits.max()
+    return shifted - np.log(np.exp(shifted).sum())

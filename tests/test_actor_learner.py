@@ -1,0 +1,350 @@
+"""The loop: segments, bootstraps, theta', theta-, schedules and stopping, on environments that record what happens."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from numasync.actor_learner import (
+    FINISHED,
+    MORE,
+    NOT_FINITE,
+    Shared,
+    annealed_epsilon,
+    compile_loop,
+    run_segments,
+)
+from numasync.algorithms import ALGORITHMS
+from numasync.config import Config
+from numasync.envs import make_env
+from numasync.envs.interface import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED, EnvSpec
+from numasync.envs.observation import Observation
+from numasync.jit import DISABLED, FLOAT, interpreted, kernel
+from numasync.nn.network import backward, dense, forward, heads, network, outputs_of, relu
+from numasync.optim import OPTIMIZERS
+from numasync.trainer import FINAL_EPSILONS, make_settings, make_worker
+
+OPTIONS = dict(
+    lr=0.01, optimizer="momentum_sgd", decay=0.0, clip_norm=0.0, reward_clip=0.0, gamma=0.9, seed=1, t_max=5,
+    steps=10**9, epsilon_steps=10**9, target_interval=10**9,
+)  # fmt: skip
+N_ACTIONS = 2
+
+every_algorithm = pytest.mark.parametrize("algo", ALGORITHMS)
+
+
+class Scripted:
+    """Plays `script`, (reward, end) pairs, over and over; keeps its actions, observations and number of resets."""
+
+    jitted, state_size = False, 1
+    spec = EnvSpec("Scripted", "classic", Observation("vector", (3,)), N_ACTIONS)
+
+    def __init__(self, *script, on_step=lambda: None):
+        self.script = itertools.cycle(script)
+        self.on_step = on_step
+        self.actions, self.observations, self.resets = [], [], 0
+
+    def reset(self, state, rng, obs):
+        self.resets += 1
+        self.observe(obs)
+
+    def step(self, state, action, rng, obs):
+        self.actions.append(int(action))
+        self.on_step()
+        self.observe(obs)
+        return next(self.script)
+
+    def observe(self, obs):
+        obs[:] = np.sin(3 * len(self.observations) + np.arange(3))
+        self.observations.append(obs.copy())
+
+
+class Run:
+    """Workers on one environment each, played from the test's own thread. theta- starts as another theta."""
+
+    def __init__(self, algo, *envs, compiled=False, **options):
+        config = Config(algo=algo, workers=len(envs), **{**OPTIONS, **options})
+        self.algorithm, self.update = ALGORITHMS[algo], OPTIMIZERS[config.optimizer].kernel
+        spec = envs[0].spec
+        outputs = (spec.n_actions, 1) if self.algorithm.value_head else (spec.n_actions,)
+        self.network = network(spec.observation.network_shape, dense(8), relu(), heads(*outputs))
+        self.envs, self.settings = envs, make_settings(config, self.algorithm, spec.n_actions)
+        theta, theta_target = self.network.initial(1), self.network.initial(2)
+        self.shared = Shared(theta, theta_target, np.zeros((len(envs), 8), np.int64), np.zeros(1, np.int64))
+        self.workers = [
+            make_worker(i, config, self.algorithm, self.network, env, np.zeros_like(theta)) for i, env in enumerate(envs)
+        ]
+        for env, worker in zip(envs, self.workers):
+            env.reset(worker.env_state, worker.rng, worker.obs[0])
+        self.loop = run_segments if compiled else interpreted(run_segments)
+        compile_loop(self.network.table, self.shared, self.workers[0], self.settings, compiled)
+
+    @property
+    def worker(self):
+        return self.workers[0]
+
+    @property
+    def T(self):
+        return self.shared.steps[:, 0].sum()
+
+    def play(self, segments=1, i=0):
+        env, data = self.envs[i], (self.network.table, self.shared, self.workers[i], self.settings)
+        return self.loop(segments, *data, env.reset, env.step, self.algorithm.kernel, self.update)
+
+    def outputs(self, theta, observations):
+        """The network's outputs, computed apart from the loop."""
+        obs = np.array(observations, FLOAT).reshape(-1, self.network.n_inputs)
+        tape = np.zeros(len(obs) * self.network.width, FLOAT)
+        forward(self.network.table, theta, obs, tape, 0, len(obs))
+        return outputs_of(self.network.table, tape, len(obs))
+
+    def rows(self, tape):
+        return outputs_of(self.network.table, tape, self.worker.obs.shape[0])
+
+    def target(self, i):
+        """y or R of step i of the last segment, from d_outputs: -2 (y - Q), or -(R - V) in the value column."""
+        outputs, d_outputs = self.rows(self.worker.tape)[i], self.rows(self.worker.dtape)[i]
+        if self.algorithm.value_head:
+            return outputs[-1] - d_outputs[-1]
+        action = self.worker.actions[i]
+        return outputs[action] - d_outputs[action] / 2
+
+
+def test_sarsa_executes_the_action_of_its_target():
+    env = Scripted(*[(1.0, RUNNING)] * 7, (1.0, TRUNCATED))
+    run = Run("one_step_sarsa", env, t_max=3)
+    promised = []
+    for _ in range(60):
+        at, resets = len(env.actions), env.resets
+        planned = run.worker.next_action[0]
+        run.play()
+        if planned >= 0:
+            assert env.actions[at] == planned
+        n = len(env.actions) - at
+        a_next = run.worker.actions[n]
+        q_next = run.outputs(run.shared.theta_target, run.worker.obs[n])[0]
+        np.testing.assert_allclose(run.target(n - 1), 1 + 0.9 * q_next[a_next], rtol=1e-5)
+        # After an end the action of the target belongs to an episode that is over.
+        assert run.worker.next_action[0] == (-1 if env.resets > resets else a_next)
+        promised.append(run.worker.next_action[0])
+    assert set(promised) == {-1, 0, 1}
+
+
+@pytest.mark.parametrize("end", [RUNNING, TRUNCATED, TERMINATED, LIFE_LOST])
+@every_algorithm
+def test_which_ends_bootstrap(algo, end):
+    run = Run(algo, Scripted((1.0, RUNNING), (2.0, end)), t_max=2)
+    theta = run.shared.theta.copy()
+    run.play()
+    # V(s_2) under theta' (here still theta); max Q(s_2), or Q(s_2, a') for Sarsa, under theta-.
+    value_of_end = {
+        "a3c": lambda: run.outputs(theta, run.worker.obs[2])[0, -1],
+        "one_step_sarsa": lambda: run.outputs(run.shared.theta_target, run.worker.obs[2])[0, run.worker.actions[2]],
+    }.get(algo, lambda: run.outputs(run.shared.theta_target, run.worker.obs[2]).max())()
+    assert abs(value_of_end) > 0.01
+    bootstrap = 0.9 * value_of_end if end in (RUNNING, TRUNCATED) else 0.0
+    np.testing.assert_allclose(run.target(1), 2 + bootstrap, rtol=1e-5)
+
+
+@every_algorithm
+def test_lost_life_neither_resets_nor_splits_the_logged_return(algo):
+    env = Scripted((1.0, RUNNING), (2.0, LIFE_LOST), (3.0, RUNNING), (4.0, TERMINATED))
+    run = Run(algo, env)
+    run.play()
+    assert (env.resets, run.worker.logged[0], run.T) == (1, 0, 2)
+    np.testing.assert_array_equal(run.worker.obs[0], env.observations[2])
+    run.play()
+    assert (env.resets, run.worker.logged[0], run.T) == (2, 1, 4)
+    np.testing.assert_array_equal(run.worker.log[0], [1 + 2 + 3 + 4, 4, 4])
+    np.testing.assert_array_equal(run.worker.obs[0], env.observations[5])
+
+
+def test_log_counts_the_steps_of_all_workers():
+    run = Run("nstep_q", *(Scripted((1.0, RUNNING), (1.5, TRUNCATED)) for _ in range(2)))
+    run.play(3, i=1)
+    run.play(2, i=0)
+    np.testing.assert_array_equal(run.workers[0].log[:2], [[2.5, 2, 8], [2.5, 2, 10]])
+    assert run.workers[0].logged[0] == 2
+
+
+@pytest.mark.parametrize(("clip", "seen"), [(1.0, [-1, 0.5, 1]), (0.0, [-5, 0.5, 7])])
+@every_algorithm
+def test_reward_clip_is_for_the_learner_only(algo, clip, seen):
+    run = Run(algo, Scripted((-5.0, RUNNING), (0.5, RUNNING), (7.0, TERMINATED)), reward_clip=clip)
+    run.play()
+    np.testing.assert_array_equal(run.worker.rewards[:3], FLOAT(seen))
+    assert run.worker.log[0, 0] == 2.5
+
+
+@every_algorithm
+def test_when_segments_end(algo):
+    # Episodes of 7, t_max of 5. One-step methods update when t is a multiple of 5 or an episode has ended; the others
+    # after 5 actions or at an end, counted from the update before.
+    run = Run(algo, Scripted(*[(0.0, RUNNING)] * 6, (0.0, TERMINATED)))
+    updated_at = []
+    while run.T < 28:
+        run.play()
+        updated_at.append(run.T)
+    expected = [5, 7, 10, 14, 15, 20, 21, 25, 28] if ALGORITHMS[algo].one_step else [5, 7, 12, 14, 19, 21, 26, 28]
+    assert updated_at == expected
+
+
+@every_algorithm
+def test_parameters_within_a_segment_when_others_write_theta(algo):
+    env = Scripted((1.0, RUNNING))
+    run = Run(algo, env)
+
+    def somebody_else_writes():
+        run.shared.theta[:] += FLOAT(0.1)
+
+    env.on_step = somebody_else_writes
+    for segment in range(2):
+        before = run.shared.theta.copy()
+        run.play()
+        # n-step methods act on theta' all along; a one-step method sees theta as it has become.
+        written = np.zeros(5) if run.settings.local_copy else 0.1 * np.arange(5)
+        seen = [run.outputs(before + FLOAT(w), env.observations[5 * segment + i])[0] for i, w in enumerate(written)]
+        np.testing.assert_allclose(run.rows(run.worker.tape)[:5], seen, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("algo", ["nstep_q", "a3c"])
+def test_the_gradient_at_theta_local_is_added_to_what_theta_has_become(algo):
+    env = Scripted((1.0, RUNNING))
+    run = Run(algo, env)
+    before = run.shared.theta.copy()
+    env.on_step = lambda: run.shared.theta.__iadd__(FLOAT(0.1))
+    run.play()
+    grad, worker = np.zeros_like(before), run.worker
+    # obs[0] already belongs to the next segment.
+    worker.obs[0] = env.observations[0]
+    backward(run.network.table, before, worker.obs, worker.tape, worker.dtape.copy(), grad, 5)
+    np.testing.assert_allclose(run.shared.theta, before + 5 * FLOAT(0.1) - FLOAT(0.01) * grad, rtol=1e-5, atol=1e-6)
+    assert np.abs(grad).max() > 0.1 and not worker.grad.any()
+
+
+@pytest.mark.parametrize("algo", [name for name, a in ALGORITHMS.items() if a.target_network])
+def test_target_is_copied_from_theta_when_shared_steps_cross_a_multiple(algo):
+    run = Run(algo, *(Scripted((1.0, RUNNING)) for _ in range(3)), t_max=4, target_interval=10, lr=0.1)
+    theta_target = run.shared.theta_target.copy()
+    copied_at = []
+    for turn in range(15):
+        run.play(i=turn % 3)
+        if run.T // 10 > (run.T - 4) // 10:
+            copied_at.append(run.T)
+            theta_target = run.shared.theta.copy()
+            assert not any(np.array_equal(theta_target, worker.theta_local) for worker in run.workers)
+        np.testing.assert_array_equal(run.shared.theta_target, theta_target)
+        assert run.shared.target_copies[0] == run.T // 10
+        assert not np.array_equal(run.shared.theta_target, run.shared.theta) or run.T in copied_at
+    assert copied_at == [12, 20, 32, 40, 52, 60]
+
+
+def test_a_segment_that_crosses_two_multiples_copies_once_and_counts_both():
+    run = Run("nstep_q", Scripted((1.0, RUNNING)), t_max=8, target_interval=3)
+    run.play()
+    assert run.shared.target_copies[0] == 2
+    np.testing.assert_array_equal(run.shared.theta_target, run.shared.theta)
+
+
+@pytest.mark.parametrize(("T", "expected"), [(0, 1.0), (250, 0.8), (500, 0.6), (1000, 0.2), (5000, 0.2)])
+def test_epsilon_anneals_linearly_to_the_workers_own(T, expected):
+    run = Run("nstep_q", Scripted((0.0, RUNNING)), epsilon_steps=1000)
+    assert annealed_epsilon(T, run.worker._replace(epsilon_final=0.2), run.settings) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("T", "random"), [(0, 1.0), (500_000, 0.5), (1_000_000, 0.0)])
+def test_exploration_follows_the_steps_of_all_workers(T, random):
+    # A tiny learning rate keeps theta, so that the greedy actions can be computed afterwards.
+    env = Scripted((0.0, RUNNING))
+    run = Run("nstep_q", env, Scripted((0.0, RUNNING)), epsilon_steps=1_000_000, lr=1e-30)
+    run.workers[0] = run.worker._replace(epsilon_final=0.0)
+    run.network.views(run.shared.theta)["heads.bias"][:] = 0
+    run.shared.steps[1, 0] = T
+    run.play(200)
+    greedy = run.outputs(run.shared.theta, env.observations[:1000]).argmax(1)
+    # Half of the random actions of two are greedy as well; three standard deviations are 0.05.
+    assert np.mean(greedy != env.actions) == pytest.approx(random / 2, abs=0.05 if random else 0.0)
+    assert 0.05 < greedy.mean() < 0.95
+
+
+@pytest.mark.parametrize("T", [0, 250, 750, 999])
+def test_learning_rate_goes_linearly_to_zero(T):
+    # a3c has no other schedule, so the segment is the same at any T; another worker's slot sets it.
+    def first_step(T):
+        run = Run("a3c", Scripted((1.0, RUNNING)), Scripted((1.0, RUNNING)), steps=1000)
+        before = run.shared.theta.copy()
+        run.shared.steps[1, 0] = T
+        assert run.play() == MORE
+        return run.shared.theta - before
+
+    np.testing.assert_allclose(first_step(T), (1 - T / 1000) * first_step(0), rtol=1e-3, atol=2e-7)
+    assert np.abs(first_step(T)).max() > 10 * 2e-7
+
+
+@pytest.mark.parametrize(("reward", "clip"), [(np.nan, 0.0), (np.nan, 1.0), (np.inf, 0.0)])
+@every_algorithm
+def test_a_reward_that_is_not_finite_stops_before_theta(algo, reward, clip):
+    run = Run(algo, Scripted((1.0, RUNNING), (reward, RUNNING), (1.0, TERMINATED)), reward_clip=clip)
+    before = run.shared.theta.copy()
+    assert run.play(5) == NOT_FINITE
+    np.testing.assert_array_equal(run.shared.theta, before)
+    assert not run.worker.optimizer_state.any() and run.T == 0
+
+
+@every_algorithm
+def test_a_run_stops_at_max_steps(algo):
+    run = Run(algo, *(Scripted((1.0, RUNNING)) for _ in range(2)), steps=17)
+    assert run.play(2) == MORE and run.T == 10
+    assert run.play(1, i=1) == MORE and run.T == 15
+    assert run.play(9) == FINISHED and run.T == 20
+    theta = run.shared.theta.copy()
+    assert run.play(9, i=1) == FINISHED and run.T == 20
+    np.testing.assert_array_equal(run.shared.theta, theta)
+
+
+@kernel
+def nan_step(state, action, rng, obs):
+    obs[:] = FLOAT(1)
+    return np.nan, TERMINATED
+
+
+@pytest.mark.skipif(DISABLED, reason="nothing is compiled")
+@every_algorithm
+class TestCompiledLoop:
+    @pytest.mark.parametrize("env_id", ["CartPole-v1", "Catch-v0"])
+    def test_equals_the_interpreted_one(self, algo, env_id):
+        options = dict(epsilon_steps=500, target_interval=100, steps=2000, optimizer="shared_rmsprop", decay=0.99)
+        compiled, python = (Run(algo, make_env(env_id), compiled=c, **options) for c in (True, False))
+        for run in (compiled, python):
+            assert run.play(250) == MORE
+        assert compiled.T == python.T > 750
+        assert compiled.worker.logged[0] == python.worker.logged[0] > 10
+        np.testing.assert_array_equal(compiled.worker.log, python.worker.log)
+        np.testing.assert_array_equal(compiled.worker.rng, python.worker.rng)
+        np.testing.assert_allclose(compiled.shared.theta, python.shared.theta, rtol=1e-5, atol=1e-6)
+
+    @pytest.mark.parametrize("clip", [0.0, 1.0])
+    def test_finds_nan(self, algo, clip):
+        run = Run(algo, make_env("Catch-v0")._replace(step=nan_step), compiled=True, reward_clip=clip)
+        before = run.shared.theta.copy()
+        assert run.play(5) == NOT_FINITE
+        np.testing.assert_array_equal(run.shared.theta, before)
+
+    def test_stops(self, algo):
+        run = Run(algo, make_env("Catch-v0"), compiled=True, steps=100)
+        assert run.play(1000) == FINISHED
+        assert 100 <= run.T < 105
+
+
+def test_final_epsilons_of_many_workers():
+    run = Run("a3c", Scripted((0.0, RUNNING)))
+    workers = 2000
+    config = Config(algo="a3c", **OPTIONS)
+    final = [
+        make_worker(i, config, run.algorithm, run.network, run.envs[0], run.worker.optimizer_state).epsilon_final
+        for i in range(workers)
+    ]
+    assert set(final) == set(FINAL_EPSILONS) == {0.1, 0.01, 0.5}
+    # Four standard deviations of a proportion near 0.35 over 2000 are 0.04.
+    for value, probability in {0.1: 0.4, 0.01: 0.3, 0.5: 0.3}.items():
+        assert final.count(value) / workers == pytest.approx(probability, abs=0.045)

@@ -1,0 +1,429 @@
+"""Environments: jitted ones in lockstep with a twin, Gymnasium's spaces, ALE on real games."""
+
+import contextlib
+
+import gymnasium
+import numpy as np
+import pytest
+from gymnasium import spaces
+from runs import trained
+
+import numasync.envs.atari
+from numasync.algorithms import ALGORITHMS
+from numasync.envs import cartpole, catch, make_env
+from numasync.envs.gym import GymEnv
+from numasync.envs.interface import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED
+from numasync.envs.observation import Observation
+from numasync.errors import InputError
+from numasync.jit import DISABLED, FLOAT
+from numasync.rng import seed_row
+
+
+class Player:
+    """An environment with the arrays that the loop would own."""
+
+    def __init__(self, env, seed=0):
+        self.env, self.spec = env, env.spec
+        self.state, self.rng = np.zeros(env.state_size), seed_row(seed, 0)
+        self.obs = np.full(int(np.prod(env.spec.observation.network_shape)), np.nan, FLOAT)
+
+    def reset(self):
+        self.env.reset(self.state, self.rng, self.obs)
+        return self.obs.copy()
+
+    def step(self, action):
+        reward, end = self.env.step(self.state, action, self.rng, self.obs)
+        return self.obs.copy(), reward, end
+
+
+# --- CartPole and Catch
+
+
+def balancing(obs, rng):
+    """Push to the side that the pole falls to: most episodes reach the time limit."""
+    return int(obs[2] + obs[3] > 0)
+
+
+def random_action(obs, rng):
+    return int(rng.integers(2))
+
+
+@pytest.mark.parametrize(("policy", "ends"), [(random_action, {TERMINATED}), (balancing, {TRUNCATED})])
+def test_cartpole_steps_in_lockstep_with_gymnasium(policy, ends):
+    player, twin = Player(make_env("CartPole-v1")), gymnasium.make("CartPole-v1")
+    rng, obs, seen = np.random.default_rng(0), None, set()
+    for _ in range(12_000):
+        if obs is None:
+            twin.reset(seed=0)
+            obs = player.reset()
+            twin.unwrapped.state = player.state[:4].copy()
+        action = policy(obs, rng)
+        obs, reward, end = player.step(action)
+        twin_obs, twin_reward, terminated, truncated, _ = twin.step(action)
+        np.testing.assert_allclose(obs, twin_obs, rtol=2e-6, atol=1e-7)
+        assert reward == twin_reward
+        # Where both of Gymnasium's flags are set, the state is terminal: nothing is bootstrapped.
+        assert end == (TERMINATED if terminated else TRUNCATED if truncated else RUNNING)
+        if end != RUNNING:
+            seen.add(end)
+            obs = None
+    assert seen == ends
+
+
+def test_cartpole_that_falls_on_its_last_step_is_terminal():
+    player = Player(make_env("CartPole-v1"))
+    for angle, expected in ((0.0, TRUNCATED), (0.3, TERMINATED)):
+        player.reset()
+        player.state[cartpole.ANGLE], player.state[cartpole.STEPS] = angle, 499
+        assert player.step(0)[1:] == (1.0, expected)
+
+
+def test_cartpole_starts_uniformly():
+    player = Player(make_env("CartPole-v1"))
+    starts = np.array([player.reset() for _ in range(4000)])
+    assert np.abs(starts).max() <= 0.05 and (player.state[:4].astype(FLOAT) == starts[-1]).all()
+    # A uniform variable on [-0.05, 0.05] has the standard deviation 0.1 / sqrt(12).
+    np.testing.assert_allclose(starts.mean(0), 0, atol=4 * 0.029 / np.sqrt(4000))
+    np.testing.assert_allclose(starts.std(0), 0.1 / np.sqrt(12), rtol=0.05)
+    np.testing.assert_allclose(np.corrcoef(starts.T), np.eye(4), atol=0.07)
+
+
+class CatchTwin:
+    """The rules of Catch in plain Python."""
+
+    def __init__(self, ball_column):
+        self.ball, self.paddle = [0, ball_column], 2
+
+    def board(self):
+        board = [[0.0] * 5 for _ in range(10)]
+        board[self.ball[0]][self.ball[1]] = board[9][self.paddle] = 1.0
+        return board
+
+    def step(self, action):
+        left, right = action == 0 and self.paddle > 0, action == 2 and self.paddle < 4
+        self.paddle += right - left
+        self.ball[0] += 1
+        if self.ball[0] < 9:
+            return 0.0, RUNNING
+        return (1.0 if self.paddle == self.ball[1] else -1.0), TERMINATED
+
+
+def test_catch_steps_in_lockstep_with_its_rules():
+    player, rng = Player(make_env("Catch-v0")), np.random.default_rng(0)
+    columns, scores = [], []
+    for _ in range(500):
+        obs = player.reset().reshape(10, 5)
+        columns.append(int(obs[0].argmax()))
+        twin, end = CatchTwin(columns[-1]), RUNNING
+        while end == RUNNING:
+            np.testing.assert_array_equal(obs, twin.board())
+            action = int(rng.integers(3))
+            obs, reward, end = player.step(action)
+            obs = obs.reshape(10, 5)
+            assert (reward, end) == twin.step(action)
+        np.testing.assert_array_equal(obs, twin.board())
+        scores.append(reward)
+    # Each column is equally likely: 100 of 500, standard deviation 9.
+    assert np.abs(np.bincount(columns, minlength=5) - 100).max() < 45
+    assert set(scores) == {1.0, -1.0} and catch.ROWS == 10
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Catch-v0"])
+def test_jitted_environments_repeat_from_their_random_row(env_id):
+    starts = [np.array([player.reset() for _ in range(20)]) for player in (Player(make_env(env_id), s) for s in (1, 1, 2))]
+    np.testing.assert_array_equal(starts[0], starts[1])
+    assert not np.array_equal(starts[0], starts[2])
+
+
+# --- Gymnasium
+
+
+class Any(gymnasium.Env):
+    """Samples of a space, with ends at steps 2 (truncated), 4 (terminated) and 6 (both); keeps the actions it is given."""
+
+    def __init__(self, observation_space, action_space):
+        self.observation_space, self.action_space = observation_space, action_space
+        self.actions, self.closed = [], False
+
+    def reset(self, seed=None, options=None):
+        self.observation_space.seed(seed)
+        self.last = self.observation_space.sample()
+        return self.last, {}
+
+    def step(self, action):
+        self.actions.append(action)
+        self.last = self.observation_space.sample()
+        return self.last, np.float32(1.5), len(self.actions) in (4, 6), len(self.actions) in (2, 6), {}
+
+    def close(self):
+        self.closed = True
+
+
+@contextlib.contextmanager
+def registered(observation_space, action_space=None):
+    """The id of an Any environment, registered for the length of a with statement."""
+    action_space = action_space or spaces.Discrete(2)
+    gymnasium.register("Any-v0", entry_point=lambda **_: Any(observation_space, action_space))
+    try:
+        yield "Any-v0"
+    finally:
+        del gymnasium.registry["Any-v0"]
+
+
+def box(shape, dtype, low=0, high=255):
+    return spaces.Box(low, high, shape, dtype)
+
+
+@pytest.mark.parametrize(
+    ("space", "family", "observation", "network_shape"),
+    [
+        (box((10, 12, 3), np.uint8), "image", Observation("image", (10, 12, 3), 1 / 255), (10, 12, 3)),
+        (box((10, 12), np.uint8), "image", Observation("image", (10, 12), 1 / 255), (10, 12, 1)),
+        (box((84, 84, 3), np.uint8), "atari", Observation("image", (84, 84, 3), 1 / 255), (84, 84, 3)),
+        (box((128,), np.uint8), "classic", Observation("vector", (128,), 1 / 255), (128,)),
+        (box((5,), np.int64, -9, 9), "classic", Observation("vector", (5,)), (5,)),
+        (box((2, 3), np.float64, -1, 1), "classic", Observation("vector", (2, 3)), (6,)),
+        (box((4,), np.float32, -1, 1), "classic", Observation("vector", (4,)), (4,)),
+        (box((), np.float32, -1, 1), "classic", Observation("vector", ()), (1,)),
+        (spaces.Discrete(4), "classic", Observation("discrete", (4,)), (4,)),
+        (spaces.Discrete(4, start=7), "classic", Observation("discrete", (4,), start=7), (4,)),
+    ],
+)
+def test_gymnasium_observation_spaces(space, family, observation, network_shape):
+    with registered(space) as env_id:
+        player = Player(make_env(env_id))
+    assert player.spec == (env_id, family, observation, 2)
+    assert player.spec.observation.network_shape == network_shape
+    for obs in (player.reset(), player.step(0)[0]):
+        raw = player.env.env.unwrapped.last
+        player.spec.observation.check(raw)
+        if observation.kind == "discrete":
+            expected = np.eye(space.n)[raw - space.start]
+        else:
+            # Channels stay last, rows stay rows: the order of the array itself.
+            expected = raw.astype(np.float64).ravel() * observation.scale
+        np.testing.assert_allclose(obs, expected, rtol=1e-6)
+
+
+def test_gymnasium_ends_actions_and_seeds():
+    with registered(box((3,), np.float32, -1, 1), spaces.Discrete(3, start=5)) as env_id:
+        player, again, other = Player(make_env(env_id), 1), Player(make_env(env_id), 1), Player(make_env(env_id), 2)
+    starts = [[p.reset().tolist() for _ in range(3)] for p in (player, again, other)]
+    assert starts[0] == starts[1] != starts[2] and starts[0][0] != starts[0][1]
+    assert player.spec.n_actions == 3
+    steps = [player.step(i % 3) for i in range(6)]
+    assert [end for *_, end in steps] == [RUNNING, TRUNCATED, RUNNING, TERMINATED, RUNNING, TERMINATED]
+    assert {reward for _, reward, _ in steps} == {1.5}
+    assert player.env.env.unwrapped.actions == [5, 6, 7, 5, 6, 7]
+    player.env.close()
+    assert player.env.env.unwrapped.closed
+
+
+def test_frozen_lake_is_one_hot():
+    player = Player(make_env("FrozenLake-v1"))
+    assert player.spec[1:] == ("classic", Observation("discrete", (16,)), 4)
+    np.testing.assert_array_equal(player.reset(), np.eye(16)[0])
+    for action in (0, 1, 2):
+        obs, _, end = player.step(action)
+        np.testing.assert_array_equal(obs, np.eye(16)[player.env.env.unwrapped.s])
+
+
+def test_gymnasiums_own_cartpole_by_its_module():
+    assert make_env("CartPole-v1").jitted
+    player = Player(make_env("gymnasium:CartPole-v1"))
+    assert isinstance(player.env, GymEnv) and not player.env.jitted
+    assert player.spec == ("gymnasium:CartPole-v1", *make_env("CartPole-v1").spec[1:])
+    assert np.abs(player.reset()).max() <= 0.05
+    steps = [player.step(0) for _ in range(12)]
+    assert TERMINATED in [end for *_, end in steps] and steps[0][1:] == (1.0, RUNNING)
+
+
+@pytest.mark.parametrize(
+    ("observation", "action", "named"),
+    [
+        (spaces.Dict(a=spaces.Discrete(2)), None, "Dict observations"),
+        (spaces.Tuple([spaces.Discrete(2)]), None, "Tuple observations"),
+        (spaces.MultiDiscrete([2, 3]), None, "MultiDiscrete observations"),
+        (spaces.MultiBinary(3), None, "MultiBinary observations"),
+        (spaces.Discrete(2), box((2,), np.float32), "Box actions"),
+        (spaces.Discrete(2), spaces.MultiDiscrete([2, 3]), "MultiDiscrete actions"),
+    ],
+)
+def test_spaces_that_are_refused(observation, action, named):
+    with registered(observation, action) as env_id, pytest.raises(InputError) as refusal:
+        make_env(env_id)
+    message = str(refusal.value)
+    assert message.startswith(f"Any-v0 has {named}, which are not supported") and one_sentence(message)
+
+
+@pytest.mark.parametrize("env_id", ["NoSuch-v0", "CartPole-v99", "ALE/NoSuch-v5", "no_module:CartPole-v1", "!", ""])
+def test_unknown_ids_are_refused(env_id):
+    with pytest.raises(InputError) as refusal:
+        make_env(env_id)
+    message = str(refusal.value)
+    assert message.startswith(f"{env_id!r} is no environment that Gymnasium can make: ") and "\n" not in message
+
+
+def one_sentence(message):
+    return message.endswith(".") and ". " not in message and "\n" not in message
+
+
+# --- Observation
+
+
+RAW = {
+    Observation("vector", (3,)): np.array([1, 2, 3]),
+    Observation("vector", (2, 2), 0.5): np.array([[1.0, 2.0], [3.0, 4.0]]),
+    Observation("image", (2, 2)): np.array([[1, 2], [3, 4]], np.uint8),
+    Observation("frames", (2, 1, 3), 0.5): np.array([[[2, 4, 6]], [[8, 10, 12]]], np.uint8),
+    Observation("discrete", (3,), start=-1): np.int64(1),
+}
+ENCODED = [[1, 2, 3], [0.5, 1, 1.5, 2], [1, 2, 3, 4], [1, 4, 2, 5, 3, 6], [0, 0, 1]]
+
+
+@pytest.mark.parametrize(("observation", "encoded"), zip(RAW, ENCODED))
+def test_observation_encodes(observation, encoded):
+    out = np.full(len(encoded), np.nan, FLOAT)
+    observation.check(RAW[observation])
+    observation.encode(RAW[observation], out)
+    np.testing.assert_array_equal(out, encoded)
+    assert np.prod(observation.network_shape) == len(encoded)
+
+
+@pytest.mark.parametrize(
+    ("observation", "raw"),
+    [(o, np.zeros((*o.shape, 1))) for o in RAW if o.kind != "discrete"]
+    + [(o, 0.0) for o in RAW if o.kind != "discrete"]
+    + [(Observation("discrete", (3,), start=-1), raw) for raw in (-2, 2, [0], np.zeros(3))],
+)
+def test_observation_refuses(observation, raw):
+    with pytest.raises(InputError) as refusal:
+        observation.check(raw)
+    assert one_sentence(str(refusal.value)) and "must be" in str(refusal.value)
+
+
+# --- Atari
+
+atari = pytest.mark.skipif(DISABLED, reason="the interpreted encoder takes too long")
+
+
+def blank_frames(obs):
+    return int((obs.reshape(84, 84, 4).max((0, 1)) == 0).sum())
+
+
+@pytest.fixture
+def short_episodes(monkeypatch):
+    """Episodes of 200 frames: 50 actions."""
+    monkeypatch.setattr(numasync.envs.atari, "MAX_FRAMES", 200)
+
+
+@atari
+def test_atari_spec_and_encoding():
+    player = Player(make_env("ALE/Pong-v5"))
+    assert player.spec == ("ALE/Pong-v5", "atari", Observation("frames", (4, 84, 84), 1 / 255), 6)
+    assert player.spec.observation.network_shape == (84, 84, 4)
+    player.reset()
+    for action in (2, 3, 2, 3, 2):
+        player.env.action[0] = action
+        raw, *_ = player.env.env.step(player.env.action)
+    obs = np.full(84 * 84 * 4, np.nan, FLOAT)
+    player.spec.observation.encode(raw[0], obs)
+    np.testing.assert_allclose(obs.reshape(84, 84, 4), raw[0].transpose(1, 2, 0) / 255, rtol=1e-6)
+    assert 0 == obs.min() < 0.5 < obs.max() <= 1
+    player.env.close()
+
+
+@atari
+@pytest.mark.parametrize(("env_id", "game_id"), [("ALE/Pong", "ALE/Pong-v5"), ("ale_py:ALE/Pong-v5", "ALE/Pong-v5")])
+def test_atari_ids(env_id, game_id):
+    assert numasync.envs.atari.atari_id(env_id) == game_id
+    env = make_env(env_id)
+    assert env.spec[:2] == (env_id, "atari")
+    env.close()
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "gymnasium:CartPole-v1", "NoSuch-v0", "!"])
+def test_ids_that_are_not_ataris(env_id):
+    assert numasync.envs.atari.atari_id(env_id) is None
+
+
+@atari
+def test_atari_repeats_from_its_random_row(short_episodes):
+    actions = np.random.default_rng(0).integers(6, size=120)
+
+    def history(env_id, seed):
+        player = Player(make_env(env_id), seed)
+        seen = [player.reset()]
+        for action in actions:
+            obs, reward, end = player.step(action)
+            seen += [obs, reward, end] + ([player.reset()] if end != RUNNING else [])
+        player.env.close()
+        return np.concatenate([np.ravel(x) for x in seen])
+
+    for env_id in ("PongNoFrameskip-v4", "ALE/Pong-v5"):
+        first = history(env_id, 1)
+        np.testing.assert_array_equal(first, history(env_id, 1))
+        assert not np.array_equal(first, history(env_id, 2))
+
+
+@atari
+@pytest.mark.parametrize(("env_id", "sticky"), [("PongNoFrameskip-v4", False), ("ALE/Pong-v5", True)])
+def test_sticky_actions_are_as_the_id_says(env_id, sticky):
+    # The same 40 actions after many resets: without sticky actions only the 1 to 30 no-ops make a difference.
+    player, results = Player(make_env(env_id)), set()
+    actions = np.random.default_rng(0).integers(6, size=40)
+    for _ in range(50):
+        player.reset()
+        results.add([player.step(action)[0].tobytes() for action in actions][-1])
+    assert len(results) > 1
+    assert (len(results) > 30) == sticky
+
+
+@atari
+def test_atari_truncates_and_starts_afresh(short_episodes):
+    player = Player(make_env("ALE/Pong-v5"))
+    for _ in range(3):
+        # A fresh start: three frames of the stack are still blank, and each step brings one more.
+        assert blank_frames(player.reset()) == 3
+        steps = [player.step(2) for _ in range(50)]
+        assert [blank_frames(obs) for obs, *_ in steps[:4]] == [2, 1, 0, 0]
+        # The last observation is the old episode's own, and no step goes to a transition between two episodes.
+        assert blank_frames(steps[-1][0]) == 0
+        assert [end for *_, end in steps] == [RUNNING] * 49 + [TRUNCATED]
+    player.env.close()
+
+
+@atari
+@pytest.mark.parametrize("life_loss", [True, False])
+def test_breakout_lives(life_loss):
+    player, rng = Player(make_env("ALE/Breakout-v5", life_loss)), np.random.default_rng(0)
+    assert blank_frames(player.reset()) == 3
+    ends = []
+    while not ends or ends[-1] in (RUNNING, LIFE_LOST):
+        obs, _, end = player.step(rng.integers(4))
+        # A lost life does not start anything afresh.
+        assert len(ends) < 3 or blank_frames(obs) == 0
+        ends.append(end)
+    # Five lives: four are lost on the way, the fifth ends the game.
+    assert ends[-1] == TERMINATED and ends.count(LIFE_LOST) == (4 if life_loss else 0)
+    player.reset()
+    assert player.env.lives == 5 and player.step(0)[2] == RUNNING
+    player.env.close()
+
+
+@atari
+def test_atari_rewards_are_the_games_own():
+    player, rng = Player(make_env("ALE/Assault-v5")), np.random.default_rng(0)
+    player.reset()
+    assert {player.step(rng.integers(7))[1] for _ in range(200)} == {0.0, 21.0}
+    player.env.close()
+
+
+@atari
+@pytest.mark.parametrize("algo", ALGORITHMS)
+def test_training_on_a_real_game(algo):
+    trainer = trained("ALE/Pong-v5", algo, steps=300, workers=2, target_interval=100, eval_episodes=1)
+    assert 300 <= trainer.steps < 310 and trainer.shared.steps[:, 0].min() > 0
+    assert np.isfinite(trainer.theta).all()
+    assert not np.array_equal(trainer.theta, trainer.network.initial(trainer.config.seed))
+    assert trainer.network.input_shape == (84, 84, 4)

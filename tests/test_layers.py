@@ -1,0 +1,196 @@
+"""Every layer, forward and backward: against its twin, and in float64 against central differences."""
+
+import naive
+import numpy as np
+import pytest
+
+from numasync.nn.layers import (
+    add_rows,
+    conv_backward,
+    conv_forward,
+    dense_backward,
+    dense_forward,
+    relu_backward,
+    relu_forward,
+)
+
+RELATIVE = 1e-6
+# Convolution and dense are linear in each argument, so a central difference has no truncation error at any step.
+EPS = 1e-2
+
+# (rows, inputs, units)
+DENSE = [(1, 1, 1), (1, 9, 5), (3, 4, 8), (6, 7, 3)]
+
+# (rows, image, kernel, stride, filters): images that are not square, strides that do not divide, strides beyond the
+# kernel, and a kernel as large as its image
+CONV = [
+    (1, (6, 7, 3), 1, 1, 5),
+    (2, (5, 6, 2), 1, 2, 4),
+    (3, (7, 6, 2), 3, 1, 4),
+    (2, (9, 8, 1), 3, 2, 3),
+    (1, (11, 9, 2), 3, 4, 7),
+    (2, (10, 9, 3), 4, 2, 5),
+    (2, (12, 11, 2), 4, 3, 1),
+    (1, (8, 8, 1), 8, 1, 2),
+    (2, (18, 14, 4), 8, 4, 6),
+]
+
+dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+dense_sizes = pytest.mark.parametrize("rows, inputs, units", DENSE)
+conv_sizes = pytest.mark.parametrize("rows, image, kernel_size, stride, filters", CONV)
+
+
+def drawer(dtype, seed=2):
+    generator = np.random.default_rng(seed)
+    return lambda *shape: generator.standard_normal(shape).astype(dtype)
+
+
+def nothing(*shape, dtype):
+    """An array that a kernel must overwrite: a NaN that is left, or added to, shows."""
+    return np.full(shape, np.nan, dtype)
+
+
+def conv_arrays(draw, rows, image, kernel_size, stride, filters):
+    """x, weight, bias and dy in the kernels' flat shapes, and the shapes of the twin's x, weight and y."""
+    height, width = ((n - kernel_size) // stride + 1 for n in image[:2])
+    shapes = (rows, *image), (kernel_size, kernel_size, image[2], filters), (rows, height, width, filters)
+    x, weight, dy = (draw(*shape) for shape in shapes)
+    return x.reshape(rows, -1), weight.reshape(-1, filters), draw(filters), dy.reshape(rows, -1), shapes
+
+
+@dtypes
+@dense_sizes
+def test_dense(dtype, rows, inputs, units):
+    draw = drawer(dtype)
+    x, weight, bias, dy = draw(rows, inputs), draw(inputs, units), draw(units), draw(rows, units)
+    y, dx = nothing(rows, units, dtype=dtype), nothing(rows, inputs, dtype=dtype)
+    dense_forward(x, weight, bias, y)
+    naive.assert_close(y, naive.dense(x, weight, bias))
+
+    before, before_bias = draw(inputs, units), draw(units)
+    dweight, dbias = before.copy(), before_bias.copy()
+    dense_backward(x, weight, dy, dweight, dbias, dx)
+    added, added_bias, expected_dx = naive.dense_backward(x, weight, dy)
+    naive.assert_close(dweight, before + added)
+    naive.assert_close(dbias, before_bias + added_bias)
+    naive.assert_close(dx, expected_dx)
+
+    again, again_bias = before.copy(), before_bias.copy()
+    dense_backward(x, weight, dy, again, again_bias, np.empty((rows, 0), dtype))
+    np.testing.assert_array_equal(again, dweight)
+    np.testing.assert_array_equal(again_bias, dbias)
+
+
+@dtypes
+@conv_sizes
+def test_conv(dtype, rows, image, kernel_size, stride, filters):
+    draw = drawer(dtype)
+    x, weight, bias, dy, shapes = conv_arrays(draw, rows, image, kernel_size, stride, filters)
+    images, kernels, dimages = x.reshape(shapes[0]), weight.reshape(shapes[1]), dy.reshape(shapes[2])
+    y, dx = nothing(*dy.shape, dtype=dtype), nothing(*x.shape, dtype=dtype)
+    conv_forward(x, image, kernel_size, stride, weight, bias, y)
+    naive.assert_close(y, naive.conv(images, kernels, bias, stride).reshape(dy.shape))
+
+    before, before_bias = draw(*weight.shape), draw(filters)
+    dweight, dbias = before.copy(), before_bias.copy()
+    conv_backward(x, image, kernel_size, stride, weight, dy, dweight, dbias, dx)
+    added, added_bias, expected_dx = naive.conv_backward(images, kernels, dimages, stride)
+    naive.assert_close(dweight, before + added.reshape(weight.shape))
+    naive.assert_close(dbias, before_bias + added_bias)
+    naive.assert_close(dx, expected_dx.reshape(x.shape))
+
+    again, again_bias = before.copy(), before_bias.copy()
+    conv_backward(x, image, kernel_size, stride, weight, dy, again, again_bias, np.empty((rows, 0), dtype))
+    np.testing.assert_array_equal(again, dweight)
+    np.testing.assert_array_equal(again_bias, dbias)
+
+
+def test_conv_by_hand():
+    x = np.arange(9, dtype=np.float32).reshape(1, 9)  # a 3 x 3 image of one channel, rows 012, 345, 678
+    weight = np.array([[1], [10], [100], [1000]], np.float32)  # (ky, kx) = 00, 01, 10, 11
+    y = np.empty((1, 4), np.float32)
+    conv_forward(x, (3, 3, 1), 2, 1, weight, np.array([0.5], np.float32), y)
+    np.testing.assert_array_equal(y, [[4310.5, 5421.5, 7643.5, 8754.5]])
+
+
+@dtypes
+def test_relu(dtype):
+    z, dy = drawer(dtype)(3, 11), drawer(dtype, 3)(3, 11)
+    z[0, 0] = 0
+    y, dz = z.copy(), dy.copy()
+    relu_forward(y)
+    np.testing.assert_array_equal(y, naive.relu(z))
+    relu_backward(y, dz)
+    np.testing.assert_array_equal(dz, naive.relu_backward(naive.relu(z), dy))
+    assert dz[0, 0] == 0  # the derivative at the kink
+
+
+@pytest.mark.parametrize("size", [1, 64])
+def test_relu_keeps_nan(size):
+    y = np.full((1, size), np.nan, np.float32)  # a diverged network must be seen, not turned into zeros
+    relu_forward(y)
+    assert np.isnan(y).all()
+
+
+@dtypes
+def test_add_rows(dtype):
+    rows, total = drawer(dtype)(5, 3), drawer(dtype, 3)(3)
+    expected = naive.add_rows(rows, total)
+    add_rows(rows, total)
+    naive.assert_close(total, expected)
+
+
+def check_slopes(function, arguments, gradients, eps=EPS):
+    """The gradient of a scalar function by each of its arguments, projected on a random direction.
+
+    One dot product tests every element of the gradient at once.
+    """
+    for i, (argument, gradient) in enumerate(zip(arguments, gradients)):
+        direction = drawer(np.float64, 4 + i)(*argument.shape)
+        expected = naive.slope(lambda a: function(*arguments[:i], a, *arguments[i + 1 :]), argument, direction, eps)
+        assert np.sum(gradient * direction) == pytest.approx(expected, rel=RELATIVE, abs=0)
+
+
+@dense_sizes
+def test_gradient_of_dense(rows, inputs, units):
+    draw = drawer(np.float64)
+    x, weight, bias, dy = draw(rows, inputs), draw(inputs, units), draw(units), draw(rows, units)
+
+    def projected(x, weight, bias):
+        y = np.empty_like(dy)
+        dense_forward(x, weight, bias, y)
+        return np.sum(y * dy)
+
+    dweight, dbias, dx = np.zeros_like(weight), np.zeros_like(bias), np.empty_like(x)
+    dense_backward(x, weight, dy, dweight, dbias, dx)
+    check_slopes(projected, (x, weight, bias), (dx, dweight, dbias))
+
+
+@conv_sizes
+def test_gradient_of_conv(rows, image, kernel_size, stride, filters):
+    x, weight, bias, dy, _ = conv_arrays(drawer(np.float64), rows, image, kernel_size, stride, filters)
+
+    def projected(x, weight, bias):
+        y = np.empty_like(dy)
+        conv_forward(x, image, kernel_size, stride, weight, bias, y)
+        return np.sum(y * dy)
+
+    dweight, dbias, dx = np.zeros_like(weight), np.zeros_like(bias), np.empty_like(x)
+    conv_backward(x, image, kernel_size, stride, weight, dy, dweight, dbias, dx)
+    check_slopes(projected, (x, weight, bias), (dx, dweight, dbias))
+
+
+def test_gradient_of_relu():
+    z, dy = drawer(np.float64)(4, 25), drawer(np.float64, 3)(4, 25)
+    eps = 1e-4
+    assert np.abs(z).min() > 10 * eps  # no element crosses the kink
+
+    def projected(z):
+        y = z.copy()
+        relu_forward(y)
+        return np.sum(y * dy)
+
+    y, dz = z.copy(), dy.copy()
+    relu_forward(y)
+    relu_backward(y, dz)
+    check_slopes(projected, (z,), (dz,), eps)
