@@ -4,6 +4,7 @@ import itertools
 
 import numpy as np
 import pytest
+from numba.core.runtime import _nrt_python
 
 from numasync.actor_learner import (
     FINISHED,
@@ -334,6 +335,21 @@ class TestCompiledLoop:
         run = Run(algo, make_env("Catch-v0"), compiled=True, steps=100)
         assert run.play(1000) == FINISHED
         assert 100 <= run.T < 105
+
+    def test_allocates_nothing(self, algo):
+        run = Run(algo, make_env("Catch-v0"), compiled=True, target_interval=10)
+
+        def allocations(segments):
+            before = _nrt_python.memsys_get_stats_alloc()
+            run.play(segments)
+            return _nrt_python.memsys_get_stats_alloc() - before
+
+        _nrt_python.memsys_enable_stats()
+        try:
+            # The arguments of a call are wrapped, which allocates; a segment does not.
+            assert allocations(1) == allocations(100) > 0
+        finally:
+            _nrt_python.memsys_disable_stats()
 
 
 def test_final_epsilons_of_many_workers():

@@ -27,7 +27,7 @@ def test_given_values_win_over_the_algorithms_preset_the_familys_and_the_default
     monkeypatch.setattr(config_module, "PRESETS", presets)
     found = make_config("classic", algo="a3c", t_max=9)
     assert found == Config(algo="a3c", t_max=9, lr=0.25, beta=0.125, gamma=0.5)
-    assert make_config("classic") == Config(lr=0.5, gamma=0.5, t_max=7), "another algorithm's preset is not for this one"
+    assert make_config("classic") == Config(lr=0.5, gamma=0.5, t_max=7), "the preset of a3c is not for nstep_q"
     assert make_config("atari", algo="a3c") == Config(algo="a3c")
 
 

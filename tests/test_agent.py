@@ -1,0 +1,203 @@
+"""The Python interface: train, predict, evaluate, save and load."""
+
+import dataclasses
+import json
+
+import numpy as np
+import pytest
+
+import numasync
+from numasync import InputError, conv, dense, relu
+from numasync.agent import Agent
+from numasync.config import make_config
+from numasync.envs.cartpole import CARTPOLE
+from numasync.envs.catch import CATCH
+
+LAYERS = (dense(16), relu())
+SHORT = dict(network=LAYERS, steps=300, workers=2, eval_episodes=3, seed=3, deterministic=True)
+OBSERVATIONS = np.random.default_rng(0).uniform(-5, 5, (30, 4)).astype(np.float32)
+
+
+def cartpole_agent(algo="nstep_q", **options):
+    """An agent with its first random parameters."""
+    return Agent(make_config("classic", algo=algo, network=LAYERS, **options), CARTPOLE.spec)
+
+
+def outputs(agent, obs):
+    """The network of LAYERS in NumPy."""
+    view = agent.network.views(agent.theta)
+    hidden = np.maximum(obs @ view["dense1.weight"] + view["dense1.bias"], 0)
+    return hidden @ view["heads.weight"] + view["heads.bias"]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A trained agent and the folder of its run."""
+    folder = tmp_path_factory.mktemp("agent") / "run"
+    return numasync.train("CartPole-v1", out=folder, **SHORT), folder
+
+
+def test_train_prints_and_writes_nothing_unless_asked(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    agent = numasync.train("CartPole-v1", algo="a3c", **SHORT)
+    assert isinstance(agent, numasync.Agent) and agent.config.algo == "a3c"
+    assert capsys.readouterr() == ("", "") and not list(tmp_path.iterdir())
+    assert agent.result["steps"] >= 300 and agent.result["evaluation"]["episodes"] == 3
+
+
+def test_verbose_prints_progress_and_the_evaluation(capsys):
+    agent = numasync.train("CartPole-v1", verbose=True, **SHORT)
+    out, err = capsys.readouterr()
+    assert err == "" and out.startswith("nstep_q on CartPole-v1: 2 workers") and " left\n" in out
+    assert f"mean {agent.result['evaluation']['mean']:.2f}" in out and "Checkpoint" not in out
+
+
+def test_training_changes_the_parameters_that_the_agent_returns(trained):
+    agent, _ = trained
+    start = Agent(agent.config, agent.spec).theta
+    assert np.isfinite(agent.theta).all() and not np.array_equal(agent.theta, start)
+
+
+def test_the_result_is_that_of_the_file(trained):
+    agent, folder = trained
+    assert agent.result == json.loads((folder / "result.json").read_text())
+    assert agent.result == numasync.load(folder / "checkpoint.npz").result
+    assert agent.result["evaluation"] == agent.evaluate(3), "the seed is the agent's own by default"
+
+
+@pytest.mark.parametrize("algo", ["nstep_q", "a3c"])
+def test_predict_takes_the_action_of_the_highest_output(algo):
+    agent = cartpole_agent(algo)
+    actions = [agent.predict(obs) for obs in OBSERVATIONS]
+    assert {type(action) for action in actions} == {int}
+    assert actions == outputs(agent, OBSERVATIONS)[:, :2].argmax(axis=1).tolist() and set(actions) == {0, 1}
+
+
+def test_predict_can_sample_the_policy_of_a3c():
+    agent = cartpole_agent("a3c")
+    agent.theta[:] = 0
+    agent.network.views(agent.theta)["heads.bias"][:2] = np.log([0.25, 0.75])
+    actions = [agent.predict(OBSERVATIONS[0], greedy=False) for _ in range(2000)]
+    assert np.mean(actions) == pytest.approx(0.75, abs=0.04)  # four standard deviations
+    assert {agent.predict(OBSERVATIONS[0]) for _ in range(50)} == {1}
+
+
+@pytest.mark.parametrize("epsilon, share", [(0.0, 0.0), (0.5, 0.25), (1.0, 0.5)])
+def test_predict_can_explore_with_the_evaluations_epsilon(epsilon, share):
+    agent = cartpole_agent(eval_epsilon=epsilon)
+    greedy = agent.predict(OBSERVATIONS[0])
+    actions = np.array([agent.predict(OBSERVATIONS[0], greedy=False) for _ in range(1000)])
+    assert np.mean(actions != greedy) == pytest.approx(share, abs=0.065)  # four standard deviations
+
+
+@pytest.mark.parametrize("obs", [np.zeros(3), np.zeros((1, 4)), np.zeros(()), 0, [0.0] * 5, None])
+def test_predict_refuses_another_shape(obs):
+    with pytest.raises(InputError, match=r"it must be an array of shape \(4,\)\.$") as caught:
+        cartpole_agent().predict(obs)
+    assert isinstance(caught.value, ValueError)
+
+
+def test_predict_takes_an_image_of_catch():
+    agent = Agent(make_config("image"), CATCH.spec)
+    assert agent.predict(np.eye(10, 5)) in (0, 1, 2)
+    with pytest.raises(InputError, match=r"shape \(10, 5\)"):
+        agent.predict(np.eye(5, 10))
+
+
+@pytest.mark.parametrize("algo", ["nstep_q", "a3c"])
+def test_evaluation_is_repeatable_for_a_seed_and_leaves_the_agent_alone(algo):
+    agent = cartpole_agent(algo, eval_greedy=False)
+    theta = agent.theta.copy()
+    evaluation = agent.evaluate(episodes=6, seed=1)
+    assert list(evaluation) == ["episodes", "mean", "std", "min", "max"] and evaluation["episodes"] == 6
+    assert evaluation["min"] < evaluation["mean"] < evaluation["max"] and evaluation["std"] > 0
+    agent.predict(OBSERVATIONS[0], greedy=False)
+    assert agent.evaluate(episodes=6, seed=1) == evaluation
+    assert agent.evaluate(episodes=6, seed=2) != evaluation
+    assert np.array_equal(agent.theta, theta)
+
+
+def test_a_policy_is_sampled_in_evaluation_unless_greedy_is_asked_for():
+    agent = cartpole_agent("a3c", eval_greedy=False)
+    greedy = Agent(dataclasses.replace(agent.config, eval_greedy=True), agent.spec, agent.theta)
+    assert agent.evaluate(6) != greedy.evaluate(6)
+
+
+def test_evaluation_plays_the_gymnasium_twin():
+    agent = cartpole_agent()
+    assert 1 <= agent.evaluate(2, env="gymnasium:CartPole-v1")["mean"] <= 500
+
+
+@pytest.mark.parametrize("arguments, says", [
+    (dict(env="Catch-v0"), "trained on CartPole-v1; it cannot play Catch-v0"), (dict(episodes=0), "episodes is 0"),
+    (dict(episodes=-1), "episodes is -1"), (dict(seed=-1), "seed is -1"),
+])  # fmt: skip
+def test_evaluation_refuses(arguments, says):
+    with pytest.raises(InputError, match=says):
+        cartpole_agent().evaluate(**arguments)
+
+
+def test_an_agent_survives_saving_and_loading(trained, tmp_path):
+    agent, _ = trained
+    agent.save(tmp_path / "copy.npz")
+    copy = numasync.load(tmp_path / "copy.npz")
+    assert copy.theta.dtype == np.float32 and np.array_equal(copy.theta, agent.theta)
+    assert copy.config == agent.config and copy.spec == agent.spec and copy.result == agent.result
+    assert [copy.predict(obs) for obs in OBSERVATIONS] == [agent.predict(obs) for obs in OBSERVATIONS]
+    assert copy.evaluate(3, seed=9) == agent.evaluate(3, seed=9)
+
+
+def test_a_network_of_ones_own_is_kept_in_the_checkpoint(trained):
+    agent, folder = trained
+    copy = numasync.load(folder / "checkpoint.npz")
+    assert copy.config.network == LAYERS and copy.network.layers == agent.network.layers
+    assert copy.network.n_parameters == 4 * 16 + 16 + 16 * 2 + 2
+
+
+def test_a_checkpoint_is_loaded_for_its_own_environment_alone(trained):
+    path = trained[1] / "checkpoint.npz"
+    for env in ("CartPole-v1", "gymnasium:CartPole-v1"):
+        assert numasync.load(path, env=env).spec.id == "CartPole-v1"
+    with pytest.raises(InputError, match="cannot play Catch-v0"):
+        numasync.load(path, env="Catch-v0")
+
+
+@pytest.mark.parametrize("options", [
+    dict(steps=0), dict(workers=-1), dict(lr=float("nan")), dict(algo="dqn"), dict(learning_rate=0.1),
+    dict(network="big"), dict(network=("mlp",)),
+    dict(network=5), dict(network=(conv(16, 8), relu())), dict(network=(relu(),)),
+    dict(env="Nope-v0"), dict(env="nope:Nope-v0"), dict(env=5), dict(env="Pendulum-v1"),
+], ids=str)  # fmt: skip
+def test_bad_options_are_refused_in_one_sentence_before_anything_is_written(tmp_path, options):
+    with pytest.raises(ValueError, match=r"^[^\n]+[.?]$") as caught:
+        numasync.train(out=tmp_path / "run", **options)
+    assert isinstance(caught.value, InputError) and not list(tmp_path.iterdir())
+
+
+def test_numbers_of_numpy_are_options_too(tmp_path):
+    options = dict(SHORT, steps=np.int64(100), seed=np.int64(3), lr=np.float64(1e-3), gamma=np.float32(0.5))
+    agent = numasync.train(out=tmp_path / "run", **options)
+    assert numasync.load(tmp_path / "run" / "checkpoint.npz").config == agent.config
+
+
+def test_nothing_is_overwritten(trained):
+    _, folder = trained
+    before = (folder / "checkpoint.npz").read_bytes()
+    with pytest.raises(InputError, match="already exists and is not empty"):
+        numasync.train(out=folder, **SHORT)
+    assert (folder / "checkpoint.npz").read_bytes() == before
+
+
+def test_an_empty_folder_is_taken(tmp_path):
+    numasync.train(out=tmp_path, **SHORT)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint.npz", "config.json", "result.json"]
+
+
+def test_ctrl_c_in_the_evaluation_keeps_the_trained_agent(monkeypatch, tmp_path):
+    def interrupted(agent, episodes):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Agent, "evaluate", interrupted)
+    agent = numasync.train(out=tmp_path / "run", **SHORT)
+    assert agent.result["interrupted"] is True and agent.result["evaluation"] is None
+    assert numasync.load(tmp_path / "run" / "checkpoint.npz").result == agent.result

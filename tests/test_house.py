@@ -1,0 +1,143 @@
+"""The rules of the house, checked on the source: imports point down, one file says njit, kernels allocate nothing."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import numasync
+
+PACKAGE = Path(numasync.__file__).parent
+MODULES = {
+    ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts): ast.parse(path.read_text())
+    for path in PACKAGE.rglob("*.py")
+}
+
+# A module imports only what stands above it. A package is one room.
+ROOMS = (
+    "errors", "jit", "rng", "nn.gemm", "nn.layers", "nn.network", "policy", "optim", "algorithms", "envs", "actor_learner",
+    "config", "evaluation", "trainer", "checkpoint", "report", "agent", "__init__", "cli", "__main__",
+)  # fmt: skip
+
+ALLOCATING = {
+    "arange", "array", "asarray", "ascontiguousarray", "astype", "concatenate", "copy", "dict", "empty", "empty_like", "eye",
+    "flatten", "full", "full_like", "hstack", "linspace", "list", "ones", "ones_like", "repeat", "set", "stack", "tile",
+    "vstack", "where", "zeros", "zeros_like",
+}  # fmt: skip
+DISPLAYS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+
+
+def room(module):
+    """The place of a module in ROOMS; empty __init__ files of packages that are no room have none."""
+    name = module.removeprefix("numasync").removeprefix(".") or "__init__"
+    name = name.removesuffix(".__init__")
+    for candidate in (name, name.split(".")[0]):
+        if candidate in ROOMS:
+            return ROOMS.index(candidate)
+    return None
+
+
+def functions(tree):
+    return [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+
+
+def called(node):
+    """The last name of what a call calls: 'zeros' for np.zeros(...)."""
+    return getattr(node.func, "attr", getattr(node.func, "id", None))
+
+
+KERNELS = {
+    f"{module}.{function.name}": function
+    for module, tree in MODULES.items()
+    for function in functions(tree)
+    if any(getattr(decorator, "id", None) == "kernel" for decorator in function.decorator_list)
+}
+FLOAT32_ROOMS = ("numasync.nn.", "numasync.algorithms.", "numasync.policy.", "numasync.optim.")
+
+every_module = pytest.mark.parametrize("module", MODULES)
+every_kernel = pytest.mark.parametrize("name", KERNELS)
+
+
+def test_the_walk_finds_the_package():
+    assert len(MODULES) > 25 and len(KERNELS) > 40
+    assert {"numasync.nn.network.forward", "numasync.algorithms.a3c.a3c", "numasync.envs.catch.step"} <= KERNELS.keys()
+
+
+@every_module
+def test_only_jit_says_njit(module):
+    words = [getattr(node, "attr", getattr(node, "id", None)) for node in ast.walk(MODULES[module])]
+    imports_numba = any(name.split(".")[0] == "numba" for name in imported(MODULES[module]))
+    assert bool({"njit", "jit"} & set(words) or imports_numba) == (module == "numasync.jit")
+
+
+def imported(tree):
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield node.module
+
+
+@every_module
+def test_imports_point_down(module):
+    own = [name for name in imported(MODULES[module]) if name.split(".")[0] == "numasync"]
+    if room(module) is None:
+        assert not MODULES[module].body, f"{module} has no room"
+        return
+    upwards = [name for name in own if room(name) is None or room(name) > room(module)]
+    assert not upwards
+    same_room = [name for name in own if room(name) == room(module)]
+    assert not same_room or module.split(".")[1] in ("algorithms", "envs")
+
+
+@every_kernel
+def test_kernels_allocate_nothing(name):
+    for node in ast.walk(KERNELS[name]):
+        assert not isinstance(node, DISPLAYS), f"line {node.lineno}"
+        assert not (isinstance(node, ast.Call) and called(node) in ALLOCATING), f"line {node.lineno}"
+
+
+@pytest.mark.parametrize("name", [name for name in KERNELS if name.startswith(FLOAT32_ROOMS)])
+def test_float_literals_are_typed(name):
+    typed = {
+        constant
+        for call in ast.walk(KERNELS[name])
+        if isinstance(call, ast.Call) and called(call) == "FLOAT"
+        for constant in ast.walk(call)
+    }
+    bare = [n for n in ast.walk(KERNELS[name]) if isinstance(n, ast.Constant) and isinstance(n.value, float)]
+    assert not [f"line {n.lineno}: {n.value}" for n in bare if n not in typed]
+
+
+@every_kernel
+def test_kernels_take_at_most_14_arguments(name):
+    arguments = KERNELS[name].args
+    assert len(arguments.posonlyargs + arguments.args + arguments.kwonlyargs) <= 14
+    assert not arguments.vararg and not arguments.kwarg
+
+
+@every_module
+def test_functions_are_at_most_60_lines_long(module):
+    too_long = [f.name for f in functions(MODULES[module]) if f.end_lineno - f.lineno + 1 > 60]
+    assert not too_long
+
+
+@every_module
+def test_who_prints(module):
+    prints = [n.lineno for n in ast.walk(MODULES[module]) if isinstance(n, ast.Call) and called(n) == "print"]
+    assert not prints or module in ("numasync.report", "numasync.cli")
+
+
+@every_module
+def test_who_starts_threads(module):
+    starts = [n.lineno for n in ast.walk(MODULES[module]) if isinstance(n, ast.Call) and called(n) == "Thread"]
+    assert bool(starts) == (module == "numasync.trainer")
+
+
+def test_importing_the_package_loads_no_environment_and_no_plots():
+    check = "import sys, numasync; print([m for m in ('gymnasium', 'ale_py', 'matplotlib') if m in sys.modules])"
+    result = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
