@@ -210,7 +210,8 @@ def learn(table, theta, shared, worker, settings, n, terminated, T, algorithm, u
 def count_steps(shared, worker, settings, n):
     """t <- t + n, and theta- <- theta where T has crossed a multiple of target_interval.
 
-    Two workers may see the same crossing and copy twice at almost the same time; none is ever skipped.
+    A multiple, once crossed, stays crossed: where two workers write at the same moment, one crossing may be copied twice, or a
+    segment late, but it is not skipped as a test of T mod target_interval = 0 would.
     """
     shared.steps[worker.index, 0] += n
     if settings.target_network:

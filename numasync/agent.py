@@ -8,7 +8,7 @@ import numpy as np
 
 from numasync.algorithms import ALGORITHMS
 from numasync.checkpoint import load_checkpoint, save_checkpoint, write_atomically
-from numasync.config import Config, check, make_config
+from numasync.config import Config, check_whole_number, checked, make_config
 from numasync.envs import make_env
 from numasync.envs.interface import EnvSpec
 from numasync.envs.observation import Observation
@@ -65,16 +65,16 @@ class Agent:
         """
         env_id = env or self.spec.id
         self.check_env(env_id)
-        if episodes < 1:
-            raise InputError(f"episodes is {episodes}; it must be 1 or more.")
+        check_whole_number("episodes", episodes, 1)
+        seed = self.config.seed if seed is None else seed
+        check_whole_number("seed", seed, 0)
         policy = EPSILON_GREEDY if self.config.eval_greedy else self.algorithm.policy
         epsilon = 0.0 if self.algorithm.value_head else self.config.eval_epsilon
-        seed = self.config.seed if seed is None else seed
         return summary(play_episodes(env_id, self.network, self.theta, policy, epsilon, episodes, seed))
 
     def check_env(self, env_id):
         """Raise InputError unless the agent was trained on `env_id`, or on its jitted or Gymnasium twin."""
-        if env_id.split(":")[-1] != self.spec.id.split(":")[-1]:
+        if env_id.removeprefix("gymnasium:") != self.spec.id.removeprefix("gymnasium:"):
             raise InputError(f"This agent was trained on {self.spec.id}; it cannot play {env_id}.")
 
     def save(self, path):
@@ -119,17 +119,17 @@ def train(env="CartPole-v1", algo="nstep_q", out=None, verbose=False, **options)
     A first Ctrl-C ends the run early and returns the agent as it stands, without its evaluation; a second one at once.
     Raises InputError for bad input, WorkerError if a worker failed, NotFiniteError if the run diverged.
     """
-    check({"algo": algo, **options})
-    probe = make_env(env, options.get("life_loss", False))
+    given = checked({"env": env, "algo": algo, **options})
+    probe = make_env(env)
     probe.close()
-    config = make_config(probe.spec.family, env=env, algo=algo, **options)
+    config = make_config(probe.spec.family, **given)
     agent = Agent(config, probe.spec)
     folder = new_folder(out) if out else None
     report = Report(config, folder and folder / CHECKPOINT) if verbose else Report.silent()
     trainer = Trainer(config, agent.spec, agent.network)
 
     def checkpoint(trainer):
-        agent.theta = trainer.theta.copy()
+        agent.theta = trainer.snapshot.copy()
         if folder:
             agent.save(folder / CHECKPOINT)
 

@@ -4,6 +4,7 @@ import json
 import os
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,11 @@ from numasync.errors import InputError
 
 # Raised by one whenever a file of the last format could not be read by this code.
 FORMAT = 1
+# What numpy, zipfile and json raise on a file that is none of ours or has lost or changed some bytes.
+DAMAGE = (
+    OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError, NotImplementedError,
+    zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 
 
 def write_atomically(path, write):
@@ -53,7 +59,7 @@ def load_checkpoint(path):
             arrays = {name: file[name] for name in file.files}
         description = json.loads(str(arrays.pop("description")))
         found = description["format"]
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGE as error:
         raise InputError(f"{path} is no numasync checkpoint, or it is damaged; train again or use a copy.") from error
     if found != FORMAT:
         raise InputError(f"{path} has checkpoint format {found}, this version of numasync reads format {FORMAT}.")

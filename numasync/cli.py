@@ -37,6 +37,10 @@ def main(argv=None):
         traceback.print_exception(error.__cause__)
         print(f"numasync: {error} The agent so far was saved.", file=sys.stderr)
         return EXIT_FAILED
+    except BrokenPipeError:
+        # The reader of our output has gone; what Python still holds back for it must not be tried again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_INTERRUPTED
     except KeyboardInterrupt:
         # A second Ctrl-C: threads may still be inside a long call, so leave without waiting for them.
         print("numasync: stopped.", file=sys.stderr, flush=True)
@@ -106,7 +110,8 @@ def run_train(arguments):
 
 def default_folder(config):
     name = f"{config['env']}-{config['algo']}-seed{config['seed']}-{time.strftime('%Y%m%d-%H%M%S')}"
-    return os.path.join("runs", re.sub(r"[^\w.-]", "-", name))
+    folder = os.path.join("runs", re.sub(r"[^\w.-]", "-", name))
+    return f"{folder}-{os.getpid()}" if os.path.exists(folder) else folder
 
 
 def add_eval(verbs):

@@ -1,8 +1,9 @@
 """Every default of a run on one screen: one frozen dataclass that is config, help text and record at once."""
 
 import dataclasses
-import math
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from numasync.algorithms import ALGORITHMS
 from numasync.errors import InputError
@@ -10,12 +11,17 @@ from numasync.nn.network import HIDDEN, Layer
 from numasync.optim import OPTIMIZERS
 
 
-def option(default, text, low=None, choices=None):
-    """A field with its help text and the least value that it may have (`low`), or the values to choose from."""
-    return field(default=default, metadata={"help": text, "low": low, "choices": choices})
+# Kernels compute in float32 and count in int64: what they cannot hold is refused.
+SMALLEST = float(np.finfo(np.float32).tiny)
+LARGEST = 1e30
+MOST = 2**53
 
 
-ABOVE_ZERO = math.ulp(0.0)
+def option(default, text, low=None, high=None, choices=None):
+    """A field with its help text, and the least and greatest value that it may have, or the values to choose from."""
+    if high is None:
+        high = LARGEST if isinstance(default, float) else MOST
+    return field(default=default, metadata={"help": text, "low": low, "high": high, "choices": choices})
 
 
 @dataclass(frozen=True)
@@ -28,14 +34,14 @@ class Config:
     algo: str = option("nstep_q", "algorithm", choices=tuple(ALGORITHMS))
     env: str = option("CartPole-v1", "environment id; 'gymnasium:ID' asks for Gymnasium's where a jitted twin exists")
     steps: int = option(10_000_000, "actions to train for (T_max)", 1)
-    workers: int = option(8, "actor-learner threads", 1)
+    workers: int = option(8, "actor-learner threads", 1, 1024)
     seed: int = option(1, "seed of initial parameters, exploration and environments", 0)
-    lr: float = option(7e-4, "initial learning rate, annealed linearly to 0 over the run (eta)", ABOVE_ZERO)
-    gamma: float = option(0.99, "discount per action (gamma)", 0.0)
-    t_max: int = option(5, "actions of a worker between updates (t_max; I_AsyncUpdate of one-step methods)", 1)
+    lr: float = option(7e-4, "initial learning rate, annealed linearly to 0 over the run (eta)", SMALLEST)
+    gamma: float = option(0.99, "discount per action (gamma)", 0.0, 1.0)
+    t_max: int = option(5, "actions of a worker between updates (t_max; I_AsyncUpdate of one-step methods)", 1, 10_000)
     optimizer: str = option("shared_rmsprop", "optimiser", choices=tuple(OPTIMIZERS))
-    decay: float = option(0.99, "decay of RMSProp's g, or of the momentum (alpha)", 0.0)
-    rms_eps: float = option(0.1, "constant inside RMSProp's root (epsilon of RMSProp)", ABOVE_ZERO)
+    decay: float = option(0.99, "decay of RMSProp's g, or of the momentum (alpha)", 0.0, 0.999999)
+    rms_eps: float = option(0.1, "constant inside RMSProp's root (epsilon of RMSProp)", SMALLEST)
     clip_norm: float = option(40.0, "largest L2 norm of an update's gradient; 0 for no limit", 0.0)
     reward_clip: float = option(1.0, "rewards are clipped to [-c, c] for learning, never in scores; 0 for no clip", 0.0)
     beta: float = option(0.01, "weight of the entropy bonus of a3c (beta)", 0.0)
@@ -46,7 +52,7 @@ class Config:
     deterministic: bool = option(False, "give workers their turns from one thread: repeatable bit for bit, slower")
     checkpoint_every: int = option(1_000_000, "actions between checkpoints", 1)
     eval_episodes: int = option(100, "episodes of the evaluation at the end", 1)
-    eval_epsilon: float = option(0.05, "epsilon in evaluation (Q methods)", 0.0)
+    eval_epsilon: float = option(0.05, "epsilon in evaluation (Q methods)", 0.0, 1.0)
     eval_greedy: bool = option(False, "take the most probable action in evaluation instead of sampling (a3c)")
 
 
@@ -64,40 +70,51 @@ PRESETS = {
 def make_config(family, **given):
     """The Config of a run on an environment of `family` ('classic', 'image', 'atari'): what is given, then the family's and
     the algorithm's presets, then the defaults. Raises InputError, one sentence, for an option that is out of range."""
-    check(given)
+    given = checked(given)
     algo = given.get("algo", Config.algo)
     return Config(**{**PRESETS[family], **PRESETS.get((family, algo), {}), **given})
 
 
-def check(given):
-    """Raise InputError for an unknown option or a value that its field does not allow."""
+def checked(given):
+    """The options that are given, NumPy's numbers turned into Python's. Raises InputError for a name that is no option or
+    a value that its field does not allow."""
     fields = {f.name: f for f in dataclasses.fields(Config)}
-    for name, value in given.items():
+    for name in given:
         if name not in fields:
             raise InputError(f"{name!r} is no option of a run; the options are {', '.join(fields)}.")
-        check_value(fields[name], value)
-    if not 0.0 <= given.get("gamma", 0.0) <= 1.0:
-        raise InputError(f"gamma is {given['gamma']}; it must be from 0 to 1.")
-    if not 0.0 <= given.get("decay", 0.0) < 1.0:
-        raise InputError(f"decay is {given['decay']}; it must be at least 0 and below 1.")
-    if not 0.0 <= given.get("eval_epsilon", 0.0) <= 1.0:
-        raise InputError(f"eval_epsilon is {given['eval_epsilon']}; it must be from 0 to 1.")
+    return {name: checked_value(fields[name], value) for name, value in given.items()}
 
 
-def check_value(option_field, value):
-    name, low, choices = option_field.name, option_field.metadata["low"], option_field.metadata["choices"]
+def checked_value(option_field, value):
+    name, low, high, choices = option_field.name, *(option_field.metadata[key] for key in ("low", "high", "choices"))
     if name == "network" and not isinstance(value, str):
-        if not all(isinstance(layer, Layer) for layer in value):
-            raise InputError("network must be a name or a tuple of layers such as (dense(64), relu()).")
-        return
+        if not isinstance(value, (list, tuple)) or not all(isinstance(layer, Layer) for layer in value):
+            raise InputError(f"network is {value!r}; it must be a name or a tuple of layers such as (dense(64), relu()).")
+        return tuple(value)
+    if isinstance(value, np.generic):
+        value = value.item()
     if choices and value not in choices:
         raise InputError(f"{value!r} is no {name}; choose one of {', '.join(choices)}.")
+    if option_field.type is str and not isinstance(value, str):
+        raise InputError(f"{name} is {value!r}; it must be a text.")
     if option_field.type is bool and not isinstance(value, bool):
         raise InputError(f"{name} is {value!r}; it must be True or False.")
-    if option_field.type is int and (isinstance(value, bool) or not hasattr(value, "__index__")):
-        raise InputError(f"{name} is {value!r}; it must be a whole number.")
-    if low is None:
-        return
-    if not isinstance(value, (int, float)) or not math.isfinite(value) or value < low:
-        bound = "above 0" if low == ABOVE_ZERO else f"{low} or more"
-        raise InputError(f"{name} is {value}; it must be a finite number, {bound}.")
+    if option_field.type is int:
+        check_whole_number(name, value, low, high)
+    if option_field.type is float:
+        check_real_number(name, value, low, high)
+    return value
+
+
+def check_whole_number(name, value, low, high=MOST):
+    """Raise InputError unless value is an int from low to high."""
+    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+        raise InputError(f"{name} is {value!r}; it must be a whole number from {low} to {high}.")
+
+
+def check_real_number(name, value, low, high):
+    """Raise InputError unless value is a number from low to high that float32 can hold."""
+    number = isinstance(value, (int, float)) and not isinstance(value, bool)
+    if not number or not low <= value <= high or (value != 0 and abs(value) < SMALLEST):
+        bounds = f"above 0, up to {high:g}" if low == SMALLEST else f"from {low:g} to {high:g}"
+        raise InputError(f"{name} is {value!r}; it must be a number {bounds}.")

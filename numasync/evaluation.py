@@ -1,6 +1,5 @@
 """Playing without learning: one action, one episode, and the score of many."""
 
-import math
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -8,6 +7,7 @@ import numpy as np
 
 from numasync.envs import make_env
 from numasync.envs.interface import LIFE_LOST, RESET_TYPE, RUNNING, STEP_TYPE
+from numasync.errors import NotFiniteError
 from numasync.jit import DOUBLE, DOUBLES, FLOAT, INT, MATRIX, VECTOR, WORDS, compile_for, interpreted, kernel, type_of
 from numasync.nn.network import forward, outputs_of
 from numasync.policy import choose
@@ -49,13 +49,9 @@ def compile_play(table, env):
         compile_for(play_episode, *arguments, DOUBLES, RESET_TYPE, STEP_TYPE)
 
 
-def play_episodes(env_id, network, theta, policy, epsilon, episodes, seed, stop=None):
-    """Scores of `episodes` episodes, a list in the order of their number.
-
-    policy, epsilon: see `policy.choose`. Every episode is at most MAX_ACTIONS long. `stop`, an Event, ends it early with
-    the episodes that were finished.
-    """
-    stop = stop or threading.Event()
+def play_episodes(env_id, network, theta, policy, epsilon, episodes, seed):
+    """Scores of `episodes` episodes, a list in the order of their number. policy, epsilon: see `policy.choose`."""
+    stop = threading.Event()
     envs = [make_env(env_id) for _ in range(min(EVALUATORS, episodes))]
     compile_play(network.table, envs[0])
     play = play_episode if envs[0].jitted else interpreted(play_episode)
@@ -84,8 +80,9 @@ def play_episodes(env_id, network, theta, policy, epsilon, episodes, seed, stop=
 
 def summary(scores):
     """Episodes, mean, standard deviation (of the sample), min and max of a list of scores, as JSON can hold them."""
+    if not np.isfinite(scores).all():
+        raise NotFiniteError("The score of an episode is not finite; the environment's rewards must be.")
     deviation = float(np.std(scores, ddof=1)) if len(scores) > 1 else 0.0
-    assert scores and all(math.isfinite(score) for score in scores)
     return {
         "episodes": len(scores),
         "mean": float(np.mean(scores)),

@@ -32,7 +32,7 @@ class Report:
     def progress(self, trainer):
         """Print a line if one is due. Called often, from the supervisor."""
         seconds = trainer.seconds
-        if seconds < self.due:
+        if seconds < self.due or trainer.steps >= trainer.config.steps:
             return
         if self.terminal:
             self.due = seconds + TERMINAL_SECONDS

@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import deque
+from concurrent.futures import ThreadPoolExecutor, wait
 
 import numpy as np
 
@@ -37,7 +38,8 @@ RECENT_EPISODES = 100
 class Trainer:
     """One run of `config` on the environment that `spec` describes, with `network`; `train` runs it.
 
-    returns: of the last RECENT_EPISODES training episodes that ended. interrupted: true after a KeyboardInterrupt.
+    returns: of the last RECENT_EPISODES training episodes that ended. snapshot: the copy of theta that was last found finite,
+    for `on_checkpoint`. interrupted: true after a KeyboardInterrupt.
     """
 
     def __init__(self, config, spec, network):
@@ -51,6 +53,7 @@ class Trainer:
         self.returns = deque(maxlen=RECENT_EPISODES)
         self._episodes = np.zeros(config.workers, np.int64)
         self.interrupted = False
+        self.snapshot = theta.copy()
         self.envs = []
         self.workers = []
         self._stop = threading.Event()
@@ -75,27 +78,28 @@ class Trainer:
     @property
     def seconds(self):
         """Wall time from the start of the workers to their end, or to now; compilation is not included."""
-        return (self._ended or time.perf_counter()) - (self._started or time.perf_counter())
+        if self._started is None:
+            return 0.0
+        return (self._ended or time.perf_counter()) - self._started
 
     def train(self, on_progress=lambda trainer: None, on_checkpoint=lambda trainer: None):
         """Run until T_max, a failure or Ctrl-C. The callbacks are called from this thread: on_progress every
         POLL_SECONDS, on_checkpoint at the start, on every crossing of checkpoint_every and at the end, each time with
-        finite parameters.
+        finite parameters in `snapshot`.
 
         Raises WorkerError if a worker failed (after a checkpoint), NotFiniteError if a loss, gradient or parameter is not
         finite (without one). A first KeyboardInterrupt ends the run early, a second is passed on.
         """
         try:
             self._build()
-            on_checkpoint(self)
-            self._run(on_progress, on_checkpoint)
+            self._checkpoint(on_checkpoint)
+            if not self._failure:
+                self._run(on_progress, on_checkpoint)
         finally:
             for env in self.envs:
                 env.close()
-        self._check_parameters()
-        if isinstance(self._failure, NotFiniteError):
-            raise self._failure
-        on_checkpoint(self)
+        if not isinstance(self._failure, NotFiniteError):
+            self._checkpoint(on_checkpoint)
         if self._failure:
             raise self._failure
 
@@ -108,45 +112,48 @@ class Trainer:
             if i > 0 and not OPTIMIZERS[self.config.optimizer].shared_state:
                 optimizer_state = np.zeros_like(self.theta)
             worker = make_worker(i, self.config, self.algorithm, self.network, env, optimizer_state)
-            env.reset(worker.env_state, worker.rng, worker.obs[0])
             self.workers.append(worker)
+            self._attempt(i, env.reset, worker.env_state, worker.rng, worker.obs[0])
         self._loop = run_segments if self.envs[0].jitted else interpreted(run_segments)
         compile_loop(self.network.table, self.shared, self.workers[0], self.settings, self.envs[0].jitted)
+
+    def _run(self, on_progress, on_checkpoint):
         # The first segment is played here, before there are threads: it compiles whatever is still compiled lazily.
         self._play(0, 1)
         self._started = time.perf_counter()
-
-    def _run(self, on_progress, on_checkpoint):
         numbers = range(self.config.workers)
         groups = [list(numbers)] if self.config.deterministic else [[i] for i in numbers]
-        threads = [threading.Thread(target=self._turns, args=(group,), daemon=True) for group in groups]
-        try:
-            for thread in threads:
-                thread.start()
-            self._supervise(threads, on_progress, on_checkpoint)
-        except KeyboardInterrupt:
-            self.interrupted = True
-        finally:
-            self._stop.set()
-            for thread in threads:
-                thread.join()
-            self._ended = time.perf_counter()
+        with ThreadPoolExecutor(len(groups)) as pool:
+            try:
+                self._supervise([pool.submit(self._turns, group) for group in groups], on_progress, on_checkpoint)
+            except (KeyboardInterrupt, BrokenPipeError):  # the reader of our output has gone: nobody watches any more
+                self.interrupted = True
+            finally:
+                self._stop.set()
+        self._ended = time.perf_counter()
 
-    def _supervise(self, threads, on_progress, on_checkpoint):
+    def _supervise(self, turns, on_progress, on_checkpoint):
         """Watch the threads from outside until all have ended."""
         every = self.config.checkpoint_every
         saved, checked = 0, time.perf_counter()
-        for thread in threads:
-            while thread.is_alive():
-                thread.join(POLL_SECONDS)
-                on_progress(self)
-                due = self.steps // every > saved and self.steps < self.config.steps
-                if due or time.perf_counter() - checked > PARAMETER_CHECK_SECONDS:
-                    checked = time.perf_counter()
-                    self._check_parameters()
-                if due and not self._failure:
-                    saved = self.steps // every
-                    on_checkpoint(self)
+        while wait(turns, POLL_SECONDS).not_done:
+            on_progress(self)
+            if self.steps // every > saved and self.steps < self.config.steps:
+                saved = self.steps // every
+                self._checkpoint(on_checkpoint)
+            if time.perf_counter() - checked > PARAMETER_CHECK_SECONDS:
+                checked = time.perf_counter()
+                self._take_snapshot()
+
+    def _take_snapshot(self):
+        """Copy theta while others go on writing; true if the copy is finite, else the run fails."""
+        np.copyto(self.snapshot, self.theta)
+        finite = np.isfinite(self.snapshot).all()
+        return bool(finite) or self._fail(NotFiniteError(self._not_finite("A parameter")))
+
+    def _checkpoint(self, on_checkpoint):
+        if self._take_snapshot():
+            on_checkpoint(self)
 
     def _turns(self, group):
         """The body of a thread: give each worker of the group its turn until the run ends.
@@ -166,26 +173,28 @@ class Trainer:
     def _play(self, i, segments):
         """One call of the loop for worker i; true if there is more to play."""
         worker, env = self.workers[i], self.envs[i]
-        data = (self.network.table, self.shared, worker, self.settings)
-        try:
-            status = self._loop(segments, *data, env.reset, env.step, self.algorithm.kernel, self.update)
-        except Exception as error:
-            failure = WorkerError(f"Worker {i} failed with {type(error).__name__}: {error}")
-            failure.__cause__ = error
-            return self._fail(failure)
+        functions = (env.reset, env.step, self.algorithm.kernel, self.update)
+        status = self._attempt(
+            i, self._loop, segments, self.network.table, self.shared, worker, self.settings, *functions
+        )
         self.returns.extend(worker.log[: worker.logged[0], 0].tolist())
         self._episodes[i] += worker.logged[0]
         worker.logged[0] = 0
         if status == NOT_FINITE:
-            return self._fail(NotFiniteError(self._not_finite(f"The loss or gradient of worker {i}")))
+            self._fail(NotFiniteError(self._not_finite(f"The loss or gradient of worker {i}")))
         return status == MORE
 
-    def _check_parameters(self):
-        if not np.isfinite(self.theta).all():
-            self._fail(NotFiniteError(self._not_finite("A parameter")))
+    def _attempt(self, i, function, *arguments):
+        """Call a function on behalf of worker i; what it raises ends the run as a WorkerError."""
+        try:
+            return function(*arguments)
+        except Exception as error:
+            failure = WorkerError(f"Worker {i} failed with {type(error).__name__}: {str(error).rstrip('.')}.")
+            failure.__cause__ = error
+            return self._fail(failure)
 
     def _fail(self, failure):
-        """Keep the first failure and end the run."""
+        """Keep the first failure and end the run; false, so that a caller can pass it on."""
         self._failure = self._failure or failure
         self._stop.set()
         return False

@@ -73,7 +73,8 @@ class Run:
         theta, theta_target = self.network.initial(1), self.network.initial(2)
         self.shared = Shared(theta, theta_target, np.zeros((len(envs), 8), np.int64), np.zeros(1, np.int64))
         self.workers = [
-            make_worker(i, config, self.algorithm, self.network, env, np.zeros_like(theta)) for i, env in enumerate(envs)
+            make_worker(i, config, self.algorithm, self.network, env, np.zeros_like(theta))
+            for i, env in enumerate(envs)
         ]
         for env, worker in zip(envs, self.workers):
             env.reset(worker.env_state, worker.rng, worker.obs[0])

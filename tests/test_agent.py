@@ -164,8 +164,8 @@ def test_a_checkpoint_is_loaded_for_its_own_environment_alone(trained):
 
 @pytest.mark.parametrize("options", [
     dict(steps=0), dict(workers=-1), dict(lr=float("nan")), dict(algo="dqn"), dict(learning_rate=0.1),
-    dict(network="big"), dict(network=("mlp",)),
-    dict(network=5), dict(network=(conv(16, 8), relu())), dict(network=(relu(),)),
+    dict(network="big"), dict(network=("mlp",)), dict(network=5), dict(network=(relu(),)),
+    dict(network=(conv(16, 8), relu())),
     dict(env="Nope-v0"), dict(env="nope:Nope-v0"), dict(env=5), dict(env="Pendulum-v1"),
 ], ids=str)  # fmt: skip
 def test_bad_options_are_refused_in_one_sentence_before_anything_is_written(tmp_path, options):

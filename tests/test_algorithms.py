@@ -204,7 +204,8 @@ def test_float32_segments_stay_float32(algo):
     # A float64 literal in a kernel would make the loss a float64, and the loop slower.
     outputs, bootstrap, actions, rewards = random_segment(algo, 8)
     low, exact = (
-        gradient(algo, outputs, bootstrap, actions, rewards, 5, dtype=dtype, beta=0.01)[0] for dtype in (FLOAT, np.float64)
+        gradient(algo, outputs, bootstrap, actions, rewards, 5, dtype=dtype, beta=0.01)[0]
+        for dtype in (FLOAT, np.float64)
     )
     assert low == FLOAT(low) and low != exact
     np.testing.assert_allclose(low, exact, rtol=1e-5)

@@ -42,5 +42,6 @@ def test_another_run_is_another(change):
 
 
 def test_workers_and_seeds_have_random_streams_of_their_own():
-    runs = [trained("Catch-v0", "nstep_q", steps=100, workers=2, deterministic=True, network="mlp", seed=s) for s in (3, 4)]
+    options = dict(steps=100, workers=2, deterministic=True, network="mlp")
+    runs = [trained("Catch-v0", "nstep_q", seed=seed, **options) for seed in (3, 4)]
     assert len({tuple(worker.rng) for run in runs for worker in run.workers}) == 4

@@ -53,9 +53,9 @@ def test_what_a_lock_free_array_loses(size, times, bound):
     theta = sum_of_threads(threads, size, times)
     lost = 1 - theta.mean() / (threads * times)
     worst = 1 - theta.min() / (threads * times)
-    print(f"\n{threads} threads, {size:,} parameters: {lost:.2%} of the updates lost, {worst:.2%} of an element's at worst")
-    # Nothing is added twice, and what is left is a whole number of updates. A single element may fall below one thread's
-    # worth (a thread that was suspended between its read and its write brings an old value back), their mean may not.
+    print(f"\n{threads} threads, {size:,} parameters: {lost:.2%} of updates lost, {worst:.2%} at worst")
+    # Nothing is added twice, and what is left is a whole number of updates. A single element may fall below one
+    # thread's worth (a thread suspended between its read and its write brings an old value back), their mean may not.
     assert theta.max() <= threads * times
     assert (theta == theta.round()).all() and theta.min() > 0
     assert 0 <= lost <= bound
@@ -64,8 +64,8 @@ def test_what_a_lock_free_array_loses(size, times, bound):
 @pytest.mark.parametrize("algo", ALGORITHMS)
 def test_threads_count_every_step_and_stay_finite(algo):
     workers, t_max, steps, target_interval = 8, 5, 20_000, 3_000
-    options = dict(workers=workers, t_max=t_max, steps=steps, target_interval=target_interval, lr=1e-3, epsilon_steps=steps)
-    trainer = trained("Catch-v0", algo, **options)
+    options = dict(workers=workers, t_max=t_max, steps=steps, target_interval=target_interval, epsilon_steps=steps)
+    trainer = trained("Catch-v0", algo, lr=1e-3, **options)
     per_worker = trainer.shared.steps[:, 0]
     # An episode of Catch is ROWS - 1 steps long: a count that does not come from the workers' slots.
     unfinished = np.array([worker.episode[1] for worker in trainer.workers])

@@ -20,7 +20,7 @@ from numasync.trainer import Trainer
 ID = "Scripted-v0"
 SPEC = EnvSpec(ID, "classic", Observation("vector", (2,)), 2)
 LAYERS = (dense(4), relu())
-ENDLESS = 10_000_000
+ENDLESS = 200_000  # seconds, if nothing ended the run
 WAIT_SECONDS = 30
 
 
@@ -147,7 +147,7 @@ def test_the_checkpoint_after_a_failure_holds_what_was_learned_before_it(scripte
     saved = []
     with pytest.raises(WorkerError, match=f"^Worker {worker} "):
         run.train(on_checkpoint=lambda run: saved.append((run.steps, run.theta.copy())))
-    assert len(saved) == 2 and saved[0][0] <= run.config.t_max < saved[1][0] == run.steps
+    assert len(saved) == 2 and saved[0][0] <= run.config.t_max < saved[1][0] == run.steps < ENDLESS
     assert np.array_equal(saved[1][1], run.theta) and not np.array_equal(saved[0][1], run.theta)
 
 
@@ -181,7 +181,7 @@ def test_a_poisoned_parameter_is_found_from_outside(scripted, monkeypatch, momen
     endless = moment == "while the run lasts"
     monkeypatch.setattr(trainer, "PARAMETER_CHECK_SECONDS", 0.05 if endless else 1e9)
     monkeypatch.setattr(trainer, "POLL_SECONDS", 0.01)
-    run = make_trainer(steps=ENDLESS if endless else 5000)
+    run = make_trainer(steps=ENDLESS if endless else 5000, checkpoint_every=ENDLESS)
     saved = []
 
     def poison(run):
@@ -191,6 +191,7 @@ def test_a_poisoned_parameter_is_found_from_outside(scripted, monkeypatch, momen
     with pytest.raises(NotFiniteError, match=r"^A parameter became NaN or infinite"):
         run.train(poison, lambda run: saved.append(run.theta.copy()))
     assert len(saved) == 1 and np.isfinite(saved[0]).all(), "only the checkpoint at the start"
+    assert run.steps < ENDLESS
 
 
 @pytest.mark.parametrize("script, steps, on_progress, raises", [

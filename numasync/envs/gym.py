@@ -22,13 +22,12 @@ class GymEnv:
 
     def __init__(self, env_id):
         self.env = make(env_id)
-        observation, family = encoding(env_id, self.env.observation_space)
-        if not isinstance(self.env.action_space, spaces.Discrete):
+        try:
+            observation, family = encoding(env_id, self.env.observation_space)
+            check_actions(env_id, self.env.action_space)
+        except InputError:
             self.env.close()
-            raise InputError(
-                f"{env_id} has {type(self.env.action_space).__name__} actions, which are not supported; Discrete "
-                "actions are."
-            )
+            raise
         self.first_action = int(self.env.action_space.start)
         self.spec = EnvSpec(env_id, family, observation, int(self.env.action_space.n))
 
@@ -52,12 +51,20 @@ def make(env_id):
         return gymnasium.make(env_id, disable_env_checker=True)
     except gymnasium.error.DependencyNotInstalled as error:
         raise InputError(f"{env_id} needs a package that is not installed: {one_line(error)}") from error
-    except (gymnasium.error.Error, ModuleNotFoundError) as error:
+    except (gymnasium.error.Error, ModuleNotFoundError, ValueError) as error:
         raise InputError(f"{env_id!r} is no environment that Gymnasium can make: {one_line(error)}") from error
 
 
 def one_line(error):
-    return " ".join(str(error).split())
+    """What an error says, as the end of a sentence."""
+    return " ".join(str(error).split()).rstrip(".?!") + "."
+
+
+def check_actions(env_id, space):
+    if not isinstance(space, spaces.Discrete):
+        raise InputError(
+            f"{env_id} has {type(space).__name__} actions, which are not supported; Discrete actions are."
+        )
 
 
 def encoding(env_id, space):
@@ -71,6 +78,6 @@ def encoding(env_id, space):
     shape = tuple(int(n) for n in space.shape)
     # A uint8 reading fills 0..255, in pixels as in the RAM of a console; anything else is taken as it is.
     scale = 1.0 / 255.0 if space.dtype == np.uint8 else 1.0
-    if len(shape) in (2, 3) and space.dtype == np.uint8:
+    if len(shape) == 3 or (len(shape) == 2 and space.dtype in (np.uint8, np.bool_)):
         return Observation("image", shape, scale), "image" if min(shape[:2]) < SMALL_IMAGE else "atari"
     return Observation("vector", shape, scale), "classic"
