@@ -2,6 +2,8 @@
 
     agent = numasync.train("CartPole-v1", algo="nstep_q", seed=1)
     agent.predict(obs); agent.evaluate(episodes=100); agent.save("cartpole.npz"); numasync.load("cartpole.npz")
+
+The command line is the same program: `numasync --help`.
 """
 
 from numasync.agent import Agent, load, train

@@ -1,8 +1,8 @@
 """The actor-learner: the loop that the paper's three pseudo-codes have in common.
 
-Written once. For a jitted environment it runs compiled, many segments in one GIL-free call; for an environment in Python the
-same source runs interpreted, around the same compiled kernels. A call plays a bounded number of segments and returns, so
-that Python can stop it: nothing polls a flag inside compiled code.
+Written once. For a jitted environment it runs compiled, many segments in one GIL-free call; for an environment in
+Python the same source runs interpreted, around the same compiled kernels. A call plays a bounded number of segments
+and returns, so that Python can stop it: nothing polls a flag inside compiled code.
 """
 
 from typing import NamedTuple
@@ -26,8 +26,9 @@ MAX_SEGMENTS = 4096
 class Shared(NamedTuple):
     """Written by every worker, without a lock (theta, theta_target, target_copies), or each in its own row (steps).
 
-    theta, theta_target: float32 (n_parameters,). steps: int64 (workers, 8), actions of each worker in column 0, a row a
-    cache line; T is the sum of the column. target_copies: int64 (1,), how many multiples of target_interval T has crossed.
+    theta, theta_target: float32 (n_parameters,). steps: int64 (workers, 8), actions of each worker in column 0, a row
+    a cache line; T is the sum of the column. target_copies: int64 (1,), how many multiples of target_interval T has
+    crossed.
     """
 
     theta: np.ndarray
@@ -39,10 +40,10 @@ class Shared(NamedTuple):
 class Worker(NamedTuple):
     """What belongs to one worker; capacity = t_max + 1 rows.
 
-    theta_local: theta', of size 0 where the algorithm acts on theta. grad: (n_parameters,). optimizer_state: m or g, the
-    same array in all workers for shared RMSProp. obs: (capacity, inputs). tape, dtape, bootstrap_tape: see
-    `network.py`. actions, rewards: (capacity,). rng: uint64 (4,). env_state: float64. next_action: (1,), chosen by the
-    last segment, or -1. episode: return and length so far. log: (MAX_SEGMENTS, 3), return, length and T of the
+    theta_local: theta', of size 0 where the algorithm acts on theta. grad: (n_parameters,). optimizer_state: m or g,
+    the same array in all workers for shared RMSProp. obs: (capacity, inputs). tape, dtape, bootstrap_tape: see
+    `network.py`. actions, rewards: (capacity,). rng: uint64 (4,). env_state: float64. next_action: (1,), chosen by
+    the last segment, or -1. episode: return and length so far. log: (MAX_SEGMENTS, 3), return, length and T of the
     episodes that ended; logged: (1,), how many.
     """
 
@@ -149,7 +150,7 @@ def annealed_epsilon(T, worker, settings):
 
 @kernel
 def segment_length(shared, worker, settings):
-    """Actions until the next update: t_max, or for one-step methods until t mod I_AsyncUpdate = 0, t the worker's own."""
+    """Actions until the next update: t_max; one-step methods: until the worker's own t mod I_AsyncUpdate = 0."""
     if settings.one_step:
         return settings.t_max - shared.steps[worker.index, 0] % settings.t_max
     return settings.t_max
@@ -210,8 +211,8 @@ def learn(table, theta, shared, worker, settings, n, terminated, T, algorithm, u
 def count_steps(shared, worker, settings, n):
     """t <- t + n, and theta- <- theta where T has crossed a multiple of target_interval.
 
-    A multiple, once crossed, stays crossed: where two workers write at the same moment, one crossing may be copied twice, or a
-    segment late, but it is not skipped as a test of T mod target_interval = 0 would.
+    A multiple, once crossed, stays crossed: where two workers write at the same moment, one crossing may be copied
+    twice, or a segment late, but it is not skipped as a test of T mod target_interval = 0 would.
     """
     shared.steps[worker.index, 0] += n
     if settings.target_network:

@@ -47,8 +47,8 @@ class Agent:
     def predict(self, obs, greedy=True):
         """The action, an int counted from 0, for one observation as the environment returns it.
 
-        greedy: the action of the highest Q value or probability; otherwise as in training, sampled from the policy (a3c)
-        or random with probability config.eval_epsilon (Q methods). Raises InputError for another shape.
+        greedy: the action of the highest Q value or probability; otherwise sampled from the policy (a3c), or random
+        with probability config.eval_epsilon (Q methods). Raises InputError for another shape.
         """
         self.spec.observation.check(obs)
         self.spec.observation.encode(obs, self._obs[0])
@@ -57,8 +57,8 @@ class Agent:
         return int(act(self.network.table, self.theta, *arguments))
 
     def evaluate(self, episodes=100, seed=None, env=None):
-        """Play `episodes` episodes with the current parameters and return their unclipped scores as a dict of episodes,
-        mean, std, min and max.
+        """Play `episodes` episodes with the current parameters and return their unclipped scores as a dict of
+        episodes, mean, std, min and max.
 
         seed: of the episodes; the agent's own by default. env: the id of the environment to play, which must be the
         agent's own or Gymnasium's twin of it. Actions are chosen as config.eval_greedy and config.eval_epsilon say.
@@ -113,11 +113,11 @@ def train(env="CartPole-v1", algo="nstep_q", out=None, verbose=False, **options)
     """Train an agent and return it; the last lines of its life so far are in `agent.result`.
 
     env: an environment id. algo: one_step_q, one_step_sarsa, nstep_q or a3c. options: the fields of `Config`, such as
-    steps, workers, seed, lr; what is not given comes from the preset of the environment's family. out: a new folder for
-    config.json, checkpoint.npz and result.json. verbose: print progress.
+    steps, workers, seed, lr; what is not given comes from the preset of the environment's family. out: a new folder
+    for config.json, checkpoint.npz and result.json. verbose: print progress.
 
-    A first Ctrl-C ends the run early and returns the agent as it stands, without its evaluation; a second one at once.
-    Raises InputError for bad input, WorkerError if a worker failed, NotFiniteError if the run diverged.
+    A first Ctrl-C ends the run early and returns the agent as it stands, without its evaluation; a second one at
+    once. Raises InputError for bad input, WorkerError if a worker failed, NotFiniteError if the run diverged.
     """
     given = checked({"env": env, "algo": algo, **options})
     probe = make_env(env)

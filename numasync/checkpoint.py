@@ -21,7 +21,7 @@ DAMAGE = (
 
 
 def write_atomically(path, write):
-    """Call write(file) on a temporary file beside `path` and rename it: path holds the old content or the new, whole."""
+    """Call write(file) on a temporary file beside `path`, then rename it: path holds all of the old or of the new."""
     path = Path(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
     try:
@@ -47,8 +47,8 @@ def save_checkpoint(path, description, arrays):
 
 
 def load_checkpoint(path):
-    """The (description, arrays) of a file by `save_checkpoint`. Raises InputError if it is none, damaged, or of another
-    format."""
+    """The (description, arrays) of a file by `save_checkpoint`. Raises InputError if it is none, damaged, or of
+    another format."""
     path = Path(path)
     if path.is_dir():
         raise InputError(f"{path} is a directory; name the checkpoint file itself, such as {path / 'checkpoint.npz'}.")

@@ -26,9 +26,9 @@ def option(default, text, low=None, high=None, choices=None):
 
 @dataclass(frozen=True)
 class Config:
-    """The options of a run. The defaults are the paper's, those of the 'atari' family; PRESETS says what others change.
+    """The options of a run. The defaults are the 'atari' family's, the paper's; PRESETS says what others change.
 
-    An action is one decision of one worker; on Atari it is 4 frames. Counts are over all workers unless said otherwise.
+    An action is one decision of one worker, on Atari 4 frames. Counts are over all workers unless said otherwise.
     """
 
     algo: str = option("nstep_q", "algorithm", choices=tuple(ALGORITHMS))
@@ -47,7 +47,9 @@ class Config:
     beta: float = option(0.01, "weight of the entropy bonus of a3c (beta)", 0.0)
     target_interval: int = option(10_000, "actions between copies to the target network (I_target)", 1)
     epsilon_steps: int = option(1_000_000, "actions over which epsilon falls from 1 to each worker's final value", 1)
-    network: str | tuple = option("nips", "hidden layers by name; in Python also a tuple of layers", choices=tuple(HIDDEN))
+    network: str | tuple = option(
+        "nips", "hidden layers by name; in Python also a tuple of layers", choices=tuple(HIDDEN)
+    )
     life_loss: bool = option(False, "treat a lost life as terminal while learning (Atari)")
     deterministic: bool = option(False, "give workers their turns from one thread: repeatable bit for bit, slower")
     checkpoint_every: int = option(1_000_000, "actions between checkpoints", 1)
@@ -68,16 +70,17 @@ PRESETS = {
 
 
 def make_config(family, **given):
-    """The Config of a run on an environment of `family` ('classic', 'image', 'atari'): what is given, then the family's and
-    the algorithm's presets, then the defaults. Raises InputError, one sentence, for an option that is out of range."""
+    """The Config of a run on an environment of `family` ('classic', 'image', 'atari'): what is given, then the
+    family's and the algorithm's presets, then the defaults. Raises InputError, one sentence, for an option that is
+    out of range."""
     given = checked(given)
     algo = given.get("algo", Config.algo)
     return Config(**{**PRESETS[family], **PRESETS.get((family, algo), {}), **given})
 
 
 def checked(given):
-    """The options that are given, NumPy's numbers turned into Python's. Raises InputError for a name that is no option or
-    a value that its field does not allow."""
+    """The options that are given, NumPy's numbers turned into Python's. Raises InputError for a name that is no
+    option or a value that its field does not allow."""
     fields = {f.name: f for f in dataclasses.fields(Config)}
     for name in given:
         if name not in fields:
@@ -89,7 +92,9 @@ def checked_value(option_field, value):
     name, low, high, choices = option_field.name, *(option_field.metadata[key] for key in ("low", "high", "choices"))
     if name == "network" and not isinstance(value, str):
         if not isinstance(value, (list, tuple)) or not all(isinstance(layer, Layer) for layer in value):
-            raise InputError(f"network is {value!r}; it must be a name or a tuple of layers such as (dense(64), relu()).")
+            raise InputError(
+                f"network is {value!r}; it must be a name or a tuple of layers such as (dense(64), relu())."
+            )
         return tuple(value)
     if isinstance(value, np.generic):
         value = value.item()

@@ -13,11 +13,12 @@ from numasync.nn.network import forward, outputs_of
 from numasync.policy import choose
 from numasync.rng import seed_row
 
-# Episodes are dealt to this many evaluators in turn, each with its own environment and random stream. The number is fixed so
-# that a score does not depend on how many cores the machine has.
+# Episodes are dealt to this many evaluators in turn, each with its own environment and random stream. The number is
+# fixed so that a score does not depend on how many cores the machine has.
 EVALUATORS = 4
 EVALUATION_STREAM = 1_000_000
-# 30 emulator minutes at 60 frames a second and 4 frames an action; an environment without a time limit stops here too.
+# 30 emulator minutes at 60 frames a second and 4 frames an action; an environment without a time limit stops here
+# too.
 MAX_ACTIONS = 27_000
 
 

@@ -1,7 +1,9 @@
-"""The three optimisers of the paper (section 4): theta and, for shared RMSProp, g are written by many threads, no lock.
+"""The three optimisers of the paper (section 4): theta and, for shared RMSProp, g are written by many threads, no
+lock.
 
-A thread adds its own step to whatever the others have left in theta. Two threads that meet on one element may lose one of the
-two steps; nothing waits. All three have one signature and clear the gradient as they go: one pass over memory.
+A thread adds its own step to whatever the others have left in theta. Two threads that meet on one element may lose
+one of the two steps; nothing waits. All three have one signature and clear the gradient as they go: one pass over
+memory.
 """
 
 from typing import Callable, NamedTuple

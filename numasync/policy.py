@@ -12,7 +12,8 @@ SOFTMAX = 1
 
 @kernel
 def choose(kind, scores, epsilon, rng):
-    """An action from `scores`, (n_actions,): Q values for EPSILON_GREEDY, logits for SOFTMAX (which ignores epsilon)."""
+    """An action from `scores`, (n_actions,): Q values for EPSILON_GREEDY, logits for SOFTMAX (which ignores
+    epsilon)."""
     if kind == SOFTMAX:
         return sample_softmax(scores, rng)
     return epsilon_greedy(scores, epsilon, rng)

@@ -1,7 +1,6 @@
 """What a run prints while it trains and at its end. Nothing else prints but the command line itself."""
 
 import sys
-import time
 
 # On a terminal one line is rewritten; in a file or a pipe a new line is printed, less and less often.
 TERMINAL_SECONDS = 0.5
@@ -10,7 +9,8 @@ LONGEST_LINE_SECONDS = 60.0
 
 
 class Report:
-    """Progress and results of a run of `config`, whose checkpoint is at `checkpoint` (None where nothing is written)."""
+    """Progress and results of a run of `config`, whose checkpoint is at `checkpoint` (None where nothing is
+    written)."""
 
     def __init__(self, config, checkpoint=None, file=None):
         self.config = config

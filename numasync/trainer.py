@@ -38,8 +38,8 @@ RECENT_EPISODES = 100
 class Trainer:
     """One run of `config` on the environment that `spec` describes, with `network`; `train` runs it.
 
-    returns: of the last RECENT_EPISODES training episodes that ended. snapshot: the copy of theta that was last found finite,
-    for `on_checkpoint`. interrupted: true after a KeyboardInterrupt.
+    returns: of the last RECENT_EPISODES training episodes that ended. snapshot: the last copy of theta, finite when
+    `on_checkpoint` is called. interrupted: true after a KeyboardInterrupt.
     """
 
     def __init__(self, config, spec, network):
@@ -48,7 +48,9 @@ class Trainer:
         self.update = OPTIMIZERS[config.optimizer].kernel
         self.network = network
         theta = network.initial(config.seed)
-        self.shared = Shared(theta, theta.copy(), np.zeros((config.workers, CACHE_LINE), np.int64), np.zeros(1, np.int64))
+        self.shared = Shared(
+            theta, theta.copy(), np.zeros((config.workers, CACHE_LINE), np.int64), np.zeros(1, np.int64)
+        )
         self.settings = make_settings(config, self.algorithm, spec.n_actions)
         self.returns = deque(maxlen=RECENT_EPISODES)
         self._episodes = np.zeros(config.workers, np.int64)
@@ -87,8 +89,8 @@ class Trainer:
         POLL_SECONDS, on_checkpoint at the start, on every crossing of checkpoint_every and at the end, each time with
         finite parameters in `snapshot`.
 
-        Raises WorkerError if a worker failed (after a checkpoint), NotFiniteError if a loss, gradient or parameter is not
-        finite (without one). A first KeyboardInterrupt ends the run early, a second is passed on.
+        Raises WorkerError if a worker failed (after a checkpoint), NotFiniteError if a loss, gradient or parameter is
+        not finite (without one). A first KeyboardInterrupt ends the run early, a second is passed on.
         """
         try:
             self._build()
@@ -158,8 +160,8 @@ class Trainer:
     def _turns(self, group):
         """The body of a thread: give each worker of the group its turn until the run ends.
 
-        A worker alone in its thread gets longer and longer calls; workers that share one get one segment each in turn, in a
-        fixed order, which makes the run repeatable.
+        A worker alone in its thread gets longer and longer calls; workers that share one get one segment each in
+        turn, in a fixed order, which makes the run repeatable.
         """
         segments = 1
         while not self._stop.is_set():

@@ -26,7 +26,7 @@ PROGRESS = re.compile(r"^ +[\d,]+ steps \( *\d+%\) +[\d,]+/s +[\d,]+ episodes +m
 START_SECONDS = 240  # a cold compile on a busy machine
 STOP_SECONDS = 20  # a Ctrl-C takes well under a second on an idle one
 
-ENVIRONMENTS = '''
+ENVIRONMENTS = """
 import time
 import gymnasium
 import numpy as np
@@ -70,7 +70,7 @@ class Sleeps(Trial):
 
 for environment in (DictObs, Fails, NotFinite, Sleeps):
     gymnasium.register(environment.__name__ + "-v0", entry_point=environment)
-'''
+"""
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,17 @@ from numasync.nn.gemm import add_product, add_product_transposed
 
 # (m, k, n): four rows and four terms a block, so 1, 3, 4, 5, 7, 8 and 9 cover no block, a block and what is left over.
 SHAPES = [
-    (1, 1, 1), (1, 4, 1), (1, 7, 5), (3, 3, 2), (4, 4, 4), (4, 3, 1),
-    (5, 1, 9), (5, 8, 3), (7, 9, 1), (8, 4, 16), (9, 13, 6),
+    (1, 1, 1),
+    (1, 4, 1),
+    (1, 7, 5),
+    (3, 3, 2),
+    (4, 4, 4),
+    (4, 3, 1),
+    (5, 1, 9),
+    (5, 8, 3),
+    (7, 9, 1),
+    (8, 4, 16),
+    (9, 13, 6),
 ]
 dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 shapes = pytest.mark.parametrize("m, k, n", SHAPES)

@@ -1,7 +1,7 @@
 """The four algorithms by name. An algorithm is which parameters it acts on, how it picks an action, and one kernel.
 
-Every kernel has the same signature and gets the network's outputs over one segment; it knows nothing of layers, threads
-or environments. The loop in `actor_learner.py` does what the columns of this table say.
+Every kernel has the same signature and gets the network's outputs over one segment; it knows nothing of layers,
+threads or environments. The loop in `actor_learner.py` does what the columns of this table say.
 """
 
 from typing import Callable, NamedTuple
@@ -16,7 +16,8 @@ from numasync.policy import EPSILON_GREEDY, SOFTMAX
 
 class Algorithm(NamedTuple):
     """kernel: writes d(loss)/d(outputs), returns the loss.
-    local_copy: act and differentiate on theta', copied from theta at the start of a segment; otherwise on theta itself.
+    local_copy: act and differentiate on theta', copied from theta at the start of a segment; otherwise on theta
+    itself.
     policy: how an action is picked from a row of outputs.
     value_head: the outputs are n_actions logits and one value; otherwise n_actions Q values.
     target_network: bootstrap from theta-; otherwise from the parameters that act.

@@ -1,6 +1,6 @@
 """Asynchronous advantage actor-critic, Algorithm S3 of Mnih et al. 2016, with the entropy term of its section 4.
 
-    R_n = 0              if s_n is terminal
+    R_n = 0               if s_n is terminal
         = V(s_n; theta')  otherwise
     R_i = r_i + gamma R_{i+1}                        for i = n-1 .. 0
     A_i = R_i - V(s_i), a constant in the policy term

@@ -1,6 +1,6 @@
 """Asynchronous n-step Q-learning, Algorithm S2 of Mnih et al. 2016.
 
-    R_n = 0                          if s_n is terminal
+    R_n = 0                           if s_n is terminal
         = max_a Q(s_n, a; theta-)     otherwise
     R_i = r_i + gamma R_{i+1}        for i = n-1 .. 0
     loss = sum_i (R_i - Q(s_i, a_i; theta'))^2

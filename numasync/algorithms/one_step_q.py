@@ -1,6 +1,6 @@
 """Asynchronous one-step Q-learning, Algorithm 1 of Mnih et al. 2016.
 
-    y_i = r_i                                       if s_{i+1} is terminal
+    y_i = r_i                                        if s_{i+1} is terminal
         = r_i + gamma max_a' Q(s_{i+1}, a'; theta-)  otherwise
     loss = sum_i (y_i - Q(s_i, a_i; theta))^2
 

@@ -1,8 +1,10 @@
 """Asynchronous one-step Sarsa, section 4 of Mnih et al. 2016: Algorithm 1 with another target.
 
-    y_i = r_i                                   if s_{i+1} is terminal
+    y_i = r_i                                      if s_{i+1} is terminal
         = r_i + gamma Q(s_{i+1}, a_{i+1}; theta-)  otherwise, a_{i+1} the action that is then executed
     loss = sum_i (y_i - Q(s_i, a_i; theta))^2
+
+Like one-step Q-learning it acts and differentiates on the shared theta itself.
 """
 
 from numasync.jit import FLOAT, kernel

@@ -7,11 +7,11 @@ JITTED = {env.spec.id: env for env in (CARTPOLE, CATCH)}
 
 
 def make_env(env_id, life_loss=False):
-    """One environment: a JittedEnv, an AtariEnv or a GymEnv, all with spec, reset, step, state_size, jitted and close.
+    """A JittedEnv, an AtariEnv or a GymEnv, all with spec, reset, step, state_size, jitted and close.
 
     A jitted twin is used where there is one; 'gymnasium:CartPole-v1' (Gymnasium's own module:id form) asks for
-    Gymnasium's. life_loss concerns Atari alone. Raises InputError, in one sentence, where there is no such environment
-    or its spaces are not supported.
+    Gymnasium's. life_loss concerns Atari alone. Raises InputError, in one sentence, where there is no such
+    environment or its spaces are not supported.
     """
     if env_id in JITTED:
         return JITTED[env_id]

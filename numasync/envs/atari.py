@@ -1,9 +1,9 @@
 """Atari 2600 games through ALE's vector interface, one environment a worker.
 
-ALE's single-environment interface holds the GIL while it emulates; its vector interface does frame skip, the maximum of two
-frames, grey 84 x 84 and the stack of four in C++ with the GIL released, so workers emulate at the same time. The
-preprocessing is that of Mnih et al. 2015 and 2016: action repeat 4, up to 30 no-ops at a reset, fire where a game waits for
-it. An episode ends after 108,000 frames (30 minutes) as a time limit.
+ALE's single-environment interface holds the GIL while it emulates; its vector interface does frame skip, the maximum
+of two frames, grey 84 x 84 and the stack of four in C++ with the GIL released, so workers emulate at the same time.
+The preprocessing is that of Mnih et al. 2015 and 2016: action repeat 4, up to 30 no-ops at a reset, fire where a game
+waits for it. An episode ends after 108,000 frames (30 minutes) as a time limit.
 """
 
 import threading
@@ -31,7 +31,8 @@ BUILD_LOCK = threading.Lock()
 
 
 def atari_id(env_id):
-    """The full id under which ALE registers `env_id` ('ALE/Pong' is 'ALE/Pong-v5'), or None if it is none of ALE's."""
+    """The full id under which ALE registers `env_id` ('ALE/Pong' is 'ALE/Pong-v5'), or None if it is none of
+    ALE's."""
     try:
         namespace, name, version = parse_env_id(env_id.split(":")[-1])
     except gymnasium.error.Error:
@@ -79,8 +80,9 @@ class AtariEnv:
         self.spec = EnvSpec(env_id, "atari", frames, int(self.env.single_action_space.n))
 
     def reset(self, state, rng, obs):
-        # Seeding loads the ROM again and costs as much as 200 steps: only the first reset does it, the others go on with
-        # ALE's own generator. An explicit reset takes the place of the autoreset step, which is so never learned from.
+        # Seeding loads the ROM again and costs as much as 200 steps: only the first reset does it, the others go on
+        # with ALE's own generator. An explicit reset takes the place of the autoreset step, which is so never learned
+        # from.
         raw, info = self.env.reset(seed=None if self.seeded else int(choice(rng, SEEDS)))
         self.seeded = True
         self.lives = int(info["lives"][0])

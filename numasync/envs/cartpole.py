@@ -1,7 +1,7 @@
 """CartPole-v1: balance a pole on a cart by pushing left (0) or right (1). Barto, Sutton and Anderson 1983.
 
-Written from the equations of motion; steps in lockstep with Gymnasium's `CartPole-v1` (float64 dynamics, Euler, 0.02 s
-a step). Reward 1 a step; terminal beyond 2.4 m or 12 degrees; truncated after 500 steps.
+Written from the equations of motion; steps in lockstep with Gymnasium's `CartPole-v1` (float64 dynamics, Euler, 0.02
+s a step). Reward 1 a step; terminal beyond 2.4 m or 12 degrees; truncated after 500 steps.
 """
 
 import numpy as np

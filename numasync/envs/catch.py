@@ -1,8 +1,8 @@
 """Catch: a ball falls down a 10 x 5 board, a paddle on the bottom row moves left (0), stays (1) or moves right (2).
 
-Reward +1 if the paddle is under the ball when it lands, else -1, and 0 before; the episode is then over. The observation is
-the board as pixels: 1 where the ball or the paddle is, else 0. The game of Mnih et al. 2014 (recurrent attention), in the
-size of bsuite (Osband et al. 2020).
+Reward +1 if the paddle is under the ball when it lands, else -1, and 0 before; the episode is then over. The
+observation is the board as pixels: 1 where the ball or the paddle is, else 0. The game of Mnih et al. 2014 (recurrent
+attention), in the size of bsuite (Osband et al. 2020).
 """
 
 from numasync.envs.interface import RUNNING, TERMINATED, EnvSpec, JittedEnv

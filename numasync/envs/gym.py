@@ -62,9 +62,7 @@ def one_line(error):
 
 def check_actions(env_id, space):
     if not isinstance(space, spaces.Discrete):
-        raise InputError(
-            f"{env_id} has {type(space).__name__} actions, which are not supported; Discrete actions are."
-        )
+        raise InputError(f"{env_id} has {type(space).__name__} actions, which are not supported; Discrete actions are.")
 
 
 def encoding(env_id, space):

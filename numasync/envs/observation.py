@@ -1,5 +1,5 @@
-"""From what an environment returns to one float32 row of network inputs; kept in the checkpoint, so that `predict` sees
-what learning saw."""
+"""From what an environment returns to one float32 row of network inputs; kept in the checkpoint, so that `predict`
+sees what learning saw."""
 
 from dataclasses import dataclass
 
@@ -13,8 +13,8 @@ from numasync.jit import FLOAT, kernel
 class Observation:
     """kind: how a raw observation of `shape` is encoded; scale: the factor on its numbers.
 
-    'vector': flattened. 'image': (height, width[, channels]). 'frames': a stack (frames, height, width), turned to channels
-    last. 'discrete': an integer from `start` on, one-hot over shape[0].
+    'vector': flattened. 'image': (height, width[, channels]). 'frames': a stack (frames, height, width), turned to
+    channels last. 'discrete': an integer from `start` on, one-hot over shape[0].
     """
 
     kind: str

@@ -15,8 +15,7 @@ def add_product(a, row, column, b, c):
     a: flat; b: (k, n); c: (m, n), both C-contiguous. The two strides let one routine serve A B (row = k, column = 1),
     A^T B (row = 1, column = m) and a convolution, whose patches are overlapping rows of the image.
     """
-    m, n = c.shape
-    k = b.shape[0]
+    m = c.shape[0]
     m4 = m - m % 4
     for i in range(0, m4, 4):
         four_rows(a, i * row, row, column, b, c[i], c[i + 1], c[i + 2], c[i + 3])

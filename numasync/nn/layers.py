@@ -1,9 +1,9 @@
 """The layers: each forward, and its backward right below it.
 
 Images are stored channels last, (height, width, channels), so that a patch of one image row is one contiguous run and
-the products run over channels. x and y are rows of a segment, one row a time step. `d` + name is the gradient of name.
-Gradients of parameters are added to (the caller clears them); gradients of activations are written, because each
-activation feeds one layer only.
+the products run over channels. x and y are rows of a segment, one row a time step. `d` + name is the gradient of
+name. Gradients of parameters are added to (the caller clears them); gradients of activations are written, because
+each activation feeds one layer only.
 """
 
 from numasync.jit import FLOAT, kernel

@@ -24,7 +24,8 @@ from numasync.nn.layers import (
 
 CONV, DENSE, RELU = 0, 1, 2
 
-# The columns of the table. IN_AT and OUT_AT count widths on the tape; IN_AT is -1 where a layer reads the observation.
+# The columns of the table. IN_AT and OUT_AT count widths on the tape; IN_AT is -1 where a layer reads the
+# observation.
 KIND, IN_AT, IN_SIZE, OUT_AT, OUT_SIZE, WEIGHT_AT, WEIGHT_ROWS, WEIGHT_COLUMNS, BIAS_AT = range(9)
 HEIGHT, WIDTH, CHANNELS, KERNEL_SIZE, STRIDE = range(9, 14)
 COLUMNS = 14
@@ -54,7 +55,7 @@ def relu():
 
 
 def heads(*sizes):
-    """The output layer: one dense layer whose columns are the heads in order, e.g. heads(n_actions, 1) for pi and V."""
+    """The output layer: one dense layer whose columns are the heads in order; heads(n_actions, 1) is pi and V."""
     return Layer("heads", sizes)
 
 
@@ -77,7 +78,9 @@ class Network:
         self.input_shape = tuple(int(n) for n in input_shape)
         self.layers = tuple(layers)
         if not self.layers or not self.input_shape or min(self.input_shape) < 1:
-            raise InputError(f"A network needs a layer or more, and an input shape of sizes above 0, not {input_shape}.")
+            raise InputError(
+                f"A network needs a layer or more, and an input shape of sizes above 0, not {input_shape}."
+            )
         self.names = []
         rows = []
         self.n_inputs = int(np.prod(self.input_shape))
@@ -149,8 +152,8 @@ class Network:
         return named
 
     def initial(self, seed):
-        """A fresh theta: weights and biases of a layer from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as Torch 7 did for the
-        paper. `seed` is an integer or a numpy SeedSequence."""
+        """A fresh theta: weights and biases of a layer from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as Torch 7 did for
+        the paper. `seed` is an integer or a numpy SeedSequence."""
         generator = np.random.default_rng(seed)
         theta = np.empty(self.n_parameters, FLOAT)
         for row in self.table:
@@ -162,8 +165,8 @@ class Network:
 
 
 def network(input_shape, *layers):
-    """A network on observations of `input_shape`: (height, width, channels) or (n,). Raises InputError where the layers
-    do not fit the shape."""
+    """A network on observations of `input_shape`: (height, width, channels) or (n,). Raises InputError where the
+    layers do not fit the shape."""
     return Network(input_shape, layers)
 
 
