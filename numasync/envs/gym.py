@@ -57,7 +57,8 @@ def make(env_id):
 
 def one_line(error):
     """What an error says, as the end of a sentence."""
-    return " ".join(str(error).split()).rstrip(".?!") + "."
+    text = " ".join(str(error).split())
+    return text if text.endswith((".", "?", "!")) else text + "."
 
 
 def check_actions(env_id, space):
