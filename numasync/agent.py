@@ -110,7 +110,7 @@ def load(path, env=None):
 
 
 def train(env="CartPole-v1", algo="nstep_q", out=None, verbose=False, **options):
-    """Train an agent and return it; the last lines of its life so far are in `agent.result`.
+    """Train an agent and return it; the record of the run is in `agent.result`.
 
     env: an environment id. algo: one_step_q, one_step_sarsa, nstep_q or a3c. options: the fields of `Config`, such as
     steps, workers, seed, lr; what is not given comes from the preset of the environment's family. out: a new folder
