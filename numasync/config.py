@@ -26,7 +26,8 @@ def option(default, text, low=None, high=None, choices=None):
 
 @dataclass(frozen=True)
 class Config:
-    """The options of a run. The defaults are the 'atari' family's, the paper's; PRESETS says what others change.
+    """The options of a run. The defaults are those of the 'atari' family: the paper's, but for workers (16)
+    and steps (80 million or more). PRESETS says what other families change.
 
     An action is one decision of one worker, on Atari 4 frames. Counts are over all workers unless said otherwise.
     """

@@ -27,7 +27,7 @@ def momentum_sgd(theta, grad, m, lr, decay, rms_eps, scale):
 def rmsprop(theta, grad, g, lr, decay, rms_eps, scale):
     """g = decay g + (1 - decay) d^2, theta -= lr d / sqrt(g + rms_eps), with d = scale grad; grad = 0. All: (n,).
 
-    Equations S2 and S3: not centred, rms_eps inside the root. g is one thread's own, or one array for all threads
+    Not centred, rms_eps inside the root. g is one thread's own, or one array for all threads
     (shared RMSProp), in which case an element may be overwritten between its two uses: g is not read back.
     """
     for i in range(theta.size):
