@@ -2,8 +2,9 @@
 
 from numasync.envs.cartpole import CARTPOLE
 from numasync.envs.catch import CATCH
+from numasync.envs.minatar import MINATAR
 
-JITTED = {env.spec.id: env for env in (CARTPOLE, CATCH)}
+JITTED = {env.spec.id: env for env in (CARTPOLE, CATCH, *MINATAR)}
 
 
 def make_env(env_id, life_loss=False):
