@@ -1,4 +1,4 @@
-"""Environments: jitted ones in lockstep with a twin, Gymnasium's spaces, ALE on real games."""
+"""Environments: Catch in lockstep with its rules, Gymnasium's spaces, ALE on real games."""
 
 import contextlib
 
@@ -6,88 +6,19 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
+from players import Player
 from runs import trained
 
 import numasync.envs.atari
 from numasync.algorithms import ALGORITHMS
-from numasync.envs import cartpole, catch, make_env
+from numasync.envs import catch, make_env
 from numasync.envs.gym import GymEnv
 from numasync.envs.interface import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED
 from numasync.envs.observation import Observation
 from numasync.errors import InputError
 from numasync.jit import DISABLED, FLOAT
-from numasync.rng import seed_row
 
-
-class Player:
-    """An environment with the arrays that the loop would own."""
-
-    def __init__(self, env, seed=0):
-        self.env, self.spec = env, env.spec
-        self.state, self.rng = np.zeros(env.state_size), seed_row(seed, 0)
-        self.obs = np.full(int(np.prod(env.spec.observation.network_shape)), np.nan, FLOAT)
-
-    def reset(self):
-        self.env.reset(self.state, self.rng, self.obs)
-        return self.obs.copy()
-
-    def step(self, action):
-        reward, end = self.env.step(self.state, action, self.rng, self.obs)
-        return self.obs.copy(), reward, end
-
-
-# --- CartPole and Catch
-
-
-def balancing(obs, rng):
-    """Push to the side that the pole falls to: many episodes reach the time limit."""
-    return int(obs[2] + obs[3] > 0)
-
-
-def random_action(obs, rng):
-    return int(rng.integers(2))
-
-
-@pytest.mark.parametrize(("policy", "ends"), [(random_action, {TERMINATED}), (balancing, {TRUNCATED})])
-def test_cartpole_steps_in_lockstep_with_gymnasium(policy, ends):
-    player, twin = Player(make_env("CartPole-v1")), gymnasium.make("CartPole-v1")
-    rng, obs, seen = np.random.default_rng(0), None, set()
-    for _ in range(12_000):
-        if obs is None:
-            twin.reset(seed=0)
-            obs = player.reset()
-        # An inverted pendulum multiplies the last bit of a state by e^40 in an episode, so each step starts level.
-        twin.unwrapped.state = player.state[:4].copy()
-        action = policy(obs, rng)
-        obs, reward, end = player.step(action)
-        twin_obs, twin_reward, terminated, truncated, _ = twin.step(action)
-        np.testing.assert_allclose(player.state[:4], twin.unwrapped.state, rtol=1e-12, atol=1e-15)
-        np.testing.assert_allclose(obs, twin_obs, rtol=2e-7)
-        assert reward == twin_reward
-        # Where both of Gymnasium's flags are set, the state is terminal: nothing is bootstrapped.
-        assert end == (TERMINATED if terminated else TRUNCATED if truncated else RUNNING)
-        if end != RUNNING:
-            seen.add(end)
-            obs = None
-    assert seen >= ends
-
-
-def test_cartpole_that_falls_on_its_last_step_is_terminal():
-    player = Player(make_env("CartPole-v1"))
-    for angle, expected in ((0.0, TRUNCATED), (0.3, TERMINATED)):
-        player.reset()
-        player.state[cartpole.ANGLE], player.state[cartpole.STEPS] = angle, 499
-        assert player.step(0)[1:] == (1.0, expected)
-
-
-def test_cartpole_starts_uniformly():
-    player = Player(make_env("CartPole-v1"))
-    starts = np.array([player.reset() for _ in range(4000)])
-    assert np.abs(starts).max() <= 0.05 and (player.state[:4].astype(FLOAT) == starts[-1]).all()
-    # A uniform variable on [-0.05, 0.05] has the standard deviation 0.1 / sqrt(12).
-    np.testing.assert_allclose(starts.mean(0), 0, atol=4 * 0.029 / np.sqrt(4000))
-    np.testing.assert_allclose(starts.std(0), 0.1 / np.sqrt(12), rtol=0.05)
-    np.testing.assert_allclose(np.corrcoef(starts.T), np.eye(4), atol=0.07)
+# --- Jitted environments; test_classic.py and test_minatar.py have more
 
 
 class CatchTwin:
@@ -130,7 +61,7 @@ def test_catch_steps_in_lockstep_with_its_rules():
     assert set(scores) == {1.0, -1.0} and catch.ROWS == 10
 
 
-@pytest.mark.parametrize("env_id", ["CartPole-v1", "Catch-v0"])
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Acrobot-v1", "MountainCar-v0", "Catch-v0"])
 def test_jitted_environments_repeat_from_their_random_row(env_id):
     players = [Player(make_env(env_id), seed) for seed in (1, 1, 2)]
     starts = [[player.reset().tolist() for _ in range(20)] for player in players]
