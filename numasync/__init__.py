@@ -7,11 +7,14 @@ The command line is the same program: `numasync --help`.
 """
 
 from numasync.agent import Agent, load, train
+from numasync.envs.interface import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED
+from numasync.envs.registration import register
 from numasync.errors import InputError, NotFiniteError, WorkerError
 from numasync.nn.network import conv, dense, heads, network, relu
+from numasync.rng import choice, uniform
 
 __version__ = "0.1.0"
 __all__ = [
-    "Agent", "InputError", "NotFiniteError", "WorkerError",
-    "conv", "dense", "heads", "load", "network", "relu", "train",
+    "Agent", "InputError", "NotFiniteError", "WorkerError", "LIFE_LOST", "RUNNING", "TERMINATED", "TRUNCATED",
+    "choice", "conv", "dense", "heads", "load", "network", "register", "relu", "train", "uniform",
 ]  # fmt: skip

@@ -31,6 +31,17 @@ def kernel(function):
     return numba.njit(nogil=True, cache=CACHE, error_model="numpy", fastmath=FASTMATH)(function)
 
 
+def guarded_kernel(function):
+    """Compile a function that is not the package's own, so that its mistakes are Python errors: an index out of bounds
+    is an IndexError instead of a crash, a division by zero a ZeroDivisionError.
+
+    No fastmath: it then computes what the interpreter computes. No cache: Numba's would take an older compilation
+    for it after a change in a helper of another file, and one without these options where the user's own decorator
+    has left one; nor is there any for a function typed at a prompt.
+    """
+    return numba.njit(nogil=True, boundscheck=True, error_model="python")(function)
+
+
 def interpreted(function):
     """The Python source of a kernel: the same loop, run by the interpreter around compiled kernels."""
     return getattr(function, "py_func", function)
@@ -48,6 +59,13 @@ def compile_for(function, *signature):
     function.disable_compile(False)
     function.compile(signature)
     function.disable_compile()
+
+
+def compile_as(function, kind):
+    """Compile kernel `function` as one of `function_type`; what it returns is converted: a reward 0 becomes 0.0."""
+    if not DISABLED:
+        function.compile(kind.signature)
+        function.disable_compile()
 
 
 def type_of(value):

@@ -52,7 +52,9 @@ def make(env_id):
     except gymnasium.error.DependencyNotInstalled as error:
         raise InputError(f"{env_id} needs a package that is not installed: {one_line(error)}") from error
     except (gymnasium.error.Error, ModuleNotFoundError, ValueError) as error:
-        raise InputError(f"{env_id!r} is no environment that Gymnasium can make: {one_line(error)}") from error
+        own = "one of your own must be registered first, see numasync.register, or be named as module:id"
+        reason = one_line(error).rstrip(".")
+        raise InputError(f"{env_id!r} is no environment that Gymnasium can make: {reason}; {own}.") from error
 
 
 def one_line(error):

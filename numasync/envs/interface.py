@@ -24,10 +24,14 @@ RESET_TYPE = function_type(NONE, DOUBLES, WORDS, VECTOR)
 STEP_TYPE = function_type(PAIR, DOUBLES, INT, WORDS, VECTOR)
 
 
+# Kinds of environments for which there are presets.
+FAMILIES = ("classic", "image", "minatar", "atari")
+
+
 class EnvSpec(NamedTuple):
     """What an agent must know of an environment to be built, saved and used without it.
 
-    id: as the user writes it. family: 'classic', 'image' or 'atari'; chooses the preset.
+    id: as the user writes it. family: one of FAMILIES; chooses the preset.
     """
 
     id: str
