@@ -9,7 +9,7 @@ import numpy as np
 from numasync.algorithms import ALGORITHMS
 from numasync.checkpoint import load_checkpoint, save_checkpoint, write_atomically
 from numasync.config import Config, check_whole_number, checked, make_config
-from numasync.envs import make_env
+from numasync.envs import make_env, registered
 from numasync.envs.interface import EnvSpec
 from numasync.envs.observation import Observation
 from numasync.errors import InputError
@@ -68,14 +68,23 @@ class Agent:
         check_whole_number("episodes", episodes, 1)
         seed = self.config.seed if seed is None else seed
         check_whole_number("seed", seed, 0)
+        return summary(play_episodes(env_id, self.network, self.theta, *self.evaluation_policy(), episodes, seed))
+
+    def evaluation_policy(self):
+        """How the agent acts when it is scored: the policy and the epsilon of `policy.choose`."""
         policy = EPSILON_GREEDY if self.config.eval_greedy else self.algorithm.policy
-        epsilon = 0.0 if self.algorithm.value_head else self.config.eval_epsilon
-        return summary(play_episodes(env_id, self.network, self.theta, policy, epsilon, episodes, seed))
+        return policy, 0.0 if self.algorithm.value_head else self.config.eval_epsilon
 
     def check_env(self, env_id):
-        """Raise InputError unless the agent was trained on `env_id`, or on its jitted or Gymnasium twin."""
-        if env_id.removeprefix("gymnasium:") != self.spec.id.removeprefix("gymnasium:"):
+        """Raise InputError unless the agent was trained on `env_id`, or on its jitted or Gymnasium twin; one that the
+        user registers must have the observations and actions that it had then."""
+        if env_id.rpartition(":")[2] != self.spec.id.rpartition(":")[2]:
             raise InputError(f"This agent was trained on {self.spec.id}; it cannot play {env_id}.")
+        env = registered(env_id)
+        if env and env.spec[1:] != self.spec[1:]:
+            raise InputError(
+                f"This agent was trained on another {env_id}: its observations, its actions or its family have changed."
+            )
 
     def save(self, path):
         """Write the agent to one .npz file without pickle, whole or not at all."""
@@ -168,6 +177,7 @@ def run_result(config, trainer, evaluation):
         "wall_s": round(trainer.seconds, 3),
         "steps_per_s": round(trainer.steps / trainer.seconds, 1),
         "interrupted": evaluation is None,
+        "training": summary(trainer.returns) if trainer.returns else None,
         "evaluation": evaluation,
     }
 

@@ -13,10 +13,12 @@ import numasync
 from numasync.agent import load, train
 from numasync.config import PRESETS, Config
 from numasync.errors import InputError, NotFiniteError, WorkerError
+from numasync.evaluation import MAX_ACTIONS
 from numasync.report import evaluation_line
+from numasync.watch import FPS, watch
 
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
-VERBS = ("train", "eval")
+VERBS = ("train", "eval", "watch", "envs")
 
 
 def main(argv=None):
@@ -62,6 +64,8 @@ def parser():
     # Train is the default verb, so its options are what --help alone is asked for.
     top.epilog = add_train(verbs).format_help()
     add_eval(verbs)
+    add_watch(verbs)
+    add_envs(verbs)
     return top
 
 
@@ -130,3 +134,49 @@ def run_eval(arguments):
     evaluation = agent.evaluate(arguments.episodes, arguments.seed, arguments.env)
     print(json.dumps(evaluation) if arguments.json else evaluation_line(evaluation))
     return 0
+
+
+def add_watch(verbs):
+    text = "show one episode, or write it to a .gif file"
+    verb = verbs.add_parser("watch", help=text, description=text.capitalize(), prog="numasync watch")
+    verb.add_argument("--env", metavar="ID", help="environment to play [the agent's own]")
+    verb.add_argument("--agent", metavar="FILE", help="the .npz file of the agent that plays [random actions]")
+    verb.add_argument("--gif", metavar="FILE", help="write the episode to this .gif file instead of showing it")
+    verb.add_argument("--seed", type=int, metavar="N", help=f"seed of the episode [the agent's own, or {Config.seed}]")
+    verb.add_argument("--steps", type=int, default=MAX_ACTIONS, metavar="N", help="actions at most [%(default)s]")
+    verb.add_argument("--fps", type=int, default=FPS, metavar="N", help="actions shown a second [%(default)s]")
+    verb.set_defaults(run=run_watch)
+
+
+def run_watch(arguments):
+    env_id, path = arguments.env, arguments.agent
+    if not env_id and not path:
+        raise InputError("There is nothing to watch; give --env ID, --agent FILE or both.")
+    agent = load(path, env_id) if path else None
+    default_seed = agent.config.seed if agent else Config.seed
+    seed = default_seed if arguments.seed is None else arguments.seed
+    watch(env_id or agent.spec.id, agent, seed, arguments.steps, arguments.fps, arguments.gif)
+    return 0
+
+
+def add_envs(verbs):
+    text = "list the environments"
+    verb = verbs.add_parser("envs", help=text, description=text.capitalize(), prog="numasync envs")
+    verb.add_argument("--json", action="store_true", help="print a JSON list with one object an environment")
+    verb.set_defaults(run=run_envs)
+
+
+def run_envs(arguments):
+    # Only here, because it imports gymnasium and ale_py, for which no other verb on a jitted environment waits.
+    from numasync.envs.listing import environments
+
+    found = environments()
+    print(json.dumps([row._asdict() for row in found], indent=2) if arguments.json else table(found), flush=True)
+    return 0
+
+
+def table(rows):
+    """NamedTuples of one kind as lines, their columns aligned under the names of the fields."""
+    cells = [rows[0]._fields, *([str(value) for value in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*cells)]
+    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in cells)

@@ -1,4 +1,4 @@
-"""What a run prints while it trains and at its end. Nothing else prints but the command line itself."""
+"""What a run prints while it trains and at its end. Nothing else prints but watch.py and the command line itself."""
 
 import sys
 
