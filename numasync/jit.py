@@ -15,8 +15,8 @@ FLOAT = np.float32
 # compiler may assume that no NaN exists and delete the test that finds one.
 FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
 
-# The cache is what makes a second start quick. Numba does not see a change in a kernel that another kernel imports:
-# after editing one, clear the cache or set NUMASYNC_CACHE=0.
+# The cache is what makes a second start quick. Numba does not see a change in what a kernel imports, be it a kernel
+# or the tiles of nn/tile.py: after editing one, clear the cache or set NUMASYNC_CACHE=0.
 CACHE = os.environ.get("NUMASYNC_CACHE", "1") != "0"
 
 DISABLED = bool(numba.config.DISABLE_JIT)

@@ -21,22 +21,20 @@ def slope(function, at, direction, eps):
 # nn/gemm.py
 
 
-def add_product(a, row, column, b, c):
-    m, n = c.shape
-    k = b.shape[0]
-    out = c.copy()
-    for i in range(m):
-        for j in range(n):
-            out[i, j] += sum(a[i * row + p * column] * b[p, j] for p in range(k))
-    return out
+def cells(m, terms, row, column, jump, runs):
+    """Where A[i, s, p] lies in a flat array."""
+    i, s, p = np.ogrid[:m, :runs, :terms]
+    return i * row + s * jump + p * column
+
+
+def add_product(a, row, column, jump, runs, b, c):
+    terms = len(b) // runs
+    matrix = a[cells(len(c), terms, row, column, jump, runs)]
+    return c + np.einsum("isp,spj->ij", matrix, b.reshape(runs, terms, b.shape[1]))
 
 
 def add_product_transposed(a, b, c):
-    out = c.copy()
-    for i in range(len(a)):
-        for p in range(len(b)):
-            out[i, p] += np.sum(a[i] * b[p])
-    return out
+    return c + np.einsum("ij,pj->ip", a, b)
 
 
 # nn/layers.py; images are (rows, height, width, channels), convolution weights (kernel, kernel, channels, filters)

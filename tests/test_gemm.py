@@ -1,64 +1,155 @@
-"""The two matrix products against their twins, over shapes that hit every block and remainder."""
+"""The two matrix products against NumPy, over shapes that hit every tile and every remainder."""
+
+import os
 
 import naive
 import numpy as np
 import pytest
+from products import LAYOUTS, drawer, dtypes, fenced, layouts, operand
 
 from numasync.nn.gemm import add_product, add_product_transposed
 
-# (m, k, n): four rows and four terms a block, so 1, 3, 4, 5, 7, 8 and 9 cover no block, a block and what is left over.
-SHAPES = [
-    (1, 1, 1),
-    (1, 4, 1),
-    (1, 7, 5),
-    (3, 3, 2),
-    (4, 4, 4),
-    (4, 3, 1),
-    (5, 1, 9),
-    (5, 8, 3),
-    (7, 9, 1),
-    (8, 4, 16),
-    (9, 13, 6),
-]
-dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
-shapes = pytest.mark.parametrize("m, k, n", SHAPES)
+# Columns: less than a vector, a vector and its neighbours, 2, 3, 4, 5, 7 and 8 vectors, and every panel plus the rest.
+COLUMNS = [1, 2, 15, 16, 17, 32, 37, 48, 64, 80, 112, 128, 243]
+columns = pytest.mark.parametrize("n", COLUMNS)
+sides = pytest.mark.parametrize("side", ["start", "end"])
+fences = pytest.mark.skipif(os.name == "nt", reason="mprotect is POSIX")
 
 
-@pytest.fixture
-def draw(dtype):
-    generator = np.random.default_rng(1)
-    return lambda *shape: generator.standard_normal(shape).astype(dtype)
-
-
-def layout(name, m, k):
-    """(row, column) strides of an (m, k) matrix A in a flat array."""
-    return {"plain": (k, 1), "transposed": (1, m), "overlapping": (2, 1), "spread": (2 * k + 1, 2)}[name]
+def operands(dtype, layout, m, terms, n):
+    """All arguments of add_product, C not zero."""
+    draw = drawer(dtype, seed=m)
+    row, column, jump, runs = strides = LAYOUTS[layout](m, terms)
+    return operand(draw, m, terms, *strides), row, column, jump, runs, draw(runs * terms, n), draw(m, n)
 
 
 @dtypes
-@shapes
-@pytest.mark.parametrize("name", ["plain", "transposed", "overlapping", "spread"])
-def test_add_product(draw, dtype, m, k, n, name):
-    row, column = layout(name, m, k)
-    a = draw((m - 1) * row + (k - 1) * column + 1)  # not one element more than A needs
-    b, c = draw(k, n), draw(m, n)
-    expected = naive.add_product(a, row, column, b, c)
-    add_product(a, row, column, b, c)
-    naive.assert_close(c, expected)
+@layouts
+@columns
+def test_add_product(dtype, layout, n):
+    for m in range(1, 22):
+        *given, c = operands(dtype, layout, m, 1 + m % 5, n)
+        expected = naive.add_product(*given, c)
+        add_product(*given, c)
+        naive.assert_close(c, expected)
 
 
 @dtypes
-@shapes
-def test_add_product_transposed(draw, dtype, m, k, n):
+@pytest.mark.parametrize("m, terms, n", [(1, 300, 243), (6, 256, 36), (13, 257, 64), (20, 100, 48)])
+def test_add_product_of_long_sums(dtype, m, terms, n):
+    for layout in LAYOUTS:
+        *given, c = operands(dtype, layout, m, terms, n)
+        expected = naive.add_product(*given, c)
+        add_product(*given, c)
+        naive.assert_close(c, expected)
+
+
+@dtypes
+@pytest.mark.parametrize("m, k, n", [(0, 3, 80), (3, 0, 80), (3, 4, 0), (0, 0, 0)])
+def test_empty_products(dtype, m, k, n):
+    draw = drawer(dtype)
+    a, b, c = draw(m, k), draw(k, n), draw(m, n)
+    expected = c.copy()
+    add_product(a.reshape(a.size), k, 1, 0, 1, b, c)
+    np.testing.assert_array_equal(c, expected)
+
     a, b, c = draw(m, n), draw(k, n), draw(m, k)
     expected = naive.add_product_transposed(a, b, c)
     add_product_transposed(a, b, c)
     naive.assert_close(c, expected)
 
 
+# Terms of a dot product: whole vectors, which are tiled, and others, which are not.
 @dtypes
-def test_twins_are_the_matrix_products(draw, dtype):
+@pytest.mark.parametrize("n", [1, 5, 15, 16, 17, 32, 80])
+@pytest.mark.parametrize("k", [1, 3, 4, 15, 16, 17, 37, 48])
+def test_add_product_transposed(dtype, n, k):
+    for m in (1, 2, 3, 4, 5, 8, 11):
+        draw = drawer(dtype, seed=m)
+        a, b, c = draw(m, n), draw(k, n), draw(m, k)
+        expected = naive.add_product_transposed(a, b, c)
+        add_product_transposed(a, b, c)
+        naive.assert_close(c, expected)
+
+
+@fences
+@dtypes
+@layouts
+@sides
+def test_add_product_stays_in_its_arrays(dtype, layout, side):
+    for n in COLUMNS:
+        for m in (1, 2, 5, 8, 11):
+            *given, b, c = operands(dtype, layout, m, 3, n)
+            expected = naive.add_product(*given, b, c)
+            a, b, c = (fenced(x, side) for x in (given[0], b, c))
+            add_product(a, *given[1:], b, c)
+            naive.assert_close(c, expected)
+
+
+@fences
+@dtypes
+@sides
+@pytest.mark.parametrize("n", [1, 15, 16, 17, 48])
+def test_add_product_transposed_stays_in_its_arrays(dtype, side, n):
+    draw = drawer(dtype)
+    for k in (1, 15, 16, 19, 32):
+        for m in (1, 3, 4, 7):
+            a, b, c = (fenced(x, side) for x in (draw(m, n), draw(k, n), draw(m, k)))
+            expected = naive.add_product_transposed(a, b, c)
+            add_product_transposed(a, b, c)
+            naive.assert_close(c, expected)
+
+
+def assert_same_with_nan_and_inf(actual, expected):
+    np.testing.assert_allclose(actual, expected, rtol=1e-4, atol=1e-4)
+
+
+# A run that diverges must be seen: NaN, inf * 0 and inf - inf end as NaN, and in their own row or column alone.
+SPOILED = [(np.nan,), (np.inf,), (-np.inf,), (np.inf, -np.inf)]
+spoiled = pytest.mark.parametrize("values", SPOILED, ids=str)
+
+
+@dtypes
+@spoiled
+@pytest.mark.parametrize("m", [1, 21])
+def test_add_product_keeps_nan_and_inf(dtype, values, m):
+    n, k = COLUMNS[-1], 5
+    draw = drawer(dtype)
+    for i in range(m):
+        a, b, c = draw(m, k), draw(k, n), draw(m, n)
+        a[i, : len(values)] = values
+        b[: len(values), ::3] = 0
+        b[-len(values) :, i::17] = values[0]
+        a[:, -len(values) :] = np.abs(a[:, -len(values) :])
+        with np.errstate(invalid="ignore"):
+            expected = naive.add_product(a.reshape(-1), k, 1, 0, 1, b, c)
+            add_product(a.reshape(-1), k, 1, 0, 1, b, c)
+        assert_same_with_nan_and_inf(c, expected)
+        assert not np.isfinite(expected[i]).any() and np.isfinite(expected).any() == (m > 1)
+
+
+@dtypes
+@spoiled
+@pytest.mark.parametrize("n", [5, 16, 32])
+def test_add_product_transposed_keeps_nan_and_inf(dtype, values, n):
+    draw = drawer(dtype)
+    for i in range(7):
+        a, b, c = draw(7, n), draw(19, n), draw(7, 19)
+        a[i, : len(values)] = values
+        b[::3, : len(values)] = 0
+        b[3 * i, -1] = values[0]
+        with np.errstate(invalid="ignore"):
+            expected = naive.add_product_transposed(a, b, c)
+            add_product_transposed(a, b, c)
+        assert_same_with_nan_and_inf(c, expected)
+        assert not np.isfinite(expected[i]).any() and np.isfinite(expected).any()
+
+
+@dtypes
+def test_twins_are_the_matrix_products(dtype):
+    draw = drawer(dtype)
     a, b, c = draw(5, 6), draw(6, 7), draw(5, 7)
-    naive.assert_close(naive.add_product(a.reshape(30), 6, 1, b, c), c + a @ b)
-    naive.assert_close(naive.add_product(a.T.copy().reshape(30), 1, 5, b, c), c + a @ b)
+    naive.assert_close(naive.add_product(a.reshape(30), 6, 1, 0, 1, b, c), c + a @ b)
+    naive.assert_close(naive.add_product(a.reshape(30), 6, 1, 2, 3, b, c), c + a @ b)
+    naive.assert_close(naive.add_product(a.T.copy().reshape(30), 1, 5, 0, 1, b, c), c + a @ b)
     naive.assert_close(naive.add_product_transposed(a, b.T.copy(), c), c + a @ b)

@@ -1,99 +1,121 @@
-"""The two matrix products that every layer stands on, in plain register-blocked loops.
+"""The two matrix products that every layer stands on: which tiles cover a product. What a tile is, see `tile.py`.
 
-Numba and LLVM turn the innermost loop over columns into vector instructions. What is left to the author is to reuse
-what has been loaded: a block of four rows of C takes four rows of B at a time, so that each loaded value of B serves
-four multiply-adds and each value of C is read and written once for four.
+A tile of r rows by v vectors needs r * v + v + 1 vector registers; an AVX-512 processor has 32. 5 x 4, 6 x 2 and 8 x 1
+keep it busy: enough multiply-adds that none waits for another, and few loads for each.
 """
 
 from numasync.jit import kernel
+from numasync.nn.tile import LANES, tile_product, tile_product_transposed
 
 
 @kernel
-def add_product(a, row, column, b, c):
-    """C += A B in place, where A[i, p] = a[i * row + p * column].
+def add_product(a, row, column, jump, runs, b, c):
+    """C += A B in place, where A[i, s, p] = a[i * row + s * jump + p * column] and (s, p) together number B's rows.
 
-    a: flat; b: (k, n); c: (m, n), both C-contiguous. The two strides let one routine serve A B (row = k, column = 1),
-    A^T B (row = 1, column = m) and a convolution, whose patches are overlapping rows of the image.
+    a: flat; b: (k, n); c: (m, n), both C-contiguous. s = 0 .. runs - 1, p = 0 .. k / runs - 1. The three strides let
+    one routine serve A B (row = k, column = 1, one run), A^T B (row = 1, column = m) and a convolution, whose patches
+    are overlapping pieces of the image and have a run for each image row. runs >= 1 divides k.
+
+    The columns of C are cut into panels, 4, 2 or 1 vectors wide, or 8 where there is but one row.
     """
-    m = c.shape[0]
-    m4 = m - m % 4
-    for i in range(0, m4, 4):
-        four_rows(a, i * row, row, column, b, c[i], c[i + 1], c[i + 2], c[i + 3])
-    for i in range(m4, m):
-        one_row(a, i * row, column, b, c[i])
+    m, n = c.shape
+    j = 0
+    if m == 1:
+        while n - j >= 8 * LANES:
+            tile_product(1, 8, a, 0, row, column, jump, runs, b, j, n, c, j)
+            j += 8 * LANES
+    while n - j >= 4 * LANES:
+        panel_of_four(a, row, column, jump, runs, b, c, j)
+        j += 4 * LANES
+    while n - j >= 2 * LANES:
+        panel_of_two(a, row, column, jump, runs, b, c, j)
+        j += 2 * LANES
+    while n - j >= LANES:
+        panel_of_one(a, row, column, jump, runs, b, c, j)
+        j += LANES
+    if j < n:
+        narrow_panel(a, row, column, jump, runs, b, c, j)
 
 
 @kernel
-def four_rows(a, at, row, column, b, c0, c1, c2, c3):
-    """Four rows of C at once, four terms of the sum at a time: sixteen values of A are held in registers."""
-    k, n = b.shape
-    k4 = k - k % 4
-    for p in range(0, k4, 4):
-        b0, b1, b2, b3 = b[p], b[p + 1], b[p + 2], b[p + 3]
-        a00, a01, a02, a03 = four_terms(a, at + p * column, column)
-        a10, a11, a12, a13 = four_terms(a, at + row + p * column, column)
-        a20, a21, a22, a23 = four_terms(a, at + 2 * row + p * column, column)
-        a30, a31, a32, a33 = four_terms(a, at + 3 * row + p * column, column)
-        for j in range(n):
-            x0, x1, x2, x3 = b0[j], b1[j], b2[j], b3[j]
-            c0[j] += a00 * x0 + a01 * x1 + a02 * x2 + a03 * x3
-            c1[j] += a10 * x0 + a11 * x1 + a12 * x2 + a13 * x3
-            c2[j] += a20 * x0 + a21 * x1 + a22 * x2 + a23 * x3
-            c3[j] += a30 * x0 + a31 * x1 + a32 * x2 + a33 * x3
-    for p in range(k4, k):
-        b0 = b[p]
-        o = at + p * column
-        a0, a1, a2, a3 = four_terms(a, o, row)
-        for j in range(n):
-            c0[j] += a0 * b0[j]
-            c1[j] += a1 * b0[j]
-            c2[j] += a2 * b0[j]
-            c3[j] += a3 * b0[j]
+def panel_of_four(a, row, column, jump, runs, b, c, j):
+    """64 columns of C from column j on, the most rows at a time that the registers hold."""
+    m, n = c.shape
+    i = 0
+    while m - i >= 5:
+        tile_product(5, 4, a, i * row, row, column, jump, runs, b, j, n, c, i * n + j)
+        i += 5
+    while m - i >= 2:
+        tile_product(2, 4, a, i * row, row, column, jump, runs, b, j, n, c, i * n + j)
+        i += 2
+    if i < m:
+        tile_product(1, 4, a, i * row, row, column, jump, runs, b, j, n, c, i * n + j)
 
 
 @kernel
-def one_row(a, at, column, b, c0):
-    """What is left when the rows of C are not a multiple of four; all of it when a single observation is acted on."""
-    k, n = b.shape
-    k4 = k - k % 4
-    for p in range(0, k4, 4):
-        b0, b1, b2, b3 = b[p], b[p + 1], b[p + 2], b[p + 3]
-        a0, a1, a2, a3 = four_terms(a, at + p * column, column)
-        for j in range(n):
-            c0[j] += a0 * b0[j] + a1 * b1[j] + a2 * b2[j] + a3 * b3[j]
-    for p in range(k4, k):
-        b0 = b[p]
-        a0 = a[at + p * column]
-        for j in range(n):
-            c0[j] += a0 * b0[j]
+def panel_of_two(a, row, column, jump, runs, b, c, j):
+    """32 columns of C from column j on, the most rows at a time that the registers hold."""
+    m, n = c.shape
+    i = 0
+    while m - i >= 6:
+        tile_product(6, 2, a, i * row, row, column, jump, runs, b, j, n, c, i * n + j)
+        i += 6
+    while m - i >= 3:
+        tile_product(3, 2, a, i * row, row, column, jump, runs, b, j, n, c, i * n + j)
+        i += 3
+    while i < m:
+        tile_product(1, 2, a, i * row, row, column, jump, runs, b, j, n, c, i * n + j)
+        i += 1
 
 
 @kernel
-def four_terms(a, at, step):
-    return a[at], a[at + step], a[at + 2 * step], a[at + 3 * step]
+def panel_of_one(a, row, column, jump, runs, b, c, j):
+    """16 columns of C from column j on, the most rows at a time that the registers hold."""
+    m, n = c.shape
+    i = 0
+    while m - i >= 8:
+        tile_product(8, 1, a, i * row, row, column, jump, runs, b, j, n, c, i * n + j)
+        i += 8
+    while m - i >= 4:
+        tile_product(4, 1, a, i * row, row, column, jump, runs, b, j, n, c, i * n + j)
+        i += 4
+    while i < m:
+        tile_product(1, 1, a, i * row, row, column, jump, runs, b, j, n, c, i * n + j)
+        i += 1
+
+
+@kernel
+def narrow_panel(a, row, column, jump, runs, b, c, first):
+    """The last columns, fewer than a vector has lanes: those of the heads, above all."""
+    m, n = c.shape
+    terms = b.shape[0] // runs
+    for i in range(m):
+        for s in range(runs):
+            for p in range(terms):
+                x = a[i * row + s * jump + p * column]
+                for j in range(first, n):
+                    c[i, j] += x * b[s * terms + p, j]
 
 
 @kernel
 def add_product_transposed(a, b, c):
-    """C += A B^T in place: dot products of rows. a: (m, n); b: (k, n); c: (m, k), all C-contiguous."""
-    m, k = c.shape
-    n = a.shape[1]
-    k4 = k - k % 4
+    """C += A B^T in place: dot products of rows. a: (m, n); b: (k, n); c: (m, k), all C-contiguous.
+
+    Tiles cover C where n is a multiple of 16, but for the last k % 16 columns; plain loops do the rest.
+    """
+    m, n = a.shape
+    k = b.shape[0]
+    tiled = k - k % LANES if n % LANES == 0 else 0
+    i = 0
+    while m - i >= 4:
+        for j in range(0, tiled, 4):
+            tile_product_transposed(4, a, i, b, j, c)
+        i += 4
+    while i < m:
+        for j in range(0, tiled, LANES):
+            tile_product_transposed(1, a, i, b, j, c)
+        i += 1
     for i in range(m):
-        a0, c0 = a[i], c[i]
-        for p in range(0, k4, 4):
-            b0, b1, b2, b3 = b[p], b[p + 1], b[p + 2], b[p + 3]
-            s0, s1, s2, s3 = c0[p], c0[p + 1], c0[p + 2], c0[p + 3]
-            for j in range(n):
-                x = a0[j]
-                s0 += x * b0[j]
-                s1 += x * b1[j]
-                s2 += x * b2[j]
-                s3 += x * b3[j]
-            c0[p], c0[p + 1], c0[p + 2], c0[p + 3] = s0, s1, s2, s3
-        for p in range(k4, k):
-            b0 = b[p]
-            s0 = c0[p]
-            for j in range(n):
-                s0 += a0[j] * b0[j]
-            c0[p] = s0
+        for j in range(tiled, k):
+            for p in range(n):
+                c[i, j] += a[i, p] * b[j, p]

@@ -14,13 +14,13 @@ from numasync.nn.gemm import add_product, add_product_transposed
 def dense_forward(x, weight, bias, y):
     """y = x W + b. x: (rows, inputs); weight: (inputs, units); bias: (units,); y: (rows, units)."""
     y[:] = bias
-    add_product(x.reshape(x.size), x.shape[1], 1, weight, y)
+    add_product(x.reshape(x.size), x.shape[1], 1, 0, 1, weight, y)
 
 
 @kernel
 def dense_backward(x, weight, dy, dweight, dbias, dx):
     """dW += x^T dy, db += sum of dy over rows, dx = dy W^T. `dx` of size 0 is not computed (the first layer)."""
-    add_product(x.reshape(x.size), 1, x.shape[1], dy, dweight)
+    add_product(x.reshape(x.size), 1, x.shape[1], 0, 1, dy, dweight)
     add_rows(dy, dbias)
     if dx.size > 0:
         dx[:] = FLOAT(0)
@@ -34,11 +34,11 @@ def conv_forward(x, image, kernel_size, stride, weight, bias, y):
     x: (rows, height * width * channels); image: (height, width, channels); weight: (kernel * kernel * channels,
     filters), rows ordered (ky, kx, c); bias: (filters,); y: (rows, out_height * out_width * filters). No padding.
 
-    For one output row and one ky, the patches of all ox are overlapping rows of one matrix whose row stride is
-    stride * channels, so the convolution is a sum of plain products on the image as it lies: no im2col copy.
+    For one output row, the patches of all ox are rows of a matrix that overlap in memory, stride * channels apart,
+    and a patch is a run of kernel * channels numbers in each of `kernel` image rows. So the convolution is a product
+    on the image as it lies: no im2col copy.
     """
     height, width, channels = image
-    run = kernel_size * channels
     out_height = (height - kernel_size) // stride + 1
     out_width = (width - kernel_size) // stride + 1
     for r in range(x.shape[0]):
@@ -46,17 +46,16 @@ def conv_forward(x, image, kernel_size, stride, weight, bias, y):
         out[:] = bias
         for oy in range(out_height):
             out_row = out[oy * out_width : (oy + 1) * out_width]
-            for ky in range(kernel_size):
-                patches = x[r, (oy * stride + ky) * width * channels :]
-                add_product(patches, stride * channels, 1, weight[ky * run : (ky + 1) * run], out_row)
+            patches = x[r, oy * stride * width * channels :]
+            add_product(patches, stride * channels, 1, width * channels, kernel_size, weight, out_row)
 
 
 @kernel
 def conv_backward(x, image, kernel_size, stride, weight, dy, dweight, dbias, dx):
     """Backward of `conv_forward`, same shapes: the same products, with the roles of the three matrices exchanged.
 
-    dW[ky] += patches^T dy and dpatches = dy W[ky]^T, where overlapping patches add up in dx. `dx` of size 0 is not
-    computed (the first layer).
+    dW[ky] += patches^T dy, one sum over the whole image, and dpatches = dy W[ky]^T, where overlapping patches add up
+    in dx. `dx` of size 0 is not computed (the first layer).
     """
     height, width, channels = image
     run = kernel_size * channels
@@ -68,17 +67,17 @@ def conv_backward(x, image, kernel_size, stride, weight, dy, dweight, dbias, dx)
     for r in range(x.shape[0]):
         dout = dy[r].reshape(out_height * out_width, filters)
         add_rows(dout, dbias)
-        for oy in range(out_height):
-            dout_row = dout[oy * out_width : (oy + 1) * out_width]
-            for ky in range(kernel_size):
-                start = (oy * stride + ky) * width * channels
-                add_product(x[r, start:], 1, stride * channels, dout_row, dweight[ky * run : (ky + 1) * run])
-                if dx.size > 0:
-                    # One patch at a time: neighbouring patches overlap, so their rows must not be updated together.
-                    for ox in range(out_width):
-                        at = start + ox * stride * channels
-                        dpatch = dx[r, at : at + run].reshape(1, run)
-                        add_product_transposed(dout_row[ox : ox + 1], weight[ky * run : (ky + 1) * run], dpatch)
+        for ky in range(kernel_size):
+            weights = slice(ky * run, (ky + 1) * run)
+            image_rows = x[r, ky * width * channels :]
+            down = stride * width * channels
+            add_product(image_rows, 1, stride * channels, down, out_height, dout, dweight[weights])
+            if dx.size > 0:
+                # One patch at a time: neighbouring patches overlap, so their rows must not be updated together.
+                for i in range(out_height * out_width):
+                    at = (i // out_width * stride + ky) * width * channels + i % out_width * stride * channels
+                    dpatch = dx[r, at : at + run].reshape(1, run)
+                    add_product_transposed(dout[i : i + 1], weight[weights], dpatch)
 
 
 @kernel
