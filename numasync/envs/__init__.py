@@ -21,8 +21,8 @@ def make_env(env_id, life_loss=False):
     """A JittedEnv, an AtariEnv or a GymEnv, all with spec, reset, step, state_size, jitted and close.
 
     A jitted twin is used where there is one; 'gymnasium:CartPole-v1' (Gymnasium's own module:id form) asks for
-    Gymnasium's. 'game:Game-v0' imports the user's game.py, which registers Game-v0 with us or with Gymnasium.
-    life_loss concerns Atari alone. Raises InputError, in one sentence, where there is no such
+    Gymnasium's, which has the same presets. 'game:Game-v0' imports the user's game.py, which registers Game-v0 with
+    us or with Gymnasium. life_loss concerns Atari alone. Raises InputError, in one sentence, where there is no such
     environment or its spaces are not supported.
     """
     if env_id in JITTED:
@@ -34,7 +34,10 @@ def make_env(env_id, life_loss=False):
     from numasync.envs.gym import GymEnv
 
     game_id = atari_id(env_id)
-    return AtariEnv(env_id, game_id, life_loss) if game_id else GymEnv(env_id)
+    if game_id:
+        return AtariEnv(env_id, game_id, life_loss)
+    twin = JITTED.get(env_id.rpartition(":")[2])
+    return GymEnv(env_id, twin.spec.family if twin else None)
 
 
 def registered(env_id):

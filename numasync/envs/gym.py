@@ -15,21 +15,22 @@ SEEDS = 2**31 - 1
 
 
 class GymEnv:
-    """One Gymnasium environment with the interface of `interface.py`. Raises InputError where it cannot be made."""
+    """One Gymnasium environment with the interface of `interface.py`. family: whose presets, if its observation is not
+    to tell. Raises InputError where it cannot be made."""
 
     jitted = False
     state_size = 1
 
-    def __init__(self, env_id):
+    def __init__(self, env_id, family=None):
         self.env = make(env_id)
         try:
-            observation, family = encoding(env_id, self.env.observation_space)
+            observation, usual_family = encoding(env_id, self.env.observation_space)
             check_actions(env_id, self.env.action_space)
         except InputError:
             self.env.close()
             raise
         self.first_action = int(self.env.action_space.start)
-        self.spec = EnvSpec(env_id, family, observation, int(self.env.action_space.n))
+        self.spec = EnvSpec(env_id, family or usual_family, observation, int(self.env.action_space.n))
 
     def reset(self, state, rng, obs):
         # Every episode is seeded from the worker's own row, which is then the whole of the worker's randomness.
@@ -54,7 +55,7 @@ def make(env_id):
     except (gymnasium.error.Error, ModuleNotFoundError, ValueError) as error:
         own = "one of your own must be registered first, see numasync.register, or be named as module:id"
         reason = one_line(error).rstrip(".")
-        raise InputError(f"{env_id!r} is no environment that Gymnasium can make: {reason}; {own}.") from error
+        raise InputError(f"{env_id!r} is no environment that Gymnasium can make: {reason} ({own}).") from error
 
 
 def one_line(error):
