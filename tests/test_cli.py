@@ -157,6 +157,8 @@ def test_a_run_writes_three_files(trained):
     assert {name: result[name] for name in wanted} == wanted
     assert 20_000 <= result["steps"] < 20_000 + 2 * config["t_max"]
     assert result["wall_s"] > 0 and result["steps_per_s"] > 0 and result["episodes"] > 0
+    recent = result["training"]
+    assert recent["episodes"] == min(result["episodes"], 100) and recent["min"] <= recent["mean"] <= recent["max"]
     evaluation = result["evaluation"]
     assert list(evaluation) == ["episodes", "mean", "std", "min", "max"] and evaluation["episodes"] == 5
     assert 1 <= evaluation["min"] <= evaluation["mean"] <= evaluation["max"] <= 500 and evaluation["std"] >= 0

@@ -41,3 +41,9 @@ def test_an_untrained_agent_scores_like_a_random_player():
 @every_algorithm
 def test_presets_solve(algo, env_id, score):
     assert numasync.train(env_id, algo).result["evaluation"]["mean"] >= score
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("env_id", "score"), [("MinAtar/Breakout-v1", 8), ("MinAtar/SpaceInvaders-v1", 30)])
+def test_the_minatar_preset_learns(env_id, score):
+    assert numasync.train(env_id, "a3c", steps=2_000_000).result["training"]["mean"] >= score

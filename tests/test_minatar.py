@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from numasync.envs import JITTED
+from numasync.envs import JITTED, make_env
 from numasync.envs.interface import TERMINATED
 from numasync.jit import DISABLED, FLOAT
 from numasync.rng import choice, seed_row, uniform
@@ -85,3 +85,13 @@ def test_lockstep_where_random_play_never_comes(game):
     # Random play dies long before the last level of difficulty; playing on reaches it, and clears waves on the way.
     mismatches, _ = lockstep(game, 1, STEPS // 5, play_on=0.999)
     assert mismatches == 0
+
+
+def test_the_authors_package_has_the_same_spec_and_preset():
+    from minatar.gym import register_envs
+
+    register_envs()
+    for env_id in (f"MinAtar/{game}-v{version}" for game in GAMES for version in (0, 1)):
+        twin = make_env(f"gymnasium:{env_id}")
+        assert not twin.jitted and twin.spec == JITTED[env_id].spec._replace(id=f"gymnasium:{env_id}")
+        twin.close()
