@@ -3,6 +3,7 @@
 import os
 
 import numba
+from llvmlite import binding
 from numba import types
 
 import numpy as np
@@ -20,6 +21,10 @@ FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
 CACHE = os.environ.get("NUMASYNC_CACHE", "1") != "0"
 
 DISABLED = bool(numba.config.DISABLE_JIT)
+
+# Whether the code is for a processor with 32 vector registers of 16 floats. NUMBA_CPU_NAME=haswell, or another that is
+# not this machine's, makes code for the common kind: registers of 8 floats, 16 or more of them.
+AVX512 = not numba.config.CPU_NAME and bool(binding.get_host_cpu_features().get("avx512f"))
 
 
 def kernel(function):

@@ -22,10 +22,10 @@ from numasync.nn.tile import (
 
 
 def tiles_of_gemm(name, sizes):
-    """The literal first arguments, `sizes` of them, of every call of `name` in gemm.py."""
+    """The first arguments, `sizes` of them, of every call of `name` in gemm.py: literals or its constants."""
     calls = [node for node in ast.walk(ast.parse(inspect.getsource(gemm))) if isinstance(node, ast.Call)]
-    found = {tuple(ast.literal_eval(x) for x in c.args[:sizes]) for c in calls if getattr(c.func, "id", None) == name}
-    return sorted(found)
+    calls = [call for call in calls if getattr(call.func, "id", None) == name]
+    return sorted({tuple(eval(ast.unparse(x), vars(gemm)) for x in call.args[:sizes]) for call in calls})
 
 
 TILES = tiles_of_gemm("tile_product", 2)

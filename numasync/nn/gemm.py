@@ -1,11 +1,13 @@
-"""The two matrix products that every layer stands on: which tiles cover a product. What a tile is, see `tile.py`.
+"""The two matrix products that every layer stands on: which tiles cover a product. What a tile is, see `tile.py`."""
 
-A tile of r rows by v vectors needs r * v + v + 1 vector registers; an AVX-512 processor has 32. 5 x 4, 6 x 2 and 8 x 1
-keep it busy: enough multiply-adds that none waits for another, and few loads for each.
-"""
-
-from numasync.jit import kernel
+from numasync.jit import AVX512, kernel
 from numasync.nn.tile import LANES, tile_product, tile_product_transposed
+
+# A tile of r rows by v vectors takes r v registers for its sums, and v + 1 for what is being multiplied: of 32, or of 16.
+# Enough sums keep the processor from waiting for the last multiply-add, enough of both r and v make loads rare.
+ROWS_BY_4 = 5 if AVX512 else 2
+ROWS_BY_2 = 6
+ROWS_BY_1 = 8
 
 
 @kernel
@@ -39,12 +41,12 @@ def add_product(a, row, column, jump, runs, b, c):
 
 @kernel
 def panel_of_four(a, row, column, jump, runs, b, c, j):
-    """64 columns of C from column j on, the most rows at a time that the registers hold."""
+    """Four vectors of columns of C from column j on, the most rows at a time that the registers hold."""
     m, n = c.shape
     i = 0
-    while m - i >= 5:
-        tile_product(5, 4, a, i * row, row, column, jump, runs, b, j, n, c, i * n + j)
-        i += 5
+    while m - i >= ROWS_BY_4:
+        tile_product(ROWS_BY_4, 4, a, i * row, row, column, jump, runs, b, j, n, c, i * n + j)
+        i += ROWS_BY_4
     while m - i >= 2:
         tile_product(2, 4, a, i * row, row, column, jump, runs, b, j, n, c, i * n + j)
         i += 2
@@ -54,12 +56,12 @@ def panel_of_four(a, row, column, jump, runs, b, c, j):
 
 @kernel
 def panel_of_two(a, row, column, jump, runs, b, c, j):
-    """32 columns of C from column j on, the most rows at a time that the registers hold."""
+    """Two vectors of columns of C from column j on, the most rows at a time that the registers hold."""
     m, n = c.shape
     i = 0
-    while m - i >= 6:
-        tile_product(6, 2, a, i * row, row, column, jump, runs, b, j, n, c, i * n + j)
-        i += 6
+    while m - i >= ROWS_BY_2:
+        tile_product(ROWS_BY_2, 2, a, i * row, row, column, jump, runs, b, j, n, c, i * n + j)
+        i += ROWS_BY_2
     while m - i >= 3:
         tile_product(3, 2, a, i * row, row, column, jump, runs, b, j, n, c, i * n + j)
         i += 3
@@ -70,12 +72,12 @@ def panel_of_two(a, row, column, jump, runs, b, c, j):
 
 @kernel
 def panel_of_one(a, row, column, jump, runs, b, c, j):
-    """16 columns of C from column j on, the most rows at a time that the registers hold."""
+    """One vector of columns of C from column j on, the most rows at a time that the registers hold."""
     m, n = c.shape
     i = 0
-    while m - i >= 8:
-        tile_product(8, 1, a, i * row, row, column, jump, runs, b, j, n, c, i * n + j)
-        i += 8
+    while m - i >= ROWS_BY_1:
+        tile_product(ROWS_BY_1, 1, a, i * row, row, column, jump, runs, b, j, n, c, i * n + j)
+        i += ROWS_BY_1
     while m - i >= 4:
         tile_product(4, 1, a, i * row, row, column, jump, runs, b, j, n, c, i * n + j)
         i += 4
@@ -101,14 +103,14 @@ def narrow_panel(a, row, column, jump, runs, b, c, first):
 def add_product_transposed(a, b, c):
     """C += A B^T in place: dot products of rows. a: (m, n); b: (k, n); c: (m, k), all C-contiguous.
 
-    Tiles cover C where n is a multiple of 16, but for the last k % 16 columns; plain loops do the rest.
+    Tiles cover C where n is a multiple of LANES, but for the last k % LANES columns; plain loops do the rest.
     """
     m, n = a.shape
     k = b.shape[0]
     tiled = k - k % LANES if n % LANES == 0 else 0
     i = 0
     while m - i >= 4:
-        for j in range(0, tiled, 4):
+        for j in range(0, tiled, LANES // 4):
             tile_product_transposed(4, a, i, b, j, c)
         i += 4
     while i < m:

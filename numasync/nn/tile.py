@@ -2,8 +2,8 @@
 
 A compiler turns the plain triple loop of a product into vector instructions, but it keeps the sums in memory: each
 multiply-add then costs a load and a store. Here a tile of C stays in the processor's registers for the whole sum. One
-term of the sum loads a few vectors of B and multiplies them with one number of A in each row of the tile: 8 rows by 1
-vector are 8 multiply-adds, 128 products, for 9 loads and no store.
+term of the sum loads a few vectors of B and multiplies them with one number of A in each row of the tile: 6 rows by 2
+vectors of 16 floats are 12 multiply-adds, 192 products, for 8 loads and no store.
 
     tile_product              C += A B     vectors along the columns of C, one term of the sum at a time
     tile_product_transposed   C += A B^T   vectors along the sum, as both matrices lie; their lanes are added at the end
@@ -16,10 +16,10 @@ from llvmlite import ir
 from numba.core import cgutils, errors, types
 from numba.extending import intrinsic
 
-from numasync.jit import DISABLED
+from numasync.jit import AVX512, DISABLED
 
-# Floats in a vector: one AVX-512 register. LLVM splits the vector for processors with smaller ones.
-LANES = 16
+# Floats in a vector: what fits one register.
+LANES = 16 if AVX512 else 8
 
 # Sums may be reordered and fused with products; NaN and infinity are kept: a part of jit.FASTMATH.
 FLAGS = ("contract", "reassoc", "nsz")
@@ -27,7 +27,7 @@ LANE_NUMBER = ir.IntType(32)
 
 
 def plain_product(rows, vectors, a, at, row, column, jump, runs, b, b_at, n, c, c_at):
-    """C[i, j] += sum over s < runs and p < terms of A[i, s, p] B[s terms + p, j], for `rows` rows and 16 * `vectors`
+    """C[i, j] += sum over s < runs and p < terms of A[i, s, p] B[s terms + p, j], for `rows` rows and LANES * `vectors`
     columns of C; terms = a run's share of B's rows.
 
     A[i, s, p] = a[at + i * row + s * jump + p * column]: a matrix, its transpose, or the patches of an image, where a
@@ -45,9 +45,9 @@ def plain_product(rows, vectors, a, at, row, column, jump, runs, b, b_at, n, c, 
 
 
 def plain_product_transposed(rows, a, i, b, j, c):
-    """C += A B^T for `rows` rows of C from row i on and 16 / rows columns from column j on.
+    """C += A B^T for `rows` rows of C from row i on and LANES / rows columns from column j on.
 
-    a: (m, n); b: (k, n), n a multiple of 16; c: (m, k), all C-contiguous.
+    a: (m, n); b: (k, n), n a multiple of LANES; c: (m, k), all C-contiguous.
     """
     for r in range(i, i + rows):
         for q in range(j, j + LANES // rows):
@@ -94,7 +94,7 @@ class Emitter:
         self.store(self.builder.fadd(self.load(pointer, value.type), value, flags=FLAGS), pointer)
 
     def shuffle(self, x, y, lanes):
-        """A vector of the given lanes of x (0 to 15) and y (16 to 31)."""
+        """A vector of the given lanes of x (from 0 on) and y (from LANES on)."""
         return self.builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(LANE_NUMBER, len(lanes)), lanes))
 
     def broadcast(self, pointer):
@@ -115,9 +115,9 @@ class Emitter:
         self.builder.store(self.builder.fadd(self.builder.load(slot), product, flags=FLAGS), slot)
 
     def lane_sums(self, vectors):
-        """One vector whose lane i is the sum over the lanes of vectors[i], for 16 vectors: a tree of 15 additions.
+        """One vector whose lane i is the sum over the lanes of vectors[i], of LANES vectors: a tree of additions.
 
-        While n vectors are left, each holds 16 / n of the sums, and each sum as n numbers that are still to be added.
+        While n vectors are left, each holds LANES / n of the sums, and each sum as n numbers that are still to be added.
         Two neighbours become one: the first halves of all these groups, plus the second halves.
         """
         while len(vectors) > 1:
@@ -173,7 +173,7 @@ def emitted_product(typing, rows, vectors, a, at, row, column, jump, runs, b, b_
 
 @intrinsic(prefer_literal=True)
 def emitted_product_transposed(typing, rows, a, i, b, j, c):
-    """`plain_product_transposed` with its 16 sums, each of 16 lanes, in registers. `rows` is written as a literal."""
+    """`plain_product_transposed` with its LANES sums, each of LANES lanes, in registers. `rows` is written as a literal."""
     check_operands(a, b, c, rows)
     a_count, b_count = rows.literal_value, LANES // rows.literal_value
 
