@@ -26,8 +26,8 @@ MAX_SEGMENTS = 4096
 class Shared(NamedTuple):
     """Written by every worker, without a lock (theta, theta_target, target_copies), or each in its own row (steps).
 
-    theta, theta_target: float32 (n_parameters,). steps: int64 (workers, 8), actions of each worker in column 0, a row
-    a cache line; T is the sum of the column. target_copies: int64 (1,), how many multiples of target_interval T has
+    theta, theta_target: float32 (n_parameters,). steps: int64 (workers, 16), actions of each worker in column 0, each
+    row in cache lines of its own; T is the sum of the column. target_copies: int64 (1,), how many multiples of target_interval T has
     crossed.
     """
 
@@ -136,9 +136,17 @@ def total_steps(shared):
 def acting_parameters(shared, worker, settings):
     """theta' freshly copied from theta, or theta itself."""
     if settings.local_copy:
-        worker.theta_local[:] = shared.theta
+        copy_parameters(shared.theta, worker.theta_local)
         return worker.theta_local
     return shared.theta
+
+
+@kernel
+def copy_parameters(source, target):
+    """target[:] = source, as a loop: Numba's assignment first asks whether the two overlap, and copies at a third of
+    the speed."""
+    for i in range(target.size):
+        target[i] = source[i]
 
 
 @kernel
@@ -219,7 +227,7 @@ def count_steps(shared, worker, settings, n):
         crossed = total_steps(shared) // settings.target_interval
         if crossed > shared.target_copies[0]:
             shared.target_copies[0] = crossed
-            shared.theta_target[:] = shared.theta
+            copy_parameters(shared.theta, shared.theta_target)
 
 
 @kernel

@@ -21,6 +21,7 @@ from numasync.algorithms import ALGORITHMS
 from numasync.envs import make_env
 from numasync.errors import NotFiniteError, WorkerError
 from numasync.jit import FLOAT, interpreted
+from numasync.memory import LINE, own_copy, own_zeros
 from numasync.optim import OPTIMIZERS
 from numasync.rng import seed_row, uniform
 
@@ -28,7 +29,6 @@ from numasync.rng import seed_row, uniform
 FINAL_EPSILONS = (0.1, 0.01, 0.5)
 FINAL_EPSILON_PROBABILITIES = (0.4, 0.3, 0.3)
 
-CACHE_LINE = 8  # int64 values
 CALL_SECONDS = 0.02  # a call of the loop grows until it lasts this long, then Python looks in
 POLL_SECONDS = 0.1
 PARAMETER_CHECK_SECONDS = 1.0
@@ -47,9 +47,10 @@ class Trainer:
         self.algorithm = ALGORITHMS[config.algo]
         self.update = OPTIMIZERS[config.optimizer].kernel
         self.network = network
-        theta = network.initial(config.seed)
+        theta = own_copy(network.initial(config.seed))
+        line = LINE // np.dtype(np.int64).itemsize
         self.shared = Shared(
-            theta, theta.copy(), np.zeros((config.workers, CACHE_LINE), np.int64), np.zeros(1, np.int64)
+            theta, own_copy(theta), own_zeros((config.workers, line), np.int64), own_zeros((1,), np.int64)
         )
         self.settings = make_settings(config, self.algorithm, spec.n_actions)
         self.returns = deque(maxlen=RECENT_EPISODES)
@@ -107,12 +108,12 @@ class Trainer:
 
     def _build(self):
         """Environments and workers; the loop compiled. Worker i draws everything from stream i of the seed."""
-        optimizer_state = np.zeros_like(self.theta)
+        optimizer_state = own_zeros(self.theta.shape, FLOAT)
         for i in range(self.config.workers):
             env = make_env(self.config.env, self.config.life_loss)
             self.envs.append(env)
             if i > 0 and not OPTIMIZERS[self.config.optimizer].shared_state:
-                optimizer_state = np.zeros_like(self.theta)
+                optimizer_state = own_zeros(self.theta.shape, FLOAT)
             worker = make_worker(i, self.config, self.algorithm, self.network, env, optimizer_state)
             self.workers.append(worker)
             self._attempt(i, env.reset, worker.env_state, worker.rng, worker.obs[0])
@@ -235,7 +236,7 @@ def make_worker(i, config, algorithm, network, env, optimizer_state):
     below = np.searchsorted(np.cumsum(FINAL_EPSILON_PROBABILITIES), uniform(rng), side="right")
 
     def zeros(*shape, dtype=FLOAT):
-        return np.zeros(shape, dtype)
+        return own_zeros(shape, dtype)
 
     return Worker(
         index=i,
@@ -249,9 +250,9 @@ def make_worker(i, config, algorithm, network, env, optimizer_state):
         bootstrap_tape=zeros(capacity * network.width),
         actions=zeros(capacity, dtype=np.int64),
         rewards=zeros(capacity),
-        rng=rng,
+        rng=own_copy(rng),
         env_state=zeros(env.state_size, dtype=np.float64),
-        next_action=np.full(1, -1, np.int64),
+        next_action=own_copy(np.array([-1])),
         episode=zeros(2, dtype=np.float64),
         log=zeros(MAX_SEGMENTS, 3, dtype=np.float64),
         logged=zeros(1, dtype=np.int64),

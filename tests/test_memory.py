@@ -1,0 +1,35 @@
+"""Arrays in cache lines of their own."""
+
+import numpy as np
+import pytest
+from runs import trained
+
+from numasync import dense
+from numasync.memory import LINE, own_copy, own_zeros
+
+
+@pytest.mark.parametrize("shape", [(0,), (1,), (3,), (33,), (5, 7), (0, 4), ()])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.uint64])
+def test_zeros_and_copies_begin_at_a_line(shape, dtype):
+    zeros = own_zeros(shape, dtype)
+    assert zeros.shape == shape and zeros.dtype == dtype and not zeros.any() and zeros.flags.c_contiguous
+    assert zeros.ctypes.data % LINE == 0 or zeros.size == 0
+    zeros[...] = 3
+    copy = own_copy(zeros)
+    assert np.array_equal(copy, zeros) and not np.shares_memory(copy, zeros) and copy.dtype == dtype
+
+
+@pytest.mark.parametrize("optimizer", ["shared_rmsprop", "rmsprop"])
+def test_no_two_workers_write_to_one_line(optimizer):
+    trainer = trained("CartPole-v1", "a3c", workers=3, steps=300, optimizer=optimizer, network=(dense(3),))
+    owners = {}
+    for worker in trainer.workers:
+        for name, array in worker._asdict().items():
+            if isinstance(array, np.ndarray) and array.size and not (name == "optimizer_state" and "shared" in optimizer):
+                first, last = array.ctypes.data // LINE, (array.ctypes.data + array.nbytes - 1) // LINE
+                for line in range(first, last + 1):
+                    assert owners.setdefault(line, worker.index) == worker.index, name
+    rows = trainer.shared.steps
+    assert rows.strides[0] % LINE == 0 and rows.ctypes.data % LINE == 0
+    shared = [trainer.shared.theta, trainer.shared.theta_target, trainer.shared.target_copies]
+    assert all(array.ctypes.data // LINE not in owners for array in shared)
