@@ -55,6 +55,10 @@ def product_transposed(rows):
     return run
 
 
+def width_of(vectors):
+    return vectors * LANES or LANES - 3
+
+
 def arguments(dtype, layout, rows, vectors, terms, at=3, b_at=5, corner=(1, 2)):
     """All arguments after rows and vectors, and the rows and columns of the tile in C.
 
@@ -64,8 +68,9 @@ def arguments(dtype, layout, rows, vectors, terms, at=3, b_at=5, corner=(1, 2)):
     row, column, jump, runs = strides = LAYOUTS[layout](rows, terms)
     nothing = np.full(at, np.nan, dtype)
     a = np.concatenate([nothing, operand(draw, rows, terms, *strides), nothing])
-    width = vectors * LANES
-    n = width + 7
+    width = width_of(vectors)
+    # A tile of no whole vector takes the columns that are left of b.
+    n = width + 7 if vectors else b_at + width
     b, c = np.full((runs * terms, n), np.nan, dtype), draw(rows + 2, n)
     b[:, b_at : b_at + width] = draw(runs * terms, width)
     inside = slice(corner[0], corner[0] + rows), slice(corner[1], corner[1] + width)
@@ -95,7 +100,7 @@ def test_twin_of_product(dtype, layout, rows, vectors):
     a, at, row, column, jump, runs, b, b_at, _, c, _ = given
     before = c.copy()
     plain_product(rows, vectors, *given)
-    columns = b[:, b_at : b_at + vectors * LANES]
+    columns = b[:, b_at : b_at + width_of(vectors)]
     naive.assert_close(c[inside], naive.add_product(a[at:], row, column, jump, runs, columns, before[inside]))
     assert_outside_unchanged(c, before, inside)
 
@@ -118,7 +123,7 @@ def test_product(dtype, layout, rows, vectors):
 @dtypes
 @tiles
 def test_product_of_no_terms(dtype, rows, vectors):
-    c = drawer(dtype)(rows, vectors * LANES)
+    c = drawer(dtype)(rows, width_of(vectors))
     before = c.copy()
     product(rows, vectors)(np.empty(0, dtype), 0, 1, 1, 1, 2, np.empty((0, c.shape[1]), dtype), 0, c.shape[1], c, 0)
     np.testing.assert_array_equal(c, before)

@@ -87,16 +87,19 @@ def panel_of_one(a, row, column, jump, runs, b, c, j):
 
 
 @kernel
-def narrow_panel(a, row, column, jump, runs, b, c, first):
-    """The last columns, fewer than a vector has lanes: those of the heads, above all."""
+def narrow_panel(a, row, column, jump, runs, b, c, j):
+    """The columns of C from j on, fewer than a vector has lanes: those of the heads, above all."""
     m, n = c.shape
-    terms = b.shape[0] // runs
-    for i in range(m):
-        for s in range(runs):
-            for p in range(terms):
-                x = a[i * row + s * jump + p * column]
-                for j in range(first, n):
-                    c[i, j] += x * b[s * terms + p, j]
+    i = 0
+    while m - i >= ROWS_BY_1:
+        tile_product(ROWS_BY_1, 0, a, i * row, row, column, jump, runs, b, j, n, c, i * n + j)
+        i += ROWS_BY_1
+    while m - i >= 4:
+        tile_product(4, 0, a, i * row, row, column, jump, runs, b, j, n, c, i * n + j)
+        i += 4
+    while i < m:
+        tile_product(1, 0, a, i * row, row, column, jump, runs, b, j, n, c, i * n + j)
+        i += 1
 
 
 @kernel

@@ -28,20 +28,21 @@ LANE_NUMBER = ir.IntType(32)
 
 def plain_product(rows, vectors, a, at, row, column, jump, runs, b, b_at, n, c, c_at):
     """C[i, j] += sum over s < runs and p < terms of A[i, s, p] B[s terms + p, j], for `rows` rows and LANES * `vectors`
-    columns of C; terms = a run's share of B's rows.
+    columns of C; terms = a run's share of B's rows. vectors = 0: for the columns that are left, fewer than LANES.
 
     A[i, s, p] = a[at + i * row + s * jump + p * column]: a matrix, its transpose, or the patches of an image, where a
     run is one row of a patch; runs divides the rows of B. b: (k, n), from column b_at on; c: (m, n), from its element
     number c_at on. All C-contiguous.
     """
     terms = b.shape[0] // runs
+    width = vectors * LANES or n - b_at
     b_flat, c_flat = b.reshape(-1), c.reshape(-1)
     for i in range(rows):
-        sums = c_flat[c_at + i * n : c_at + i * n + vectors * LANES]
+        sums = c_flat[c_at + i * n : c_at + i * n + width]
         for s in range(runs):
             for p in range(terms):
                 begin = b_at + (s * terms + p) * n
-                sums += a[at + i * row + s * jump + p * column] * b_flat[begin : begin + vectors * LANES]
+                sums += a[at + i * row + s * jump + p * column] * b_flat[begin : begin + width]
 
 
 def plain_product_transposed(rows, a, i, b, j, c):
@@ -67,6 +68,7 @@ class Emitter:
         self.number = context.get_value_type(dtype)
         self.vector = ir.VectorType(self.number, LANES)
         self.align = context.get_abi_sizeof(self.number)
+        self.mask = None
 
     def array(self, array_type, value):
         """The fields of an array: data, shape, strides, ..."""
@@ -85,10 +87,32 @@ class Emitter:
 
     def load(self, pointer, vector=None):
         vector = vector or self.vector
-        return self.builder.load(self.builder.bitcast(pointer, vector.as_pointer()), align=self.align)
+        pointer = self.builder.bitcast(pointer, vector.as_pointer())
+        if self.mask is None:
+            return self.builder.load(pointer, align=self.align)
+        return self.masked("load", vector, pointer, ir.Constant(LANE_NUMBER, self.align), self.mask, zeros_of(vector))
 
     def store(self, value, pointer):
-        self.builder.store(value, self.builder.bitcast(pointer, value.type.as_pointer()), align=self.align)
+        pointer = self.builder.bitcast(pointer, value.type.as_pointer())
+        if self.mask is None:
+            self.builder.store(value, pointer, align=self.align)
+        else:
+            self.masked("store", ir.VoidType(), value, pointer, ir.Constant(LANE_NUMBER, self.align), self.mask)
+
+    def use_lanes(self, count):
+        """From here on load and store only the first `count` lanes of a vector; the others are neither read, but 0,
+        nor written."""
+        counts = self.builder.insert_element(
+            ir.Constant(ir.VectorType(count.type, LANES), ir.Undefined), count, LANE_NUMBER(0)
+        )
+        counts = self.shuffle(counts, counts, [0] * LANES)
+        lanes = ir.Constant(counts.type, list(range(LANES)))
+        self.mask = self.builder.icmp_signed("<", lanes, counts)
+
+    def masked(self, what, result, *arguments):
+        kind = ir.FunctionType(result, [argument.type for argument in arguments])
+        name = f"llvm.masked.{what}.{type_name(self.vector)}.p0{type_name(self.vector)}"
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), arguments)
 
     def add_to(self, value, pointer):
         self.store(self.builder.fadd(self.load(pointer, value.type), value, flags=FLAGS), pointer)
@@ -107,7 +131,7 @@ class Emitter:
         """`count` vectors of zeros. LLVM turns these stack slots into registers."""
         slots = [cgutils.alloca_once(self.builder, self.vector) for _ in range(count)]
         for slot in slots:
-            self.builder.store(ir.Constant(self.vector, [0.0] * LANES), slot)
+            self.builder.store(zeros_of(self.vector), slot)
         return slots
 
     def multiply_add(self, slot, x, y):
@@ -131,6 +155,15 @@ class Emitter:
         return vectors[0]
 
 
+def zeros_of(vector):
+    return ir.Constant(vector, [0.0] * vector.count)
+
+
+def type_name(vector):
+    """As LLVM names a vector in the names of its functions: v16f32."""
+    return f"v{vector.count}f{32 if vector.element == ir.FloatType() else 64}"
+
+
 def check_operands(a, b, c, *literals):
     """Pointers know nothing of layouts and dtypes: what a tile cannot multiply is refused when it is compiled."""
     arrays = all(isinstance(x, types.Array) and x.layout == "C" and isinstance(x.dtype, types.Float) for x in (a, b, c))
@@ -144,7 +177,7 @@ def check_operands(a, b, c, *literals):
 def emitted_product(typing, rows, vectors, a, at, row, column, jump, runs, b, b_at, n, c, c_at):
     """`plain_product` with rows * vectors sums in registers. `rows` and `vectors` are written as literals."""
     check_operands(a, b, c, rows, vectors)
-    n_rows, n_vectors = rows.literal_value, vectors.literal_value
+    n_rows, n_vectors = rows.literal_value, max(vectors.literal_value, 1)
 
     def emit(context, builder, signature, arguments):
         emitter = Emitter(context, builder, a.dtype)
@@ -152,6 +185,8 @@ def emitted_product(typing, rows, vectors, a, at, row, column, jump, runs, b, b_
         a_data, c_data = emitter.array(a, a_array).data, emitter.array(c, c_array).data
         b_fields = emitter.array(b, b_array)
         terms = builder.sdiv(builder.extract_value(b_fields.shape, 0), runs)
+        if vectors.literal_value == 0:
+            emitter.use_lanes(builder.sub(n, b_at))
         tile = [(r, v) for r in range(n_rows) for v in range(n_vectors)]
         sums = emitter.zeros(len(tile))
         a_rows = [emitter.at(a_data, emitter.offset(at, (r, row))) for r in range(n_rows)]
