@@ -11,6 +11,7 @@ import traceback
 
 import numasync
 from numasync.agent import load, train
+from numasync.bench import REPETITIONS, SECONDS, SECTIONS, bench
 from numasync.config import PRESETS, Config
 from numasync.errors import InputError, NotFiniteError, WorkerError
 from numasync.evaluation import MAX_ACTIONS
@@ -18,7 +19,7 @@ from numasync.report import evaluation_line
 from numasync.watch import FPS, watch
 
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
-VERBS = ("train", "eval", "watch", "envs")
+VERBS = ("train", "eval", "watch", "envs", "bench")
 
 
 def main(argv=None):
@@ -66,6 +67,7 @@ def parser():
     add_eval(verbs)
     add_watch(verbs)
     add_envs(verbs)
+    add_bench(verbs)
     return top
 
 
@@ -172,6 +174,24 @@ def run_envs(arguments):
 
     found = environments()
     print(json.dumps([row._asdict() for row in found], indent=2) if arguments.json else table(found), flush=True)
+    return 0
+
+
+def add_bench(verbs):
+    text = "measure how fast this machine runs each part"
+    verb = verbs.add_parser("bench", help=text, description=text.capitalize(), prog="numasync bench")
+    verb.add_argument("--only", metavar="NAME[,NAME]", help=f"what to measure: {', '.join(SECTIONS)} [all]")
+    verb.add_argument("--workers", metavar="N[,N]", help="numbers of threads [powers of 2 up to the cores]")
+    shared = dict(metavar="N", help="how often everything is measured, in turn; medians are printed [%(default)s]")
+    verb.add_argument("--repetitions", type=int, default=REPETITIONS, **shared)
+    text = "seconds of training for each number, over all repetitions [%(default)g]"
+    verb.add_argument("--seconds", type=float, default=SECONDS, metavar="N", help=text)
+    verb.add_argument("--json", action="store_true", help="print everything as one JSON object")
+    verb.set_defaults(run=run_bench)
+
+
+def run_bench(arguments):
+    bench(arguments.only, arguments.workers, arguments.repetitions, arguments.seconds, arguments.json)
     return 0
 
 

@@ -17,9 +17,9 @@ MODULES = {
 
 # A module imports only what stands above it. A package is one room.
 ROOMS = (
-    "errors", "jit", "rng", "nn.tile", "nn.gemm", "nn.layers", "nn.network", "policy", "optim", "algorithms", "envs",
-    "actor_learner", "config", "evaluation", "trainer", "checkpoint", "report", "agent", "watch", "__init__", "cli",
-    "__main__",
+    "errors", "jit", "memory", "rng", "nn.tile", "nn.gemm", "nn.layers", "nn.network", "policy", "optim", "algorithms",
+    "envs", "actor_learner", "config", "evaluation", "trainer", "checkpoint", "report", "agent", "watch", "bench",
+    "__init__", "cli", "__main__",
 )  # fmt: skip
 
 ALLOCATING = {
@@ -74,8 +74,13 @@ def test_only_jit_says_njit(module):
 
 @every_module
 def test_who_imports_the_compiler(module):
-    """tile.py writes LLVM's language itself; everything else is left to Numba, which jit.py alone talks to."""
-    allowed = {"numasync.jit": {"numba"}, "numasync.nn.tile": {"numba.core", "numba.extending", "llvmlite"}}
+    """tile.py writes LLVM's language itself, and bench asks LLVM which processor it sees; everything else is left to
+    Numba, which jit.py alone talks to."""
+    allowed = {
+        "numasync.jit": {"numba", "llvmlite"},
+        "numasync.nn.tile": {"numba.core", "numba.extending", "llvmlite"},
+        "numasync.bench.machine": {"llvmlite.binding"},
+    }
     compilers = {name for name in imported(MODULES[module]) if name.split(".")[0] in ("numba", "llvmlite")}
     assert compilers == allowed.get(module, set())
 
@@ -98,7 +103,7 @@ def test_imports_point_down(module):
     upwards = [name for name in own if room(name) is None or room(name) > room(module)]
     assert not upwards
     same_room = [name for name in own if room(name) == room(module)]
-    assert not same_room or module.split(".")[1] in ("algorithms", "envs")
+    assert not same_room or module.split(".")[1] in ("algorithms", "envs", "bench")
 
 
 @every_kernel
@@ -136,14 +141,15 @@ def test_functions_are_at_most_60_lines_long(module):
 @every_module
 def test_who_prints(module):
     prints = [n.lineno for n in ast.walk(MODULES[module]) if isinstance(n, ast.Call) and called(n) == "print"]
-    assert not prints or module in ("numasync.report", "numasync.watch", "numasync.cli")
+    benches = ("numasync.bench.__init__", "numasync.bench.__main__")
+    assert not prints or module in ("numasync.report", "numasync.watch", "numasync.cli", *benches)
 
 
 @every_module
 def test_who_starts_threads(module):
     starters = ("Thread", "ThreadPoolExecutor")
     starts = [n.lineno for n in ast.walk(MODULES[module]) if isinstance(n, ast.Call) and called(n) in starters]
-    assert bool(starts) == (module in ("numasync.trainer", "numasync.evaluation"))
+    assert bool(starts) == (module in ("numasync.trainer", "numasync.evaluation", "numasync.bench.environments"))
 
 
 def test_importing_the_package_loads_no_environment_and_no_plots():

@@ -1,0 +1,75 @@
+"""Environments alone: random actions, from 1 to N threads, each with an environment of its own."""
+
+import time
+from concurrent.futures import ThreadPoolExecutor
+from statistics import median
+
+import numpy as np
+
+from numasync.bench.measure import in_turn
+from numasync.bench.subjects import CARTPOLE, MINATAR, PONG, usable
+from numasync.envs import make_env
+from numasync.envs.interface import RESET_TYPE, STEP_TYPE, TERMINATED, TRUNCATED
+from numasync.jit import DOUBLES, FLOAT, INT, VECTOR, WORDS, compile_for, interpreted, kernel
+from numasync.rng import choice, seed_row
+
+# Actions between two looks at the clock.
+COMPILED_ACTIONS, INTERPRETED_ACTIONS = 5_000, 10
+
+
+def measure(options):
+    found, notes = usable(CARTPOLE, MINATAR, PONG)
+    players = {env_id: [RandomPlayer(env_id, i) for i in range(options.workers[-1])] for env_id in found}
+    readings = {
+        (env_id, threads): lambda env_id=env_id, threads=threads: speed(players[env_id][:threads], options.turn)
+        for env_id in found
+        for threads in options.workers
+    }
+    samples = in_turn(readings, options.repetitions)
+    rows = []
+    for env_id, threads in readings:
+        rate, first = (median(samples[env_id, n]) for n in (threads, options.workers[0]))
+        rows.append({"environment": env_id, "threads": threads, "steps_per_s": rate, "scaling": rate / first})
+    return {"rows": rows, "summary": {}, "notes": notes}
+
+
+def speed(players, seconds):
+    """Actions a second of all players together, each in a thread of its own."""
+    end = time.perf_counter() + seconds
+
+    def play(player):
+        played, begin = 0, time.perf_counter()
+        while time.perf_counter() < end or not played:
+            player.play(player.chunk)
+            played += player.chunk
+        return played / (time.perf_counter() - begin)
+
+    with ThreadPoolExecutor(len(players)) as pool:
+        return sum(pool.map(play, players))
+
+
+class RandomPlayer:
+    """Plays uniformly random actions; `chunk` of them are few milliseconds."""
+
+    def __init__(self, env_id, number):
+        self.env = make_env(env_id)
+        self.chunk = COMPILED_ACTIONS if self.env.jitted else INTERPRETED_ACTIONS
+        self.state, self.rng = np.zeros(self.env.state_size), seed_row(1, number)
+        self.obs = np.zeros(int(np.prod(self.env.spec.observation.network_shape)), FLOAT)
+        if self.env.jitted:
+            compile_for(play_random, INT, INT, DOUBLES, WORDS, VECTOR, RESET_TYPE, STEP_TYPE)
+        self.env.reset(self.state, self.rng, self.obs)
+
+    def play(self, actions):
+        loop = play_random if self.env.jitted else interpreted(play_random)
+        n_actions = self.env.spec.n_actions
+        loop(actions, n_actions, self.state, self.rng, self.obs, self.env.reset, self.env.step)
+
+
+@kernel
+def play_random(actions, n_actions, state, rng, obs, reset, step):
+    """Play on for so many actions, from episode to episode."""
+    for _ in range(actions):
+        _, end = step(state, choice(rng, n_actions), rng, obs)
+        if end == TERMINATED or end == TRUNCATED:
+            reset(state, rng, obs)

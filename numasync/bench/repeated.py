@@ -1,0 +1,82 @@
+"""Kernels in a loop: what is timed is compiled code that calls compiled code, as in training, and the one call from
+Python that starts it does not count."""
+
+from numasync.actor_learner import copy_parameters
+from numasync.jit import kernel
+from numasync.nn.gemm import add_product, add_product_transposed
+from numasync.nn.layers import conv_backward, conv_forward, dense_backward, dense_forward
+from numasync.nn.network import backward, forward
+from numasync.nn.tile import LANES, tile_product
+from numasync.optim import clip_scale, rmsprop
+
+# Twelve sums do not wait for each other, eight loads a term are fewer than its multiply-adds, and all fits the L1 cache.
+PEAK_ROWS, PEAK_VECTORS, PEAK_TERMS = 6, 2, 192
+PEAK_FLOPS = 2 * PEAK_ROWS * PEAK_VECTORS * LANES * PEAK_TERMS
+
+
+@kernel
+def repeat_peak(times, a, b, c):
+    """The most multiply-adds that a core does: one tile on operands in its innermost cache. a: (6 * PEAK_TERMS,);
+    b: (PEAK_TERMS, n); c: (6, n), where n is the width of a tile."""
+    for _ in range(times):
+        tile_product(PEAK_ROWS, PEAK_VECTORS, a, 0, PEAK_TERMS, 1, 0, 1, b, 0, b.shape[1], c, 0)
+
+
+@kernel
+def repeat_product(times, a, row, column, b, c):
+    for _ in range(times):
+        add_product(a, row, column, 0, 1, b, c)
+
+
+@kernel
+def repeat_product_transposed(times, a, b, c):
+    for _ in range(times):
+        add_product_transposed(a, b, c)
+
+
+@kernel
+def repeat_dense_forward(times, x, weight, bias, y):
+    for _ in range(times):
+        dense_forward(x, weight, bias, y)
+
+
+@kernel
+def repeat_dense_backward(times, x, weight, dy, dweight, dbias, dx):
+    for _ in range(times):
+        dense_backward(x, weight, dy, dweight, dbias, dx)
+
+
+@kernel
+def repeat_conv_forward(times, x, image, kernel_size, stride, weight, bias, y):
+    for _ in range(times):
+        conv_forward(x, image, kernel_size, stride, weight, bias, y)
+
+
+@kernel
+def repeat_conv_backward(times, x, image, kernel_size, stride, weight, dy, dweight, dbias, dx):
+    for _ in range(times):
+        conv_backward(x, image, kernel_size, stride, weight, dy, dweight, dbias, dx)
+
+
+@kernel
+def repeat_forward(times, table, theta, obs, tape, first, last):
+    for _ in range(times):
+        forward(table, theta, obs, tape, first, last)
+
+
+@kernel
+def repeat_backward(times, table, theta, obs, tape, dtape, grad, n):
+    for _ in range(times):
+        backward(table, theta, obs, tape, dtape, grad, n)
+
+
+@kernel
+def repeat_update(times, theta, grad, g, lr, decay, rms_eps, clip_norm):
+    for _ in range(times):
+        rmsprop(theta, grad, g, lr, decay, rms_eps, clip_scale(grad, clip_norm))
+
+
+@kernel
+def repeat_copy(times, source, target):
+    for _ in range(times):
+        copy_parameters(source, target)

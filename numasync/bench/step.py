@@ -1,0 +1,111 @@
+"""Where the time of a training step goes: each part measured alone at the sizes of a training, and that training.
+
+Alone, a part finds its arrays in the processor's cache and is called from a compiled loop. What it costs more in the
+training is counted to "the rest", as are the choice of actions, the algorithm's own kernel, and, where the environment
+is not jitted, the interpreter.
+"""
+
+import time
+from statistics import median
+
+import numpy as np
+
+from numasync.actor_learner import MAX_SEGMENTS
+from numasync.bench.contest import numbers, repeated
+from numasync.bench.environments import RandomPlayer
+from numasync.bench.measure import interleaved
+from numasync.bench.repeated import repeat_backward, repeat_copy, repeat_forward, repeat_update
+from numasync.bench.subjects import CARTPOLE, MINATAR, PONG, usable
+from numasync.bench.training import trainer_of
+from numasync.jit import FLOAT
+from numasync.nn.network import forward
+from numasync.trainer import make_worker
+
+WHOLE, REST = "whole step", "the rest"
+
+
+def measure(options):
+    found, notes = usable(CARTPOLE, MINATAR, PONG)
+    rows = []
+    for env_id in found:
+        training = OneWorker(env_id)
+        training.warm_up(options.turn)
+        costs = microseconds_an_action(training, options.repetitions)
+        rows.extend(
+            {"environment": env_id, "part": part, "microseconds": cost, "share": cost / costs[WHOLE]}
+            for part, cost in costs.items()
+        )
+        t_max = training.trainer.config.t_max
+        notes.append(f"{env_id}: t_max {t_max}, {training.actions_a_segment:.1f} actions a segment on average.")
+        training.close()
+    return {"rows": rows, "summary": {}, "notes": notes}
+
+
+def microseconds_an_action(training, repetitions):
+    """{part: microseconds}, the rest and the whole step last."""
+    each_action, each_segment = parts(training)
+    samples = interleaved({**each_action, **each_segment, WHOLE: training.play}, repetitions)
+    length = training.actions_a_segment
+    costs = {part: median(x) * 1e6 / (1 if part in each_action else length) for part, x in samples.items()}
+    whole = costs.pop(WHOLE)
+    return {**costs, REST: whole - sum(costs.values()), WHOLE: whole}
+
+
+def parts(training):
+    """What a step does once an action and what once a segment, {part: run} each, on the arrays of a worker that does
+    not train: what lies in them is as in a training, and the training goes on undisturbed."""
+    t = training.trainer
+    table, config, env = t.network.table, t.config, t.envs[0]
+    player, n = RandomPlayer(config.env, 0), round(training.actions_a_segment)
+    theta, capacity = t.theta.copy(), config.t_max + 1
+    spare = make_worker(1, config, t.algorithm, t.network, env, np.ones_like(theta))
+    spare.obs[:] = t.workers[0].obs
+    spare.dtape[:] = numbers(spare.dtape.size)
+    forward(table, theta, spare.obs, spare.tape, 0, capacity)
+    tapes = (spare.obs, spare.tape, spare.dtape, spare.grad, n)
+    # No decay: a gradient of zeros would let g fade to numbers so small that arithmetic with them is slow.
+    update = (spare.grad, spare.optimizer_state, t.settings.lr, FLOAT(1), t.settings.rms_eps, t.settings.clip_norm)
+    each_action = {
+        "environment": player.play,
+        "acting forward": repeated(repeat_forward, table, theta, spare.obs, spare.tape, 0, 1),
+    }
+    each_segment = {
+        "bootstrap forward": repeated(repeat_forward, table, theta, spare.obs, spare.bootstrap_tape, n, n + 1),
+        "backward": repeated(repeat_backward, table, theta, *tapes),
+        "clip and update": repeated(repeat_update, theta.copy(), *update),
+        "copy to theta'": repeated(repeat_copy, theta, spare.theta_local),
+    }
+    return each_action, each_segment
+
+
+class OneWorker:
+    """A training by one worker, without threads, that counts its actions and segments."""
+
+    def __init__(self, env_id):
+        self.trainer = trainer_of(env=env_id, algo="a3c", workers=1)
+        self.trainer._build()
+        self.segments = 0
+
+    def play(self, segments):
+        """Train for so many segments."""
+        self.segments += segments
+        while segments > 0:
+            at_once = min(segments, MAX_SEGMENTS)
+            if not self.trainer._play(0, at_once):
+                raise RuntimeError("The training that is measured has failed.") from self.trainer._failure
+            segments -= at_once
+
+    def warm_up(self, seconds):
+        """Train until the agent knows its game a little."""
+        begin = time.perf_counter()
+        while time.perf_counter() < begin + seconds:
+            self.play(1)
+
+    @property
+    def actions_a_segment(self):
+        """Fewer than t_max where episodes end."""
+        return self.trainer.steps / self.segments
+
+    def close(self):
+        for env in self.trainer.envs:
+            env.close()
