@@ -14,7 +14,6 @@ from numasync.config import SMALLEST, PRESETS, Config, checked, make_config
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 BOUNDED = [name for name, field in FIELDS.items() if field.metadata["low"] is not None]
-FAMILIES = ("classic", "image", "atari")
 
 
 def below(field):

@@ -87,6 +87,7 @@ def test_lockstep_where_random_play_never_comes(game):
     assert mismatches == 0
 
 
+@pytest.mark.filterwarnings("ignore:.*out of date:DeprecationWarning")
 def test_the_authors_package_has_the_same_spec_and_preset():
     from minatar.gym import register_envs
 
