@@ -11,6 +11,7 @@ from numasync import InputError, dense, relu
 from numasync import config as config_module
 from numasync.algorithms import ALGORITHMS
 from numasync.config import SMALLEST, PRESETS, Config, checked, make_config
+from numasync.envs.interface import FAMILIES
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 BOUNDED = [name for name, field in FIELDS.items() if field.metadata["low"] is not None]

@@ -87,12 +87,11 @@ def test_lockstep_where_random_play_never_comes(game):
     assert mismatches == 0
 
 
-@pytest.mark.filterwarnings("ignore:.*out of date:DeprecationWarning")
 def test_the_authors_package_has_the_same_spec_and_preset():
     from minatar.gym import register_envs
 
     register_envs()
-    for env_id in (f"MinAtar/{game}-v{version}" for game in GAMES for version in (0, 1)):
+    for env_id in (f"MinAtar/{game}-v1" for game in GAMES):
         twin = make_env(f"gymnasium:{env_id}")
         assert not twin.jitted and twin.spec == JITTED[env_id].spec._replace(id=f"gymnasium:{env_id}")
         twin.close()
