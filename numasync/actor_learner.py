@@ -27,8 +27,8 @@ class Shared(NamedTuple):
     """Written by every worker, without a lock (theta, theta_target, target_copies), or each in its own row (steps).
 
     theta, theta_target: float32 (n_parameters,). steps: int64 (workers, 16), actions of each worker in column 0, each
-    row in cache lines of its own; T is the sum of the column. target_copies: int64 (1,), how many multiples of target_interval T has
-    crossed.
+    row in cache lines of its own; T is the sum of the column. target_copies: int64 (1,), how many multiples of
+    target_interval T has crossed.
     """
 
     theta: np.ndarray

@@ -9,6 +9,7 @@ from numasync.envs import make_env
 from numasync.envs.interface import LIFE_LOST, RESET_TYPE, RUNNING, STEP_TYPE
 from numasync.errors import NotFiniteError
 from numasync.jit import DOUBLE, DOUBLES, FLOAT, INT, MATRIX, VECTOR, WORDS, compile_for, interpreted, kernel, type_of
+from numasync.memory import own_copy, own_zeros
 from numasync.nn.network import forward, outputs_of
 from numasync.policy import choose
 from numasync.rng import seed_row
@@ -58,10 +59,10 @@ def play_episodes(env_id, network, theta, policy, epsilon, episodes, seed):
     play = play_episode if envs[0].jitted else interpreted(play_episode)
 
     def share(number, env):
-        obs = np.zeros((1, network.n_inputs), FLOAT)
-        tape = np.zeros(network.width, FLOAT)
-        rng = seed_row(seed, EVALUATION_STREAM + number)
-        state = np.zeros(env.state_size)
+        obs = own_zeros((1, network.n_inputs), FLOAT)
+        tape = own_zeros((network.width,), FLOAT)
+        rng = own_copy(seed_row(seed, EVALUATION_STREAM + number))
+        state = own_zeros((env.state_size,), np.float64)
         numbers = range(number, episodes, len(envs))
         data = (network.table, theta, obs, tape, policy, epsilon, env.spec.n_actions, rng, state, env.reset, env.step)
         return [(i, play(*data)) for i in numbers if not stop.is_set()]

@@ -8,7 +8,7 @@ import time
 from statistics import median
 from typing import NamedTuple
 
-# What a slice of an item lasts, at least: many thousand times what reading the clock costs, and short enough for many turns.
+# What a slice of an item lasts, at least: many thousand times what reading the clock costs, yet short.
 SLICE_SECONDS = 0.02
 
 

@@ -9,7 +9,7 @@ from numasync.nn.network import backward, forward
 from numasync.nn.tile import LANES, tile_product
 from numasync.optim import clip_scale, rmsprop
 
-# Twelve sums do not wait for each other, eight loads a term are fewer than its multiply-adds, and all fits the L1 cache.
+# Twelve sums do not wait for each other, eight loads a term are fewer than its multiply-adds, all fits the L1 cache.
 PEAK_ROWS, PEAK_VECTORS, PEAK_TERMS = 6, 2, 192
 PEAK_FLOPS = 2 * PEAK_ROWS * PEAK_VECTORS * LANES * PEAK_TERMS
 

@@ -40,7 +40,8 @@ def machine_lines(machine):
         f"{name.replace('_', '-')} {m[name]}"
         for name in ("numasync", "python", "numpy", "numba", "llvmlite", "gymnasium", "ale_py")
     )
-    hardware = f"{m['processor']}, {m['cores']} cores under a load of {m['load']}, LLVM's {m['llvm_cpu']} with {m['simd']}, {m['system']}"
+    cores = f"{m['cores']} cores under a load of {m['load']}"
+    hardware = f"{m['processor']}, {cores}, LLVM's {m['llvm_cpu']} with {m['simd']}, {m['system']}"
     return [hardware, f"{versions}, BLAS {m['blas']}"]
 
 

@@ -3,7 +3,7 @@
 from numasync.jit import AVX512, kernel
 from numasync.nn.tile import LANES, tile_product, tile_product_transposed
 
-# A tile of r rows by v vectors takes r v registers for its sums, and v + 1 for what is being multiplied: of 32, or of 16.
+# A tile of r rows by v vectors takes r v registers for its sums, and v + 1 for what is multiplied: of 32, or of 16.
 # Enough sums keep the processor from waiting for the last multiply-add, enough of both r and v make loads rare.
 ROWS_BY_4 = 5 if AVX512 else 2
 ROWS_BY_2 = 6

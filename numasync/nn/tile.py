@@ -141,7 +141,7 @@ class Emitter:
     def lane_sums(self, vectors):
         """One vector whose lane i is the sum over the lanes of vectors[i], of LANES vectors: a tree of additions.
 
-        While n vectors are left, each holds LANES / n of the sums, and each sum as n numbers that are still to be added.
+        While n vectors are left, each holds LANES / n of the sums, and each sum as n numbers still to be added.
         Two neighbours become one: the first halves of all these groups, plus the second halves.
         """
         while len(vectors) > 1:
@@ -208,7 +208,7 @@ def emitted_product(typing, rows, vectors, a, at, row, column, jump, runs, b, b_
 
 @intrinsic(prefer_literal=True)
 def emitted_product_transposed(typing, rows, a, i, b, j, c):
-    """`plain_product_transposed` with its LANES sums, each of LANES lanes, in registers. `rows` is written as a literal."""
+    """`plain_product_transposed` with its LANES sums, each of LANES lanes, in registers. `rows` is a literal."""
     check_operands(a, b, c, rows)
     a_count, b_count = rows.literal_value, LANES // rows.literal_value
 
