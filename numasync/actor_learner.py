@@ -1,8 +1,8 @@
 """The actor-learner: the loop that the paper's three pseudo-codes have in common.
 
-Written once. For a jitted environment it runs compiled, many segments in one GIL-free call; for an environment in
-Python the same source runs interpreted, around the same compiled kernels. A call plays a bounded number of segments
-and returns, so that Python can stop it: nothing polls a flag inside compiled code.
+Written once, compiled once, for every algorithm and environment. It runs without the GIL; an environment in Python
+takes it for the length of its own step. A call plays a bounded number of segments and returns, so that Python can stop
+it: nothing polls a flag inside compiled code.
 """
 
 from typing import NamedTuple
@@ -11,8 +11,9 @@ import numpy as np
 
 from numasync.algorithms import ALGORITHM_TYPE
 from numasync.envs.interface import LIFE_LOST, RESET_TYPE, RUNNING, STEP_TYPE, TERMINATED, TRUNCATED
-from numasync.jit import BOOL, FLOAT, INT, compile_for, kernel, type_of
+from numasync.jit import FLOAT, INT, compile_for, inlined, kernel, type_of
 from numasync.nn.network import backward, forward, outputs_of
+from numasync.nn.views import vector_at
 from numasync.optim import UPDATE_TYPE, clip_scale
 from numasync.policy import choose
 
@@ -21,6 +22,9 @@ MORE, FINISHED, NOT_FINITE = 0, 1, 2
 
 # Segments a call may play: each can end one episode, and the log of episodes must hold them until Python reads it.
 MAX_SEGMENTS = 4096
+
+# Parameters that are updated at once: 16 KiB.
+BLOCK = 4096
 
 
 class Shared(NamedTuple):
@@ -41,10 +45,10 @@ class Worker(NamedTuple):
     """What belongs to one worker; capacity = t_max + 1 rows.
 
     theta_local: theta', of size 0 where the algorithm acts on theta. grad: (n_parameters,). optimizer_state: m or g,
-    the same array in all workers for shared RMSProp. obs: (capacity, inputs). tape, dtape, bootstrap_tape: see
-    `network.py`. actions, rewards: (capacity,). rng: uint64 (4,). env_state: float64. next_action: (1,), chosen by
-    the last segment, or -1. episode: return and length so far. log: (MAX_SEGMENTS, 3), return, length and T of the
-    episodes that ended; logged: (1,), how many.
+    the same array in all workers for shared RMSProp. obs: (capacity, inputs). tape, dtape, bootstrap_tape, work: see
+    `network.py`. actions, rewards: (capacity,). rng: uint64 (4,). env_state: see `interface.py`. next_action: (1,),
+    chosen by the last segment, or -1. episode: return and length so far. log: (MAX_SEGMENTS, 3), return, length and T
+    of the episodes that ended; logged: (1,), how many.
     """
 
     index: int
@@ -56,6 +60,7 @@ class Worker(NamedTuple):
     tape: np.ndarray
     dtape: np.ndarray
     bootstrap_tape: np.ndarray
+    work: np.ndarray
     actions: np.ndarray
     rewards: np.ndarray
     rng: np.ndarray
@@ -92,16 +97,18 @@ class Settings(NamedTuple):
 def run_segments(segments, table, shared, worker, settings, reset, step, algorithm, update):
     """Play and learn from up to `segments` segments; return MORE, FINISHED (T >= max_steps) or NOT_FINITE.
 
-    A segment: theta' <- theta; act for up to t_max actions or to a terminal; one gradient; one update of theta.
+    A segment: act for up to t_max actions or to a terminal; one gradient; one update of theta; theta' <- theta.
     """
+    theta = acting_parameters(shared, worker, settings)
+    if settings.local_copy:
+        copy_values(shared.theta, worker.theta_local)
     for _ in range(segments):
         T = total_steps(shared)
         if T >= settings.max_steps:
             return FINISHED
-        theta = acting_parameters(shared, worker, settings)
         epsilon = annealed_epsilon(T, worker, settings)
         limit = segment_length(shared, worker, settings)
-        n, end = 0, RUNNING
+        n, end = np.int64(0), RUNNING
         while n < limit and end == RUNNING:
             choose_action(table, theta, worker, settings, epsilon, n)
             reward, end = step(worker.env_state, worker.actions[n], worker.rng, worker.obs[n + 1])
@@ -119,7 +126,7 @@ def run_segments(segments, table, shared, worker, settings, reset, step, algorit
             log_episode(worker, T + n)
             reset(worker.env_state, worker.rng, worker.obs[0])
         else:
-            worker.obs[0] = worker.obs[n]
+            copy_values(worker.obs[n], worker.obs[0])
     return MORE
 
 
@@ -132,19 +139,15 @@ def total_steps(shared):
     return T
 
 
-@kernel
+@inlined
 def acting_parameters(shared, worker, settings):
-    """theta' freshly copied from theta, or theta itself."""
-    if settings.local_copy:
-        copy_parameters(shared.theta, worker.theta_local)
-        return worker.theta_local
-    return shared.theta
+    """theta', or theta itself."""
+    return worker.theta_local if settings.local_copy else shared.theta
 
 
 @kernel
-def copy_parameters(source, target):
-    """target[:] = source, as a loop: Numba's assignment first asks whether the two overlap, and copies at a third of
-    the speed."""
+def copy_values(source, target):
+    """target[:] = source, as a loop: Numba's assignment provides for arrays that overlap, with memory of its own."""
     for i in range(target.size):
         target[i] = source[i]
 
@@ -206,13 +209,28 @@ def learn(table, theta, shared, worker, settings, n, terminated, T, algorithm, u
         settings.beta,
         outputs_of(table, worker.dtape, capacity),
     )
-    backward(table, theta, worker.obs, worker.tape, worker.dtape, worker.grad, n)
+    backward(table, theta, worker.obs, worker.tape, worker.dtape, worker.grad, worker.work, n)
     scale = clip_scale(worker.grad, settings.clip_norm)
     if not (np.isfinite(loss) and np.isfinite(scale)):
         return False
     lr = settings.lr * FLOAT(max(1.0 - T / settings.max_steps, 0.0))
-    update(shared.theta, worker.grad, worker.optimizer_state, lr, settings.decay, settings.rms_eps, scale)
+    apply_gradient(shared, worker, settings, lr, scale, update)
     return True
+
+
+@kernel
+def apply_gradient(shared, worker, settings, lr, scale, update):
+    """One step of theta, and theta' <- theta for the segment to come.
+
+    A block at a time, so that the copy finds in the processor's cache what the update has just brought there: out of a
+    slower memory, or from another core that has changed it.
+    """
+    for at in range(0, shared.theta.size, BLOCK):
+        size = min(BLOCK, shared.theta.size - at)
+        theta, grad = vector_at(shared.theta, at, size), vector_at(worker.grad, at, size)
+        update(theta, grad, vector_at(worker.optimizer_state, at, size), lr, settings.decay, settings.rms_eps, scale)
+        if settings.local_copy:
+            copy_values(theta, vector_at(worker.theta_local, at, size))
 
 
 @kernel
@@ -227,7 +245,7 @@ def count_steps(shared, worker, settings, n):
         crossed = total_steps(shared) // settings.target_interval
         if crossed > shared.target_copies[0]:
             shared.target_copies[0] = crossed
-            copy_parameters(shared.theta, shared.theta_target)
+            copy_values(shared.theta, shared.theta_target)
 
 
 @kernel
@@ -241,9 +259,7 @@ def log_episode(worker, T):
     worker.episode[:] = 0.0
 
 
-def compile_loop(table, shared, worker, settings, jitted):
-    """Compile what a run needs before its threads start: compilation holds a lock of its own."""
+def compile_loop(table, shared, worker, settings):
+    """Compile the loop before threads start: compilation holds a lock of its own."""
     data = (type_of(table), type_of(shared), type_of(worker), type_of(settings))
-    compile_for(learn, data[0], type_of(shared.theta), *data[1:], INT, BOOL, INT, ALGORITHM_TYPE, UPDATE_TYPE)
-    if jitted:
-        compile_for(run_segments, INT, *data, RESET_TYPE, STEP_TYPE, ALGORITHM_TYPE, UPDATE_TYPE)
+    compile_for(run_segments, INT, *data, RESET_TYPE, STEP_TYPE, ALGORITHM_TYPE, UPDATE_TYPE)

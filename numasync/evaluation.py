@@ -8,7 +8,7 @@ import numpy as np
 from numasync.envs import make_env
 from numasync.envs.interface import LIFE_LOST, RESET_TYPE, RUNNING, STEP_TYPE
 from numasync.errors import NotFiniteError
-from numasync.jit import DOUBLE, DOUBLES, FLOAT, INT, MATRIX, VECTOR, WORDS, compile_for, interpreted, kernel, type_of
+from numasync.jit import DOUBLE, DOUBLES, FLOAT, INT, MATRIX, VECTOR, WORDS, compile_for, kernel, type_of
 from numasync.memory import own_copy, own_zeros
 from numasync.nn.network import forward, outputs_of
 from numasync.policy import choose
@@ -43,29 +43,26 @@ def play_episode(table, theta, obs, tape, policy, epsilon, n_actions, rng, env_s
     return score
 
 
-def compile_play(table, env):
-    """Compile what evaluation needs, before its threads start."""
+def compile_play(table):
+    """Compile play_episode, before threads start."""
     arguments = (type_of(table), VECTOR, MATRIX, VECTOR, INT, DOUBLE, INT, WORDS)
-    compile_for(act, *arguments)
-    if env.jitted:
-        compile_for(play_episode, *arguments, DOUBLES, RESET_TYPE, STEP_TYPE)
+    compile_for(play_episode, *arguments, DOUBLES, RESET_TYPE, STEP_TYPE)
 
 
 def play_episodes(env_id, network, theta, policy, epsilon, episodes, seed):
     """Scores of `episodes` episodes, a list in the order of their number. policy, epsilon: see `policy.choose`."""
     stop = threading.Event()
     envs = [make_env(env_id) for _ in range(min(EVALUATORS, episodes))]
-    compile_play(network.table, envs[0])
-    play = play_episode if envs[0].jitted else interpreted(play_episode)
+    compile_play(network.table)
 
     def share(number, env):
         obs = own_zeros((1, network.n_inputs), FLOAT)
         tape = own_zeros((network.width,), FLOAT)
         rng = own_copy(seed_row(seed, EVALUATION_STREAM + number))
-        state = own_zeros((env.state_size,), np.float64)
+        state = env.new_state()
         numbers = range(number, episodes, len(envs))
         data = (network.table, theta, obs, tape, policy, epsilon, env.spec.n_actions, rng, state, env.reset, env.step)
-        return [(i, play(*data)) for i in numbers if not stop.is_set()]
+        return [(i, play_episode(*data)) for i in numbers if not stop.is_set()]
 
     try:
         with ThreadPoolExecutor(len(envs)) as pool:

@@ -31,9 +31,24 @@ def kernel(function):
     """Compile `function` on first use.
 
     nogil: real threads share one parameter array. error_model numpy: a division by zero gives inf instead of a branch
-    that stops vectorisation; a loss that is not finite is caught by the loop.
+    that stops vectorisation; a loss that is not finite is caught by the loop. _nrt off: a kernel that allocates, or
+    that returns an array, is refused by the compiler; it then counts no references, which would be two atomic
+    operations for every array of every call, and took half of a small network's time.
     """
-    return numba.njit(nogil=True, cache=CACHE, error_model="numpy", fastmath=FASTMATH)(function)
+    return numba.njit(nogil=True, cache=CACHE, error_model="numpy", fastmath=FASTMATH, _nrt=False)(function)
+
+
+# `with objmode(name=type):` in a `calling_kernel` is a block that Python runs, with the GIL, and that gives the names.
+objmode = numba.objmode
+
+
+def calling_kernel(function):
+    """Compile a function that calls back into Python.
+
+    Not nogil, against which Numba warns here: it says what becomes of the GIL where Python calls a function. Called by
+    a kernel, this one runs without the GIL, as its caller does, but for the block of `objmode`.
+    """
+    return numba.njit(cache=CACHE)(function)
 
 
 def guarded_kernel(function):
@@ -47,8 +62,14 @@ def guarded_kernel(function):
     return numba.njit(nogil=True, boundscheck=True, error_model="python")(function)
 
 
+def inlined(function):
+    """Make of `function` a part of each kernel that calls it: for a few lines that return a view into an array, which
+    no kernel may. Only kernels can call it."""
+    return numba.njit(inline="always")(function)
+
+
 def interpreted(function):
-    """The Python source of a kernel: the same loop, run by the interpreter around compiled kernels."""
+    """The Python source of a kernel, or of a function that the user has compiled."""
     return getattr(function, "py_func", function)
 
 
@@ -68,7 +89,7 @@ def compile_for(function, *signature):
 
 def compile_as(function, kind):
     """Compile kernel `function` as one of `function_type`; what it returns is converted: a reward 0 becomes 0.0."""
-    if not DISABLED:
+    if not DISABLED and kind.signature.args not in function.signatures:
         function.compile(kind.signature)
         function.disable_compile()
 

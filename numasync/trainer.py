@@ -20,7 +20,7 @@ from numasync.actor_learner import (
 from numasync.algorithms import ALGORITHMS
 from numasync.envs import make_env
 from numasync.errors import NotFiniteError, WorkerError
-from numasync.jit import FLOAT, interpreted
+from numasync.jit import FLOAT
 from numasync.memory import LINE, own_copy, own_zeros
 from numasync.optim import OPTIMIZERS
 from numasync.rng import seed_row, uniform
@@ -117,8 +117,7 @@ class Trainer:
             worker = make_worker(i, self.config, self.algorithm, self.network, env, optimizer_state)
             self.workers.append(worker)
             self._attempt(i, env.reset, worker.env_state, worker.rng, worker.obs[0])
-        self._loop = run_segments if self.envs[0].jitted else interpreted(run_segments)
-        compile_loop(self.network.table, self.shared, self.workers[0], self.settings, self.envs[0].jitted)
+        compile_loop(self.network.table, self.shared, self.workers[0], self.settings)
 
     def _run(self, on_progress, on_checkpoint):
         # The first segment is played here, before there are threads: it compiles whatever is still compiled lazily.
@@ -178,7 +177,7 @@ class Trainer:
         worker, env = self.workers[i], self.envs[i]
         functions = (env.reset, env.step, self.algorithm.kernel, self.update)
         status = self._attempt(
-            i, self._loop, segments, self.network.table, self.shared, worker, self.settings, *functions
+            i, run_segments, segments, self.network.table, self.shared, worker, self.settings, *functions
         )
         self.returns.extend(worker.log[: worker.logged[0], 0].tolist())
         self._episodes[i] += worker.logged[0]
@@ -248,10 +247,11 @@ def make_worker(i, config, algorithm, network, env, optimizer_state):
         tape=zeros(capacity * network.width),
         dtape=zeros(capacity * network.width),
         bootstrap_tape=zeros(capacity * network.width),
+        work=zeros(network.n_work),
         actions=zeros(capacity, dtype=np.int64),
         rewards=zeros(capacity),
         rng=own_copy(rng),
-        env_state=zeros(env.state_size, dtype=np.float64),
+        env_state=env.new_state(),
         next_action=own_copy(np.array([-1])),
         episode=zeros(2, dtype=np.float64),
         log=zeros(MAX_SEGMENTS, 3, dtype=np.float64),

@@ -79,7 +79,7 @@ def frames(env, chooser, rng, limit):
     """Play one episode, of `limit` actions at most, and yield its Frames, the first one before any action. What
     `evaluation.play_episode` is for scores, this is for the eye."""
     obs = np.zeros((1, int(np.prod(env.spec.observation.network_shape))), FLOAT)
-    state = np.zeros(env.state_size)
+    state = env.new_state()
     env.reset(state, rng, obs[0])
     frame, end = Frame(obs[0], 0, None, 0.0, 0.0), RUNNING
     yield frame

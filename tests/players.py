@@ -9,7 +9,7 @@ from numasync.rng import seed_row
 class Player:
     def __init__(self, env, seed=0):
         self.env, self.spec = env, env.spec
-        self.state, self.rng = np.zeros(env.state_size), seed_row(seed, 0)
+        self.state, self.rng = env.new_state(), seed_row(seed, 0)
         self.obs = np.full(int(np.prod(env.spec.observation.network_shape)), np.nan, FLOAT)
 
     def reset(self):

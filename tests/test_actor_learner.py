@@ -1,6 +1,8 @@
 """The loop: segments, bootstraps, theta', theta-, schedules and stopping, on environments that record what happens."""
 
+import contextlib
 import itertools
+import sys
 
 import numpy as np
 import pytest
@@ -20,7 +22,8 @@ from numasync.config import Config
 from numasync.envs import make_env
 from numasync.envs.interface import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED, EnvSpec
 from numasync.envs.observation import Observation
-from numasync.jit import DISABLED, FLOAT, interpreted, kernel
+from numasync.envs.python import PythonEnv
+from numasync.jit import DISABLED, FLOAT, kernel
 from numasync.nn.network import backward, dense, forward, heads, network, outputs_of, relu
 from numasync.optim import OPTIMIZERS
 from numasync.trainer import FINAL_EPSILONS, make_settings, make_worker
@@ -34,22 +37,20 @@ N_ACTIONS = 2
 every_algorithm = pytest.mark.parametrize("algo", ALGORITHMS)
 
 
-class Scripted:
+class Scripted(PythonEnv):
     """Plays `script`, (reward, end) pairs, over and over; keeps its actions, observations and number of resets."""
 
-    jitted, state_size = False, 1
-    spec = EnvSpec("Scripted", "classic", Observation("vector", (3,)), N_ACTIONS)
-
     def __init__(self, *script, on_step=lambda: None):
+        super().__init__(EnvSpec("Scripted", "classic", Observation("vector", (3,)), N_ACTIONS))
         self.script = itertools.cycle(script)
         self.on_step = on_step
         self.actions, self.observations, self.resets = [], [], 0
 
-    def reset(self, state, rng, obs):
+    def restart(self, rng, obs):
         self.resets += 1
         self.observe(obs)
 
-    def step(self, state, action, rng, obs):
+    def play(self, action, rng, obs):
         self.actions.append(int(action))
         self.on_step()
         self.observe(obs)
@@ -63,7 +64,7 @@ class Scripted:
 class Run:
     """Workers on one environment each, played from the test's own thread. theta- starts as another theta."""
 
-    def __init__(self, algo, *envs, compiled=False, **options):
+    def __init__(self, algo, *envs, **options):
         config = Config(algo=algo, workers=len(envs), **{**OPTIONS, **options})
         self.algorithm, self.update = ALGORITHMS[algo], OPTIMIZERS[config.optimizer].kernel
         spec = envs[0].spec
@@ -78,8 +79,7 @@ class Run:
         ]
         for env, worker in zip(envs, self.workers):
             env.reset(worker.env_state, worker.rng, worker.obs[0])
-        self.loop = run_segments if compiled else interpreted(run_segments)
-        compile_loop(self.network.table, self.shared, self.workers[0], self.settings, compiled)
+        compile_loop(self.network.table, self.shared, self.workers[0], self.settings)
 
     @property
     def worker(self):
@@ -91,14 +91,14 @@ class Run:
 
     def play(self, segments=1, i=0):
         env, data = self.envs[i], (self.network.table, self.shared, self.workers[i], self.settings)
-        return self.loop(segments, *data, env.reset, env.step, self.algorithm.kernel, self.update)
+        return run_segments(segments, *data, env.reset, env.step, self.algorithm.kernel, self.update)
 
     def outputs(self, theta, observations):
         """The network's outputs, computed apart from the loop."""
         obs = np.array(observations, FLOAT).reshape(-1, self.network.n_inputs)
         tape = np.zeros(len(obs) * self.network.width, FLOAT)
         forward(self.network.table, theta, obs, tape, 0, len(obs))
-        return outputs_of(self.network.table, tape, len(obs))
+        return outputs_of(self.network.table, tape, len(obs)).copy()  # a view into the tape, which ends here
 
     def rows(self, tape):
         return outputs_of(self.network.table, tape, self.worker.obs.shape[0])
@@ -219,7 +219,7 @@ def test_the_gradient_at_theta_local_is_added_to_what_theta_has_become(algo):
     grad, worker = np.zeros_like(before), run.worker
     # obs[0] already belongs to the next segment.
     worker.obs[0] = env.observations[0]
-    backward(run.network.table, before, worker.obs, worker.tape, worker.dtape.copy(), grad, 5)
+    backward(run.network.table, before, worker.obs, worker.tape, worker.dtape.copy(), grad, worker.work, 5)
     np.testing.assert_allclose(run.shared.theta, before + 5 * FLOAT(0.1) - FLOAT(0.01) * grad, rtol=1e-5, atol=1e-6)
     assert np.abs(grad).max() > 0.1 and not worker.grad.any()
 
@@ -234,7 +234,8 @@ def test_target_is_copied_from_theta_when_shared_steps_cross_a_multiple(algo):
         if run.T // 10 > (run.T - 4) // 10:
             copied_at.append(run.T)
             theta_target = run.shared.theta.copy()
-            assert not any(np.array_equal(theta_target, worker.theta_local) for worker in run.workers)
+            others = (worker for i, worker in enumerate(run.workers) if i != turn % 3)
+            assert not any(np.array_equal(theta_target, worker.theta_local) for worker in others)
         np.testing.assert_array_equal(run.shared.theta_target, theta_target)
         assert run.shared.target_copies[0] == run.T // 10
         assert not np.array_equal(run.shared.theta_target, run.shared.theta) or run.T in copied_at
@@ -304,6 +305,81 @@ def test_a_run_stops_at_max_steps(algo):
     np.testing.assert_array_equal(run.shared.theta, theta)
 
 
+class Twin(PythonEnv):
+    """A jitted environment, played from Python."""
+
+    def __init__(self, env):
+        super().__init__(env.spec)
+        self.env, self.state = env, env.new_state()
+
+    def restart(self, rng, obs):
+        self.env.reset(self.state, rng, obs)
+
+    def play(self, action, rng, obs):
+        return self.env.step(self.state, action, rng, obs)
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Catch-v0"])
+@every_algorithm
+def test_an_environment_in_python_gives_the_run_of_its_jitted_twin(algo, env_id):
+    segments = 25 if DISABLED else 250
+    options = dict(epsilon_steps=500, target_interval=100, steps=2000, optimizer="shared_rmsprop", decay=0.99)
+    jitted, python = (Run(algo, env, **options) for env in (make_env(env_id), Twin(make_env(env_id))))
+    for run in (jitted, python):
+        assert run.play(segments) == MORE
+    assert jitted.T == python.T > 3 * segments and jitted.worker.logged[0] == python.worker.logged[0] > segments / 25
+    for name in ("log", "rng", "obs", "actions", "rewards", "episode", "tape"):
+        np.testing.assert_array_equal(getattr(jitted.worker, name), getattr(python.worker, name))
+    np.testing.assert_array_equal(jitted.shared.theta, python.shared.theta)
+    np.testing.assert_array_equal(jitted.shared.theta_target, python.shared.theta_target)
+
+
+@pytest.mark.parametrize("fails", ["restart", "play"])
+def test_what_an_environment_raises_leaves_the_loop_as_it_is(monkeypatch, fails):
+    env = Scripted(*[(1.0, RUNNING)] * 6, (1.0, TERMINATED))
+    run = Run("a3c", env)
+    theta = run.shared.theta.copy()
+    error = KeyError("boom")
+
+    def fail(*arguments):
+        raise error
+
+    with monkeypatch.context() as patch:
+        patch.setattr(env, fails, fail)
+        for _ in range(3):
+            with pytest.raises(KeyError) as caught:
+                run.play(9)
+            assert caught.value is error and caught.traceback[-1].name == "fail"
+    # Up to a failing play nothing is learned; a failing restart follows an episode.
+    assert np.array_equal(run.shared.theta, theta) == (fails == "play") and np.isfinite(run.shared.theta).all()
+    assert run.play(3) == MORE
+
+
+@pytest.mark.parametrize("error", [None, ZeroDivisionError])
+def test_a_call_keeps_no_reference_to_what_it_was_given(error):
+    failing = []
+
+    def on_step():
+        env.actions.clear(), env.observations.clear()
+        if failing:
+            raise error
+
+    env = Scripted((1.0, RUNNING), (1.0, TERMINATED), on_step=on_step)
+    run = Run("a3c", env, target_interval=10)
+
+    def references():
+        return [sys.getrefcount(x) for x in (env, run.shared.theta, *run.worker[2:])]
+
+    run.play()
+    before = references()
+    failing.extend([True] * (error is not None))
+    for _ in range(100):
+        with pytest.raises(error) if error else contextlib.nullcontext():
+            run.play(10)
+        run.worker.logged[0] = 0
+    assert references() == before
+
+
 @kernel
 def nan_step(state, action, rng, obs):
     obs[:] = FLOAT(1)
@@ -312,33 +388,21 @@ def nan_step(state, action, rng, obs):
 
 @pytest.mark.skipif(DISABLED, reason="nothing is compiled")
 @every_algorithm
-class TestCompiledLoop:
-    @pytest.mark.parametrize("env_id", ["CartPole-v1", "Catch-v0"])
-    def test_equals_the_interpreted_one(self, algo, env_id):
-        options = dict(epsilon_steps=500, target_interval=100, steps=2000, optimizer="shared_rmsprop", decay=0.99)
-        compiled, python = (Run(algo, make_env(env_id), compiled=c, **options) for c in (True, False))
-        for run in (compiled, python):
-            assert run.play(250) == MORE
-        assert compiled.T == python.T > 750
-        assert compiled.worker.logged[0] == python.worker.logged[0] > 10
-        np.testing.assert_array_equal(compiled.worker.log, python.worker.log)
-        np.testing.assert_array_equal(compiled.worker.rng, python.worker.rng)
-        np.testing.assert_allclose(compiled.shared.theta, python.shared.theta, rtol=1e-5, atol=1e-6)
-
+class TestJittedEnvironment:
     @pytest.mark.parametrize("clip", [0.0, 1.0])
     def test_finds_nan(self, algo, clip):
-        run = Run(algo, make_env("Catch-v0")._replace(step=nan_step), compiled=True, reward_clip=clip)
+        run = Run(algo, make_env("Catch-v0")._replace(step=nan_step), reward_clip=clip)
         before = run.shared.theta.copy()
         assert run.play(5) == NOT_FINITE
         np.testing.assert_array_equal(run.shared.theta, before)
 
     def test_stops(self, algo):
-        run = Run(algo, make_env("Catch-v0"), compiled=True, steps=100)
+        run = Run(algo, make_env("Catch-v0"), steps=100)
         assert run.play(1000) == FINISHED
         assert 100 <= run.T < 105
 
     def test_allocates_nothing(self, algo):
-        run = Run(algo, make_env("Catch-v0"), compiled=True, target_interval=10)
+        run = Run(algo, make_env("Catch-v0"), target_interval=10)
 
         def allocations(segments):
             before = _nrt_python.memsys_get_stats_alloc()
@@ -347,8 +411,8 @@ class TestCompiledLoop:
 
         _nrt_python.memsys_enable_stats()
         try:
-            # The arguments of a call are wrapped, which allocates; a segment does not.
-            assert allocations(1) == allocations(100) > 0
+            # Where the arguments of a call are wrapped, that allocates; a segment does not.
+            assert allocations(1) == allocations(100)
         finally:
             _nrt_python.memsys_disable_stats()
 

@@ -1,6 +1,10 @@
 """Environments: Catch in lockstep with its rules, Gymnasium's spaces, ALE on real games."""
 
 import contextlib
+import gc
+import os
+import subprocess
+import sys
 
 import gymnasium
 import numpy as np
@@ -13,8 +17,9 @@ import numasync.envs.atari
 from numasync.algorithms import ALGORITHMS
 from numasync.envs import catch, make_env
 from numasync.envs.gym import GymEnv
-from numasync.envs.interface import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED
+from numasync.envs.interface import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED, EnvSpec
 from numasync.envs.observation import Observation
+from numasync.envs.python import OPEN, PythonEnv
 from numasync.errors import InputError
 from numasync.jit import DISABLED, FLOAT
 
@@ -66,6 +71,91 @@ def test_jitted_environments_repeat_from_their_random_row(env_id):
     players = [Player(make_env(env_id), seed) for seed in (1, 1, 2)]
     starts = [[player.reset().tolist() for _ in range(20)] for player in players]
     assert starts[0] == starts[1] != starts[2]
+
+
+def test_players_of_a_jitted_environment_have_states_of_their_own():
+    env = make_env("CartPole-v1")
+    one, other = env.new_state(), env.new_state()
+    assert one.tolist() == other.tolist() == [0.0] * 5 and not np.shares_memory(one, other)
+
+
+# --- Environments in Python
+
+
+class Counting(PythonEnv):
+    """Counts its steps up from the number with which it begins, and shows them with the action."""
+
+    def __init__(self, first=0):
+        super().__init__(EnvSpec("Counting", "classic", Observation("vector", (2,)), 3))
+        self.first = first
+
+    def restart(self, rng, obs):
+        self.n = self.first
+        obs[:] = self.n, -1
+
+    def play(self, action, rng, obs):
+        self.n += 1
+        obs[:] = self.n, action
+        return np.float32(self.n) / 2, np.int64(TRUNCATED if self.n % 2 else RUNNING)
+
+
+def test_the_kernels_of_environments_in_python_find_each_its_own():
+    players = [Player(Counting(first)) for first in (10, 20)]
+    assert players[0].env.step is players[1].env.step
+    assert [player.reset().tolist() for player in players] == [[10, -1], [20, -1]]
+    for n in (1, 2):
+        for player, first in zip(players, (10, 20)):
+            obs, reward, end = player.step(2)
+            assert (obs.tolist(), reward, end) == ([first + n, 2], (first + n) / 2, TRUNCATED if n == 1 else RUNNING)
+
+
+def test_slots_are_freed_by_close_and_not_used_again():
+    envs = [Counting() for _ in range(3)]
+    slots = [int(env.new_state()[0]) for env in envs]
+    assert len(set(slots)) == 3 and all(OPEN[slot] is env for slot, env in zip(slots, envs))
+    envs[1].close()
+    envs[1].close()
+    assert [slot in OPEN for slot in slots] == [True, False, True]
+    assert Counting().new_state()[0] > max(slots)
+
+
+def test_an_environment_that_nobody_knows_any_more_goes_without_being_closed():
+    player = Player(Counting())
+    player.reset(), player.step(1)
+    slot = player.env.slot
+    del player
+    gc.collect()
+    assert slot not in OPEN
+
+
+def test_an_environment_that_is_refused_has_no_slot():
+    open_before = set(OPEN)
+    with registered(spaces.Dict(a=spaces.Discrete(2))) as env_id, pytest.raises(InputError):
+        make_env(env_id)
+    assert set(OPEN) <= open_before
+
+
+@pytest.mark.parametrize(("result", "error"), [(None, TypeError), (("much", 0), ValueError), ((1.0, 0, 0), ValueError)])
+def test_a_step_that_returns_something_else_raises(result, error):
+    env = Counting()
+    env.play = lambda *arguments: result
+    with pytest.raises(error):
+        Player(env).step(0)
+
+
+@pytest.mark.skipif(DISABLED, reason="nothing is compiled")
+def test_the_kernels_compile_without_a_warning_and_only_where_they_are_needed(tmp_path):
+    code = """if True:
+        import sys, warnings, numba
+        warnings.simplefilter("error", numba.NumbaWarning)
+        from numasync.envs import make_env
+        make_env("Catch-v0")
+        assert "numasync.envs.python" not in sys.modules
+        env = make_env("gymnasium:CartPole-v1")
+        print(*[sum(kernel.stats.cache_hits.values()) for kernel in (env.reset, env.step)])"""
+    folder = {"NUMBA_CACHE_DIR": str(tmp_path), "NUMASYNC_CACHE": "1"}
+    command, options = [sys.executable, "-c", code], dict(env=os.environ | folder, text=True)
+    assert [subprocess.check_output(command, **options).split() for _ in range(2)] == [["0", "0"], ["1", "1"]]
 
 
 # --- Gymnasium
@@ -236,6 +326,17 @@ def test_observation_refuses(observation, raw):
     with pytest.raises(InputError) as refusal:
         observation.check(raw)
     assert one_sentence(str(refusal.value)) and "must be" in str(refusal.value)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 8])
+def test_frames_of_any_number_and_layout(channels):
+    shape = (channels, 7, 37)
+    frames = np.random.default_rng(channels).integers(0, 256, shape).astype(np.uint8)
+    observation, expected = Observation("frames", shape, 1 / 255), frames.transpose(1, 2, 0).ravel() * FLOAT(1 / 255)
+    for layout in (frames, frames.astype(np.float32), np.asfortranarray(frames), frames.repeat(2, axis=2)[:, :, ::2]):
+        out = np.full(expected.size, np.nan, FLOAT)
+        observation.encode(layout, out)
+        np.testing.assert_array_equal(out, expected)
 
 
 # --- Atari

@@ -17,7 +17,7 @@ MODULES = {
 
 # A module imports only what stands above it. A package is one room.
 ROOMS = (
-    "errors", "jit", "memory", "rng", "nn.tile", "nn.gemm", "nn.layers", "nn.network", "policy", "optim", "algorithms",
+    "errors", "jit", "memory", "rng", "nn.views", "nn.tile", "nn.gemm", "nn.layers", "nn.network", "policy", "optim", "algorithms",
     "envs", "actor_learner", "config", "evaluation", "trainer", "checkpoint", "report", "agent", "watch", "bench",
     "__init__", "cli", "__main__",
 )  # fmt: skip
@@ -73,12 +73,19 @@ def test_only_jit_says_njit(module):
 
 
 @every_module
+def test_who_calls_back_into_python(module):
+    words = {getattr(node, "id", None) for node in ast.walk(MODULES[module])}
+    assert ("objmode" in words) == (module in ("numasync.jit", "numasync.envs.python"))
+
+
+@every_module
 def test_who_imports_the_compiler(module):
-    """tile.py writes LLVM's language itself, and bench asks LLVM which processor it sees; everything else is left to
+    """tile.py and views.py write LLVM's language themselves, and bench asks LLVM which processor it sees; everything else is left to
     Numba, which jit.py alone talks to."""
     allowed = {
         "numasync.jit": {"numba", "llvmlite"},
         "numasync.nn.tile": {"numba.core", "numba.extending", "llvmlite"},
+        "numasync.nn.views": {"numba.core", "numba.extending", "numba.np"},
         "numasync.bench.machine": {"llvmlite.binding"},
     }
     compilers = {name for name in imported(MODULES[module]) if name.split(".")[0] in ("numba", "llvmlite")}

@@ -250,6 +250,25 @@ def test_the_first_interrupt_ends_the_run_and_saves(scripted):
     assert len(saved) == 2 and np.array_equal(saved[1], run.theta)
 
 
+def test_a_slow_environment_is_soon_interrupted(scripted):
+    def script(number, n):
+        time.sleep(0.002)
+        return plain(number, n)
+
+    scripted(script)
+    run = make_trainer(steps=ENDLESS)
+    interrupted_at = []
+
+    def interrupt_later(run):
+        # Calls of the loop have by then grown as long as they get.
+        if run.seconds > 1:
+            interrupted_at.append(run.seconds)
+            raise KeyboardInterrupt
+
+    run.train(interrupt_later)
+    assert run.steps > 100 and run.seconds - interrupted_at[0] < 1
+
+
 def test_an_interrupted_run_waits_for_its_workers(scripted):
     inside = []
 

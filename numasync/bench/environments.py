@@ -10,11 +10,11 @@ from numasync.bench.measure import in_turn
 from numasync.bench.subjects import CARTPOLE, MINATAR, PONG, usable
 from numasync.envs import make_env
 from numasync.envs.interface import RESET_TYPE, STEP_TYPE, TERMINATED, TRUNCATED
-from numasync.jit import DOUBLES, FLOAT, INT, VECTOR, WORDS, compile_for, interpreted, kernel
+from numasync.jit import DOUBLES, FLOAT, INT, VECTOR, WORDS, compile_for, kernel
 from numasync.rng import choice, seed_row
 
 # Actions between two looks at the clock.
-COMPILED_ACTIONS, INTERPRETED_ACTIONS = 5_000, 10
+JITTED_ACTIONS, PYTHON_ACTIONS = 5_000, 10
 
 
 def measure(options):
@@ -53,17 +53,15 @@ class RandomPlayer:
 
     def __init__(self, env_id, number):
         self.env = make_env(env_id)
-        self.chunk = COMPILED_ACTIONS if self.env.jitted else INTERPRETED_ACTIONS
-        self.state, self.rng = np.zeros(self.env.state_size), seed_row(1, number)
+        self.chunk = JITTED_ACTIONS if self.env.jitted else PYTHON_ACTIONS
+        self.state, self.rng = self.env.new_state(), seed_row(1, number)
         self.obs = np.zeros(int(np.prod(self.env.spec.observation.network_shape)), FLOAT)
-        if self.env.jitted:
-            compile_for(play_random, INT, INT, DOUBLES, WORDS, VECTOR, RESET_TYPE, STEP_TYPE)
+        compile_for(play_random, INT, INT, DOUBLES, WORDS, VECTOR, RESET_TYPE, STEP_TYPE)
         self.env.reset(self.state, self.rng, self.obs)
 
     def play(self, actions):
-        loop = play_random if self.env.jitted else interpreted(play_random)
         n_actions = self.env.spec.n_actions
-        loop(actions, n_actions, self.state, self.rng, self.obs, self.env.reset, self.env.step)
+        play_random(actions, n_actions, self.state, self.rng, self.obs, self.env.reset, self.env.step)
 
 
 @kernel

@@ -18,7 +18,7 @@ REGISTERED = {}
 
 
 def make_env(env_id, life_loss=False):
-    """A JittedEnv, an AtariEnv or a GymEnv, all with spec, reset, step, state_size, jitted and close.
+    """A JittedEnv, an AtariEnv or a GymEnv, all with spec, reset, step, new_state, jitted and close.
 
     A jitted twin is used where there is one; 'gymnasium:CartPole-v1' (Gymnasium's own module:id form) asks for
     Gymnasium's, which has the same presets. 'game:Game-v0' imports the user's game.py, which registers Game-v0 with

@@ -16,6 +16,7 @@ from gymnasium.envs.registration import find_highest_version, get_env_id, parse_
 
 from numasync.envs.interface import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED, EnvSpec
 from numasync.envs.observation import Observation
+from numasync.envs.python import PythonEnv
 from numasync.rng import choice
 
 FRAME_SKIP = 4
@@ -44,16 +45,13 @@ def atari_id(env_id):
     return full_id if spec and str(spec.entry_point).startswith("ale_py.") else None
 
 
-class AtariEnv:
-    """One game with the interface of `interface.py`; rewards are the game's own, unclipped.
+class AtariEnv(PythonEnv):
+    """One game; rewards are its own, unclipped.
 
     env_id: as the user wrote it; game_id: the full id that ALE registers, which says the game, the probability of a
     sticky action and the action set. Its frame skip is not used: it is always 4.
     life_loss: report a lost life as LIFE_LOST, which is terminal for the learner only.
     """
-
-    jitted = False
-    state_size = 1
 
     def __init__(self, env_id, game_id, life_loss=False):
         settings = gymnasium.spec(game_id).kwargs
@@ -77,9 +75,9 @@ class AtariEnv:
         self.lives = 0
         self.seeded = False
         frames = Observation("frames", (STACK, PIXELS, PIXELS), 1.0 / 255.0)
-        self.spec = EnvSpec(env_id, "atari", frames, int(self.env.single_action_space.n))
+        super().__init__(EnvSpec(env_id, "atari", frames, int(self.env.single_action_space.n)))
 
-    def reset(self, state, rng, obs):
+    def restart(self, rng, obs):
         # Seeding loads the ROM again and costs as much as 200 steps: only the first reset does it, the others go on
         # with ALE's own generator. An explicit reset takes the place of the autoreset step, which is so never learned
         # from.
@@ -88,16 +86,18 @@ class AtariEnv:
         self.lives = int(info["lives"][0])
         self.spec.observation.encode(raw[0], obs)
 
-    def step(self, state, action, rng, obs):
+    def play(self, action, rng, obs):
         self.action[0] = action
         raw, reward, terminated, truncated, info = self.env.step(self.action)
         self.spec.observation.encode(raw[0], obs)
-        lost, self.lives = int(info["lives"][0]) < self.lives, int(info["lives"][0])
+        lives = int(info["lives"][0])
+        lost, self.lives = lives < self.lives, lives
         if terminated[0]:
-            return float(reward[0]), TERMINATED
+            return reward[0], TERMINATED
         if truncated[0]:
-            return float(reward[0]), TRUNCATED
-        return float(reward[0]), LIFE_LOST if lost and self.life_loss else RUNNING
+            return reward[0], TRUNCATED
+        return reward[0], LIFE_LOST if lost and self.life_loss else RUNNING
 
     def close(self):
+        super().close()
         self.env.close()

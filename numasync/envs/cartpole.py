@@ -31,7 +31,8 @@ def reset(state, rng, obs):
     for i in range(4):
         state[i] = 0.1 * uniform(rng) - 0.05
     state[STEPS] = 0.0
-    obs[:] = state[:4]
+    for i in range(4):
+        obs[i] = state[i]
 
 
 @kernel
@@ -47,7 +48,8 @@ def step(state, action, rng, obs):
     state[ANGLE] += SECONDS * state[ANGLE_DOT]
     state[ANGLE_DOT] += SECONDS * angle_acceleration
     state[STEPS] += 1.0
-    obs[:] = state[:4]
+    for i in range(4):
+        obs[i] = state[i]
 
     if abs(state[X]) > X_LIMIT or abs(state[ANGLE]) > ANGLE_LIMIT:
         return 1.0, TERMINATED

@@ -1,4 +1,4 @@
-"""Any Gymnasium id with Discrete actions and a Box or Discrete observation, run by the interpreted loop."""
+"""Any Gymnasium id with Discrete actions and a Box or Discrete observation."""
 
 import gymnasium
 import numpy as np
@@ -6,6 +6,7 @@ from gymnasium import spaces
 
 from numasync.envs.interface import RUNNING, TERMINATED, TRUNCATED, EnvSpec
 from numasync.envs.observation import Observation
+from numasync.envs.python import PythonEnv
 from numasync.errors import InputError
 from numasync.rng import choice
 
@@ -14,12 +15,9 @@ SMALL_IMAGE = 36
 SEEDS = 2**31 - 1
 
 
-class GymEnv:
-    """One Gymnasium environment with the interface of `interface.py`. family: whose presets, if its observation is not
-    to tell. Raises InputError where it cannot be made."""
-
-    jitted = False
-    state_size = 1
+class GymEnv(PythonEnv):
+    """One Gymnasium environment. family: whose presets, if its observation is not to tell. Raises InputError where it
+    cannot be made."""
 
     def __init__(self, env_id, family=None):
         self.env = make(env_id)
@@ -30,19 +28,20 @@ class GymEnv:
             self.env.close()
             raise
         self.first_action = int(self.env.action_space.start)
-        self.spec = EnvSpec(env_id, family or usual_family, observation, int(self.env.action_space.n))
+        super().__init__(EnvSpec(env_id, family or usual_family, observation, int(self.env.action_space.n)))
 
-    def reset(self, state, rng, obs):
+    def restart(self, rng, obs):
         # Every episode is seeded from the worker's own row, which is then the whole of the worker's randomness.
         raw, _ = self.env.reset(seed=int(choice(rng, SEEDS)))
         self.spec.observation.encode(raw, obs)
 
-    def step(self, state, action, rng, obs):
+    def play(self, action, rng, obs):
         raw, reward, terminated, truncated, _ = self.env.step(self.first_action + int(action))
         self.spec.observation.encode(raw, obs)
-        return float(reward), TERMINATED if terminated else TRUNCATED if truncated else RUNNING
+        return reward, TERMINATED if terminated else TRUNCATED if truncated else RUNNING
 
     def close(self):
+        super().close()
         self.env.close()
 
 

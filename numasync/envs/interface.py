@@ -3,15 +3,18 @@
     reset(state, rng, obs)                        starts an episode and writes its first observation into obs
     step(state, action, rng, obs) -> reward, end   plays one action and writes the next observation into obs
 
-state: float64 (state_size,), all that the environment remembers. rng: the worker's generator row, see `rng.py`. obs:
-float32 (inputs,), owned by the caller. A jitted environment's functions are kernels; an environment in Python is an
-object with these two methods, which ignores `state`.
+state: float64, from the environment's new_state(); all that a jitted one remembers. rng: the worker's generator row,
+see `rng.py`. obs: float32 (inputs,), owned by the caller. Both functions are kernels, also those of an environment in
+Python, which call it back: see `python.py`.
 """
 
 from typing import Callable, NamedTuple
 
+import numpy as np
+
 from numasync.envs.observation import Observation
 from numasync.jit import DOUBLES, INT, NONE, PAIR, VECTOR, WORDS, function_type
+from numasync.memory import own_zeros
 
 # `end`, the second result of step. One code says what Gymnasium's two flags say, without the case where both are set,
 # and what they cannot say: after a lost life nothing may be bootstrapped, and yet the episode goes on.
@@ -41,13 +44,17 @@ class EnvSpec(NamedTuple):
 
 
 class JittedEnv(NamedTuple):
-    """An environment that runs inside the GIL-free loop: an EnvSpec, two kernels, and the length of their state."""
+    """An environment that runs without the GIL: an EnvSpec, two kernels, and the length of their state."""
 
     spec: EnvSpec
     reset: Callable
     step: Callable
     state_size: int
     jitted: bool = True
+
+    def new_state(self):
+        """The state of one more player: float64 (state_size,), zeros."""
+        return own_zeros((self.state_size,), np.float64)
 
     def close(self):
         """Nothing to release; environments in Python have something."""

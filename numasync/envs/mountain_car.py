@@ -28,7 +28,7 @@ def reset(state, rng, obs):
     state[X] = 0.2 * uniform(rng) - 0.6
     state[X_DOT] = 0.0
     state[STEPS] = 0.0
-    obs[:] = state[:2]
+    obs[0], obs[1] = state[0], state[1]
 
 
 @kernel
@@ -39,7 +39,7 @@ def step(state, action, rng, obs):
     state[X] = min(max(state[X] + velocity, LEFT_END), RIGHT_END)
     state[X_DOT] = max(velocity, 0.0) if state[X] == LEFT_END else velocity
     state[STEPS] += 1.0
-    obs[:] = state[:2]
+    obs[0], obs[1] = state[0], state[1]
 
     # A car that rolls back over the goal has not come to it.
     if state[X] >= GOAL and state[X_DOT] >= 0.0:

@@ -56,10 +56,18 @@ class Observation:
 @kernel
 def channels_last(frames, scale, out):
     """out[y, x, c] = scale frames[c, y, x]. frames: uint8 (channels, height, width); out: flat float32."""
-    channels, height, width = frames.shape
-    for c in range(channels):
-        for y in range(height):
-            row = frames[c, y]
-            target = out[y * width * channels : (y + 1) * width * channels]
-            for x in range(width):
-                target[x * channels + c] = scale * row[x]
+    if frames.shape[0] == 4:
+        # Atari's stack. Where the compiler sees the number, it interleaves whole vectors: four times as fast.
+        interleave(frames, 4, scale, out)
+    else:
+        interleave(frames, frames.shape[0], scale, out)
+
+
+@kernel
+def interleave(frames, channels, scale, out):
+    _, height, width = frames.shape
+    for y in range(height):
+        row = out[y * width * channels : (y + 1) * width * channels]
+        for x in range(width):
+            for c in range(channels):
+                row[x * channels + c] = scale * frames[c, y, x]

@@ -1,0 +1,78 @@
+"""Environments in Python, as the compiled loop sees them: two kernels, the same for all of them, that call back.
+
+A kernel cannot hold an object. So the `state` of an environment in Python is one number, its slot in a table of those
+that are open, where the callback finds it. The GIL is held for the length of the callback, and an exception that it
+raises passes through the loop to whoever called that. What a kernel passes on does not keep its memory alive, because
+kernels count no references: an environment that wants to keep `obs` keeps a copy.
+"""
+
+import itertools
+from weakref import WeakValueDictionary
+
+import numpy as np
+
+from numasync.envs.interface import RESET_TYPE, STEP_TYPE
+from numasync.jit import DOUBLE, INT, calling_kernel, compile_as, objmode
+from numasync.memory import own_zeros
+
+# Weak: an environment that nobody has closed goes when nobody knows it any more. Numbers are not used twice, so that
+# the state of one that is gone never plays another.
+OPEN = WeakValueDictionary()
+SLOTS = itertools.count()
+
+
+@calling_kernel
+def reset(state, rng, obs):
+    slot = int(state[0])
+    with objmode():
+        restart(slot, rng, obs)
+
+
+@calling_kernel
+def step(state, action, rng, obs):
+    slot = int(state[0])
+    with objmode(reward=DOUBLE, end=INT):
+        reward, end = play(slot, action, rng, obs)
+    return reward, end
+
+
+# A kernel that named the table itself could not be cached on disk.
+def restart(slot, rng, obs):
+    OPEN[slot].restart(rng, obs)
+
+
+def play(slot, action, rng, obs):
+    reward, end = OPEN[slot].play(action, rng, obs)
+    return float(reward), int(end)
+
+
+class PythonEnv:
+    """The base of environments in Python, which have two methods of their own, called with the GIL held:
+
+        restart(rng, obs)                       is what reset is in `interface.py`,
+        play(action, rng, obs) -> reward, end   is what step is.
+
+    To be made before threads start, because the first one compiles the kernels.
+    """
+
+    jitted = False
+    # Kernels are descriptors, as functions are: as attributes of a class they would take `self` for their state.
+    reset = staticmethod(reset)
+    step = staticmethod(step)
+
+    def __init__(self, spec):
+        compile_as(reset, RESET_TYPE)
+        compile_as(step, STEP_TYPE)
+        self.spec = spec
+        self.slot = next(SLOTS)
+        OPEN[self.slot] = self
+
+    def new_state(self):
+        """float64 (1,): the slot."""
+        state = own_zeros((1,), np.float64)
+        state[0] = self.slot
+        return state
+
+    def close(self):
+        """Give the slot back; what else there is to release is the subclass's own."""
+        OPEN.pop(self.slot, None)
