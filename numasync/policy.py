@@ -24,34 +24,55 @@ def epsilon_greedy(q, epsilon, rng):
     """A uniformly random action with probability epsilon, else the greedy one (the first of equals)."""
     if uniform(rng) < epsilon:
         return choice(rng, q.size)
-    return np.int64(np.argmax(q))
+    return greedy(q)
+
+
+@kernel
+def greedy(scores):
+    """The number of the highest score, the first of equals."""
+    best = 0
+    for j in range(1, scores.size):
+        if scores[j] > scores[best]:
+            best = j
+    return best
+
+
+@kernel
+def highest(scores):
+    """The highest score; NaN where there is one, so that a diverged network is seen."""
+    best = scores[0]
+    for j in range(1, scores.size):
+        if scores[j] > best or np.isnan(scores[j]):
+            best = scores[j]
+    return best
 
 
 @kernel
 def sample_softmax(logits, rng):
     """An action a with probability exp(logits[a]) / sum exp(logits)."""
-    highest = np.max(logits)
+    top = highest(logits)
     # In float64, as `uniform` is: a total rounded to float32 could leave a remainder for an action of probability 0.
     total = np.float64(0)
     for j in range(logits.size):
-        total += np.float64(np.exp(logits[j] - highest))
+        total += np.float64(np.exp(logits[j] - top))
+    # Counted, not searched: a processor that guesses wrong where a search ends waits for longer than exp takes.
     left = uniform(rng) * total
+    action = 0
     for j in range(logits.size - 1):
-        left -= np.float64(np.exp(logits[j] - highest))
-        if left < 0:
-            return j
-    return logits.size - 1
+        left -= np.float64(np.exp(logits[j] - top))
+        action += left >= 0
+    return action
 
 
 @kernel
 def log_softmax(logits, out):
     """out[j] = logits[j] - log sum exp(logits): finite for every finite logit, where log(softmax) may be log 0."""
-    highest = np.max(logits)
+    top = highest(logits)
     total = FLOAT(0)
-    # Through `out`, so that the compiler cannot join the two subtractions: highest + log(total) would be rounded at
+    # Through `out`, so that the compiler cannot join the two subtractions: top + log(total) would be rounded at
     # the size of the logits.
     for j in range(logits.size):
-        out[j] = logits[j] - highest
+        out[j] = logits[j] - top
         total += np.exp(out[j])
     log_total = np.log(total)
     for j in range(logits.size):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from products import LAYOUTS, drawer, dtypes, fenced, layouts, operand
 
-from numasync.nn.gemm import add_product, add_product_transposed
+from numasync.nn.gemm import add_product, add_product_transposed, transpose
 
 # Columns: less than a vector, a vector and its neighbours, 2, 3, 4, 5, 7 and 8 vectors, and every panel plus the rest.
 COLUMNS = [1, 2, 15, 16, 17, 32, 37, 48, 64, 80, 112, 128, 243]
@@ -16,8 +16,13 @@ sides = pytest.mark.parametrize("side", ["start", "end"])
 fences = pytest.mark.skipif(os.name == "nt", reason="mprotect is POSIX")
 
 
+def multiply(given, c):
+    """add_product on a matrix C."""
+    add_product(len(c), *given, c.reshape(-1), c.shape[1])
+
+
 def operands(dtype, layout, m, terms, n):
-    """All arguments of add_product, C not zero."""
+    """(a, row, column, jump, runs, b, c), C not zero."""
     draw = drawer(dtype, seed=m)
     row, column, jump, runs = strides = LAYOUTS[layout](m, terms)
     return operand(draw, m, terms, *strides), row, column, jump, runs, draw(runs * terms, n), draw(m, n)
@@ -30,7 +35,7 @@ def test_add_product(dtype, layout, n):
     for m in range(1, 22):
         *given, c = operands(dtype, layout, m, 1 + m % 5, n)
         expected = naive.add_product(*given, c)
-        add_product(*given, c)
+        multiply(given, c)
         naive.assert_close(c, expected)
 
 
@@ -40,8 +45,21 @@ def test_add_product_of_long_sums(dtype, m, terms, n):
     for layout in LAYOUTS:
         *given, c = operands(dtype, layout, m, terms, n)
         expected = naive.add_product(*given, c)
-        add_product(*given, c)
+        multiply(given, c)
         naive.assert_close(c, expected)
+
+
+@dtypes
+@columns
+def test_add_product_to_columns_of_a_wider_matrix(dtype, n):
+    for m in (1, 2, 5, 11):
+        *given, _ = operands(dtype, "plain", m, 9, n)
+        wide = drawer(dtype)(m, n + 13)
+        expected = wide.copy()
+        expected[:, :n] = naive.add_product(*given, wide[:, :n])
+        multiply(given, wide)
+        naive.assert_close(wide, expected)
+        np.testing.assert_array_equal(wide[:, n:], expected[:, n:])
 
 
 @dtypes
@@ -50,7 +68,7 @@ def test_empty_products(dtype, m, k, n):
     draw = drawer(dtype)
     a, b, c = draw(m, k), draw(k, n), draw(m, n)
     expected = c.copy()
-    add_product(a.reshape(a.size), k, 1, 0, 1, b, c)
+    multiply((a.reshape(a.size), k, 1, 0, 1, b), c)
     np.testing.assert_array_equal(c, expected)
 
     a, b, c = draw(m, n), draw(k, n), draw(m, k)
@@ -72,6 +90,14 @@ def test_add_product_transposed(dtype, n, k):
         naive.assert_close(c, expected)
 
 
+@dtypes
+@pytest.mark.parametrize("k, n", [(1, 1), (3, 5), (64, 7), (0, 3)])
+def test_transpose(dtype, k, n):
+    b, out = drawer(dtype)(k, n), np.full((n, k), np.nan, dtype)
+    transpose(b, out)
+    np.testing.assert_array_equal(out, b.T)
+
+
 @fences
 @dtypes
 @layouts
@@ -82,7 +108,7 @@ def test_add_product_stays_in_its_arrays(dtype, layout, side):
             *given, b, c = operands(dtype, layout, m, 3, n)
             expected = naive.add_product(*given, b, c)
             a, b, c = (fenced(x, side) for x in (given[0], b, c))
-            add_product(a, *given[1:], b, c)
+            multiply((a, *given[1:], b), c)
             naive.assert_close(c, expected)
 
 
@@ -123,7 +149,7 @@ def test_add_product_keeps_nan_and_inf(dtype, values, m):
         a[:, -len(values) :] = np.abs(a[:, -len(values) :])
         with np.errstate(invalid="ignore"):
             expected = naive.add_product(a.reshape(-1), k, 1, 0, 1, b, c)
-            add_product(a.reshape(-1), k, 1, 0, 1, b, c)
+            multiply((a.reshape(-1), k, 1, 0, 1, b), c)
         assert_same_with_nan_and_inf(c, expected)
         assert not np.isfinite(expected[i]).any() and np.isfinite(expected).any() == (m > 1)
 

@@ -5,13 +5,14 @@ import numpy as np
 import pytest
 
 from numasync.errors import InputError
-from numasync.jit import DISABLED
+from numasync.jit import DISABLED, interpreted
 from numasync.nn.network import (
     HIDDEN,
     OUT_AT,
     OUT_SIZE,
     Layer,
     backward,
+    block_rows,
     conv,
     dense,
     forward,
@@ -19,7 +20,6 @@ from numasync.nn.network import (
     network,
     outputs_of,
     relu,
-    tape_block,
 )
 
 RELATIVE = 1e-6
@@ -51,6 +51,7 @@ class Segment:
         self.tape = np.full(rows * self.net.width, np.nan, dtype)  # NaN: whoever reads before writing shows
         self.dtape = np.full_like(self.tape, np.nan)
         self.grad = np.zeros_like(self.theta)
+        self.work = np.full(self.net.n_work, np.nan, dtype)
 
     def forward(self, first=0, last=None):
         forward(self.net.table, self.theta, self.obs, self.tape, first, len(self.obs) if last is None else last)
@@ -58,16 +59,17 @@ class Segment:
 
     def backward(self, n):
         self.outputs(self.dtape)[:n] = self.dout[:n]
-        backward(self.net.table, self.theta, self.obs, self.tape, self.dtape, self.grad, n)
+        backward(self.net.table, self.theta, self.obs, self.tape, self.dtape, self.grad, self.work, n)
         return self.grad
 
     def outputs(self, tape):
-        return outputs_of(self.net.table, tape, len(self.obs))
+        return interpreted(outputs_of)(self.net.table, tape, len(self.obs))
 
     def blocks(self):
         """The tape as {begin of a block: the block}."""
         columns = self.net.table[:, [OUT_AT, OUT_SIZE]]
-        return {at: tape_block(self.tape, len(self.obs), at, size) for at, size in columns}
+        rows = len(self.obs)
+        return {at: interpreted(block_rows)(self.tape, rows, at, size, 0, rows) for at, size in columns}
 
 
 @every_network

@@ -1,8 +1,6 @@
 """The register tiles against their twins in plain Python, and the twins against NumPy: one link of the chain each."""
 
-import ast
 import functools
-import inspect
 
 import naive
 import numpy as np
@@ -14,6 +12,7 @@ from numasync.nn import gemm
 from numasync.nn.tile import (
     FLAGS,
     LANES,
+    NARROW,
     plain_product,
     plain_product_transposed,
     tile_product,
@@ -21,15 +20,8 @@ from numasync.nn.tile import (
 )
 
 
-def tiles_of_gemm(name, sizes):
-    """The first arguments, `sizes` of them, of every call of `name` in gemm.py: literals or its constants."""
-    calls = [node for node in ast.walk(ast.parse(inspect.getsource(gemm))) if isinstance(node, ast.Call)]
-    calls = [call for call in calls if getattr(call.func, "id", None) == name]
-    return sorted({tuple(eval(ast.unparse(x), vars(gemm)) for x in call.args[:sizes]) for call in calls})
-
-
-TILES = tiles_of_gemm("tile_product", 2)
-TRANSPOSED = [rows for (rows,) in tiles_of_gemm("tile_product_transposed", 1)]
+TILES = sorted({(rows, vectors) for vectors, *sizes in gemm.PANELS for rows in (*sizes, 1)} | {(1, gemm.WIDEST)})
+TRANSPOSED = [1, gemm.TRANSPOSED_ROWS]
 
 tiles = pytest.mark.parametrize("rows, vectors", TILES)
 compiled_only = pytest.mark.skipif(DISABLED, reason="without compilation a tile is its twin")
@@ -40,8 +32,8 @@ def product(rows, vectors):
     """The tile as a kernel; its size is a literal there."""
 
     @kernel
-    def run(a, at, row, column, jump, runs, b, b_at, n, c, c_at):
-        tile_product(rows, vectors, a, at, row, column, jump, runs, b, b_at, n, c, c_at)
+    def run(a, at, row, column, jump, runs, b, j, c, c_at, pitch):
+        tile_product(rows, vectors, a, at, row, column, jump, runs, b, j, c, c_at, pitch)
 
     return run
 
@@ -55,12 +47,17 @@ def product_transposed(rows):
     return run
 
 
-def width_of(vectors):
-    return vectors * LANES or LANES - 3
+# Columns that a tile of short vectors takes: fewer than it could, all, and the first of more.
+REST = [NARROW - 1, NARROW, NARROW + 2]
 
 
-def arguments(dtype, layout, rows, vectors, terms, at=3, b_at=5, corner=(1, 2)):
-    """All arguments after rows and vectors, and the rows and columns of the tile in C.
+def width_of(vectors, left):
+    return vectors * LANES or min(left, NARROW)
+
+
+def arguments(dtype, layout, rows, vectors, terms, left=REST[0], at=3, j=5, corner=(1, 2)):
+    """All arguments after rows and vectors, C as a matrix, and the rows and columns of the tile in C. left: columns
+    that B has from j on, for a tile of short vectors.
 
     a, b and c are larger than the tile on every side. What a tile must not read is NaN.
     """
@@ -68,13 +65,13 @@ def arguments(dtype, layout, rows, vectors, terms, at=3, b_at=5, corner=(1, 2)):
     row, column, jump, runs = strides = LAYOUTS[layout](rows, terms)
     nothing = np.full(at, np.nan, dtype)
     a = np.concatenate([nothing, operand(draw, rows, terms, *strides), nothing])
-    width = width_of(vectors)
-    # A tile of no whole vector takes the columns that are left of b.
-    n = width + 7 if vectors else b_at + width
-    b, c = np.full((runs * terms, n), np.nan, dtype), draw(rows + 2, n)
-    b[:, b_at : b_at + width] = draw(runs * terms, width)
+    width = width_of(vectors, left)
+    n = width + 7 if vectors else j + left
+    b, c = np.full((runs * terms, n), np.nan, dtype), draw(rows + 2, width + 11)
+    b[:, j : j + width] = draw(runs * terms, width)
+    pitch = c.shape[1]
     inside = slice(corner[0], corner[0] + rows), slice(corner[1], corner[1] + width)
-    return (a, at, row, column, jump, runs, b, b_at, n, c, corner[0] * n + corner[1]), inside
+    return (a, at, row, column, jump, runs, b, j, c.reshape(-1), corner[0] * pitch + corner[1], pitch), c, inside
 
 
 def assert_outside_unchanged(c, before, inside):
@@ -95,26 +92,28 @@ def test_nan_and_inf_are_kept():
 @dtypes
 @layouts
 @tiles
-def test_twin_of_product(dtype, layout, rows, vectors):
-    given, inside = arguments(dtype, layout, rows, vectors, terms=6)
-    a, at, row, column, jump, runs, b, b_at, _, c, _ = given
+@pytest.mark.parametrize("left", REST)
+def test_twin_of_product(dtype, layout, rows, vectors, left):
+    given, c, inside = arguments(dtype, layout, rows, vectors, terms=6, left=left)
+    a, at, row, column, jump, runs, b, j, *_ = given
     before = c.copy()
     plain_product(rows, vectors, *given)
-    columns = b[:, b_at : b_at + width_of(vectors)]
+    columns = b[:, j : j + width_of(vectors, left)]
     naive.assert_close(c[inside], naive.add_product(a[at:], row, column, jump, runs, columns, before[inside]))
     assert_outside_unchanged(c, before, inside)
 
 
+# Terms that fill no chain, or fill chains with and without a rest.
 @compiled_only
 @dtypes
 @layouts
 @tiles
 def test_product(dtype, layout, rows, vectors):
-    for terms in (1, 2, 19):
-        given, inside = arguments(dtype, layout, rows, vectors, terms)
-        *operands, c, c_at = given
+    for terms, left in [(1, 3), (2, 4), (8, 6), (19, 3), (32, 1)]:
+        given, c, inside = arguments(dtype, layout, rows, vectors, terms, left)
         before, expected = c.copy(), c.copy()
-        plain_product(rows, vectors, *operands, expected, c_at)
+        *operands, _, c_at, pitch = given
+        plain_product(rows, vectors, *operands, expected.reshape(-1), c_at, pitch)
         product(rows, vectors)(*given)
         naive.assert_close(c, expected)
         assert_outside_unchanged(c, before, inside)
@@ -123,9 +122,10 @@ def test_product(dtype, layout, rows, vectors):
 @dtypes
 @tiles
 def test_product_of_no_terms(dtype, rows, vectors):
-    c = drawer(dtype)(rows, width_of(vectors))
+    c = drawer(dtype)(rows * width_of(vectors, NARROW))
     before = c.copy()
-    product(rows, vectors)(np.empty(0, dtype), 0, 1, 1, 1, 2, np.empty((0, c.shape[1]), dtype), 0, c.shape[1], c, 0)
+    pitch = c.size // rows
+    product(rows, vectors)(np.empty(0, dtype), 0, 1, 1, 1, 2, np.empty((0, pitch), dtype), 0, c, 0, pitch)
     np.testing.assert_array_equal(c, before)
 
 

@@ -8,9 +8,8 @@
 The forward view: each state of the segment gets the longest return that the segment allows; no eligibility traces.
 """
 
-import numpy as np
-
 from numasync.jit import FLOAT, kernel
+from numasync.policy import highest
 
 
 @kernel
@@ -24,7 +23,7 @@ def nstep_q(outputs, bootstrap, actions, rewards, n, terminated, gamma, beta, d_
     d_outputs[:n] = FLOAT(0)
     R = FLOAT(0)
     if not terminated:
-        R = np.max(bootstrap[n])
+        R = highest(bootstrap[n])
     for i in range(n - 1, -1, -1):
         R = rewards[i] + gamma * R
         difference = R - outputs[i, actions[i]]

@@ -80,7 +80,9 @@ def repeated(repeat, *arguments):
 def repeated_peak():
     """run(times) of PEAK_FLOPS operations as fast as they can be done."""
     width = PEAK_VECTORS * LANES
-    return repeated(repeat_peak, numbers(PEAK_ROWS * PEAK_TERMS), numbers(PEAK_TERMS, width), numbers(PEAK_ROWS, width))
+    return repeated(
+        repeat_peak, numbers(PEAK_ROWS * PEAK_TERMS), numbers(PEAK_TERMS, width), numbers(PEAK_ROWS * width)
+    )
 
 
 def repeated_dots(dots):

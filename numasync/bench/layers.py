@@ -26,6 +26,7 @@ from numasync.nn.network import (
     WEIGHT_COLUMNS,
     WEIGHT_ROWS,
     WIDTH,
+    work_size,
 )
 
 
@@ -61,7 +62,8 @@ def contest(label, which, row, rows):
         with_inputs = which == "backward"
         repeat = repeat_conv_backward if geometry else repeat_dense_backward
         dx = np.zeros((rows, row[IN_SIZE] if with_inputs else 0), FLOAT)
-        ours = repeated(repeat, x, *geometry, weight, y, np.zeros_like(weight), np.zeros_like(bias), dx)
+        dweight, dbias, work = np.zeros_like(weight), np.zeros_like(bias), np.zeros(work_size(row), FLOAT)
+        ours = repeated(repeat, x, *geometry, weight, y, dweight, dbias, dx, work)
         dots = backward_dots(row, rows, with_inputs)
     a, b, _ = forward_dots(row, 1)[0]
     labels = {"layer": label, "pass": which, "rows": rows, "shape": f"{a.shape[0]}x{a.shape[1]}x{b.shape[1]}"}

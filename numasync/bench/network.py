@@ -25,5 +25,6 @@ def passes(name, net, segment):
         ours = repeated(repeat_forward, net.table, theta, obs, tape, 0, rows)
         yield Contest({"network": name, "pass": "forward", "rows": rows}, ours, dots)
     dots = [dot for row in products for dot in backward_dots(row, segment, row[IN_AT] >= 0)]
-    ours = repeated(repeat_backward, net.table, theta, obs, tape, dtape, np.zeros_like(theta), segment)
+    grad, work = np.zeros_like(theta), np.zeros(net.n_work, FLOAT)
+    ours = repeated(repeat_backward, net.table, theta, obs, tape, dtape, grad, work, segment)
     yield Contest({"network": name, "pass": "backward", "rows": segment}, ours, dots)

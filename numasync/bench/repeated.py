@@ -1,12 +1,13 @@
 """Kernels in a loop: what is timed is compiled code that calls compiled code, as in training, and the one call from
 Python that starts it does not count."""
 
-from numasync.actor_learner import copy_parameters
+from numasync.actor_learner import copy_values
 from numasync.jit import kernel
-from numasync.nn.gemm import add_product, add_product_transposed
-from numasync.nn.layers import conv_backward, conv_forward, dense_backward, dense_forward
+from numasync.nn.gemm import ADJACENT, NO_JUMP, ONE_RUN, add_product, add_product_transposed, transpose
+from numasync.nn.layers import conv_backward, conv_forward, dense_backward, dense_forward, vector_of
 from numasync.nn.network import backward, forward
 from numasync.nn.tile import LANES, tile_product
+from numasync.nn.views import matrix_at
 from numasync.optim import clip_scale, rmsprop
 
 # Twelve sums do not wait for each other, eight loads a term are fewer than its multiply-adds, all fits the L1 cache.
@@ -17,15 +18,15 @@ PEAK_FLOPS = 2 * PEAK_ROWS * PEAK_VECTORS * LANES * PEAK_TERMS
 @kernel
 def repeat_peak(times, a, b, c):
     """The most multiply-adds that a core does: one tile on operands in its innermost cache. a: (6 * PEAK_TERMS,);
-    b: (PEAK_TERMS, n); c: (6, n), where n is the width of a tile."""
+    b: (PEAK_TERMS, n); c: (6 n,), where n is the width of a tile."""
     for _ in range(times):
-        tile_product(PEAK_ROWS, PEAK_VECTORS, a, 0, PEAK_TERMS, 1, 0, 1, b, 0, b.shape[1], c, 0)
+        tile_product(PEAK_ROWS, PEAK_VECTORS, a, 0, PEAK_TERMS, 1, 0, 1, b, 0, c, 0, b.shape[1])
 
 
 @kernel
-def repeat_product(times, a, row, column, b, c):
+def repeat_product(times, m, a, row, column, b, c):
     for _ in range(times):
-        add_product(a, row, column, 0, 1, b, c)
+        add_product(m, a, row, column, NO_JUMP, ONE_RUN, b, c, b.shape[1])
 
 
 @kernel
@@ -35,15 +36,26 @@ def repeat_product_transposed(times, a, b, c):
 
 
 @kernel
+def repeat_product_transposing(times, a, b, c, work):
+    """C += A B^T by way of a transposed copy of B, as a convolution's inputs and the heads' get their gradient."""
+    transposed = matrix_at(work, 0, b.shape[1], b.shape[0])
+    for _ in range(times):
+        transpose(b, transposed)
+        add_product(
+            a.shape[0], vector_of(a), a.shape[1], ADJACENT, NO_JUMP, ONE_RUN, transposed, vector_of(c), c.shape[1]
+        )
+
+
+@kernel
 def repeat_dense_forward(times, x, weight, bias, y):
     for _ in range(times):
         dense_forward(x, weight, bias, y)
 
 
 @kernel
-def repeat_dense_backward(times, x, weight, dy, dweight, dbias, dx):
+def repeat_dense_backward(times, x, weight, dy, dweight, dbias, dx, work):
     for _ in range(times):
-        dense_backward(x, weight, dy, dweight, dbias, dx)
+        dense_backward(x, weight, dy, dweight, dbias, dx, work)
 
 
 @kernel
@@ -53,9 +65,9 @@ def repeat_conv_forward(times, x, image, kernel_size, stride, weight, bias, y):
 
 
 @kernel
-def repeat_conv_backward(times, x, image, kernel_size, stride, weight, dy, dweight, dbias, dx):
+def repeat_conv_backward(times, x, image, kernel_size, stride, weight, dy, dweight, dbias, dx, work):
     for _ in range(times):
-        conv_backward(x, image, kernel_size, stride, weight, dy, dweight, dbias, dx)
+        conv_backward(x, image, kernel_size, stride, weight, dy, dweight, dbias, dx, work)
 
 
 @kernel
@@ -65,9 +77,9 @@ def repeat_forward(times, table, theta, obs, tape, first, last):
 
 
 @kernel
-def repeat_backward(times, table, theta, obs, tape, dtape, grad, n):
+def repeat_backward(times, table, theta, obs, tape, dtape, grad, work, n):
     for _ in range(times):
-        backward(table, theta, obs, tape, dtape, grad, n)
+        backward(table, theta, obs, tape, dtape, grad, work, n)
 
 
 @kernel
@@ -79,4 +91,4 @@ def repeat_update(times, theta, grad, g, lr, decay, rms_eps, clip_norm):
 @kernel
 def repeat_copy(times, source, target):
     for _ in range(times):
-        copy_parameters(source, target)
+        copy_values(source, target)

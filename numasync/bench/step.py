@@ -1,8 +1,7 @@
 """Where the time of a training step goes: each part measured alone at the sizes of a training, and that training.
 
 Alone, a part finds its arrays in the processor's cache and is called from a compiled loop. What it costs more in the
-training is counted to "the rest", as are the choice of actions, the algorithm's own kernel, and, where the environment
-is not jitted, the interpreter.
+training is counted to "the rest", as are the choice of actions and the algorithm's own kernel.
 """
 
 import time
@@ -62,7 +61,7 @@ def parts(training):
     spare.obs[:] = t.workers[0].obs
     spare.dtape[:] = numbers(spare.dtape.size)
     forward(table, theta, spare.obs, spare.tape, 0, capacity)
-    tapes = (spare.obs, spare.tape, spare.dtape, spare.grad, n)
+    tapes = (spare.obs, spare.tape, spare.dtape, spare.grad, spare.work, n)
     # No decay: a gradient of zeros would let g fade to numbers so small that arithmetic with them is slow.
     update = (spare.grad, spare.optimizer_state, t.settings.lr, FLOAT(1), t.settings.rms_eps, t.settings.clip_norm)
     each_action = {

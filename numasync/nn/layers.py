@@ -6,25 +6,38 @@ name. Gradients of parameters are added to (the caller clears them); gradients o
 each activation feeds one layer only.
 """
 
-from numasync.jit import FLOAT, kernel
-from numasync.nn.gemm import add_product, add_product_transposed
+from numasync.jit import FLOAT, inlined, kernel
+from numasync.nn.gemm import ADJACENT, NO_JUMP, ONE_RUN, add_product, add_product_transposed, transpose
+from numasync.nn.tile import LANES
+from numasync.nn.views import matrix_at, vector_at
 
 
 @kernel
 def dense_forward(x, weight, bias, y):
     """y = x W + b. x: (rows, inputs); weight: (inputs, units); bias: (units,); y: (rows, units)."""
-    y[:] = bias
-    add_product(x.reshape(x.size), x.shape[1], 1, 0, 1, weight, y)
+    rows, inputs = x.shape
+    fill_rows(bias, y)
+    add_product(rows, vector_of(x), inputs, ADJACENT, NO_JUMP, ONE_RUN, weight, vector_of(y), bias.size)
 
 
 @kernel
-def dense_backward(x, weight, dy, dweight, dbias, dx):
-    """dW += x^T dy, db += sum of dy over rows, dx = dy W^T. `dx` of size 0 is not computed (the first layer)."""
-    add_product(x.reshape(x.size), 1, x.shape[1], 0, 1, dy, dweight)
+def dense_backward(x, weight, dy, dweight, dbias, dx, work):
+    """dW += x^T dy, db += sum of dy over rows, dx = dy W^T. `dx` of size 0 is not computed (the first layer).
+
+    work: as large as W where the columns of W fill no whole vectors; overwritten.
+    """
+    rows, inputs = x.shape
+    units = dbias.size
+    add_product(inputs, vector_of(x), ADJACENT, inputs, NO_JUMP, ONE_RUN, dy, vector_of(dweight), units)
     add_rows(dy, dbias)
     if dx.size > 0:
-        dx[:] = FLOAT(0)
-        add_product_transposed(dy, weight, dx)
+        fill(dx, FLOAT(0))
+        if units % LANES == 0:
+            add_product_transposed(dy, weight, dx)
+        else:
+            transposed = matrix_at(work, 0, units, inputs)
+            transpose(weight, transposed)
+            add_product(rows, vector_of(dy), units, ADJACENT, NO_JUMP, ONE_RUN, transposed, vector_of(dx), inputs)
 
 
 @kernel
@@ -38,52 +51,73 @@ def conv_forward(x, image, kernel_size, stride, weight, bias, y):
     and a patch is a run of kernel * channels numbers in each of `kernel` image rows. So the convolution is a product
     on the image as it lies: no im2col copy.
     """
-    height, width, channels = image
-    out_height = (height - kernel_size) // stride + 1
-    out_width = (width - kernel_size) // stride + 1
+    out_height, out_width = output_size(image, kernel_size, stride)
+    image_row, step, filters = image[1] * image[2], stride * image[2], bias.size
+    fill_rows(bias, matrix_at(y, 0, y.size // filters, filters))
     for r in range(x.shape[0]):
-        out = y[r].reshape(out_height * out_width, bias.size)
-        out[:] = bias
         for oy in range(out_height):
-            out_row = out[oy * out_width : (oy + 1) * out_width]
-            patches = x[r, oy * stride * width * channels :]
-            add_product(patches, stride * channels, 1, width * channels, kernel_size, weight, out_row)
+            patches = vector_at(x, r * x.shape[1] + oy * stride * image_row, kernel_size * image_row)
+            out_row = vector_at(y, r * y.shape[1] + oy * out_width * filters, out_width * filters)
+            add_product(out_width, patches, step, ADJACENT, image_row, kernel_size, weight, out_row, filters)
 
 
 @kernel
-def conv_backward(x, image, kernel_size, stride, weight, dy, dweight, dbias, dx):
+def conv_backward(x, image, kernel_size, stride, weight, dy, dweight, dbias, dx, work):
     """Backward of `conv_forward`, same shapes: the same products, with the roles of the three matrices exchanged.
 
-    dW[ky] += patches^T dy, one sum over the whole image, and dpatches = dy W[ky]^T, where overlapping patches add up
-    in dx. `dx` of size 0 is not computed (the first layer).
+    dW[ky] += patches^T dy, one sum over the whole image. `dx` of size 0 is not computed (the first layer).
+    work: as large as W / kernel; overwritten.
     """
-    height, width, channels = image
-    run = kernel_size * channels
-    filters = dbias.size
-    out_height = (height - kernel_size) // stride + 1
-    out_width = (width - kernel_size) // stride + 1
-    if dx.size > 0:
-        dx[:] = FLOAT(0)
+    out_height, out_width = output_size(image, kernel_size, stride)
+    image_row, step, filters = image[1] * image[2], stride * image[2], dbias.size
+    run = kernel_size * image[2]
     for r in range(x.shape[0]):
-        dout = dy[r].reshape(out_height * out_width, filters)
+        dout = matrix_at(dy, r * dy.shape[1], out_height * out_width, filters)
         add_rows(dout, dbias)
         for ky in range(kernel_size):
-            weights = slice(ky * run, (ky + 1) * run)
-            image_rows = x[r, ky * width * channels :]
-            down = stride * width * channels
-            add_product(image_rows, 1, stride * channels, down, out_height, dout, dweight[weights])
-            if dx.size > 0:
-                # One patch at a time: neighbouring patches overlap, so their rows must not be updated together.
-                for i in range(out_height * out_width):
-                    at = (i // out_width * stride + ky) * width * channels + i % out_width * stride * channels
-                    dpatch = dx[r, at : at + run].reshape(1, run)
-                    add_product_transposed(dout[i : i + 1], weight[weights], dpatch)
+            image_rows = vector_at(x, r * x.shape[1] + ky * image_row, x.shape[1] - ky * image_row)
+            dweight_rows = vector_at(dweight, ky * run * filters, run * filters)
+            add_product(run, image_rows, ADJACENT, step, stride * image_row, out_height, dout, dweight_rows, filters)
+    if dx.size > 0:
+        conv_backward_inputs(image, kernel_size, stride, weight, dy, dx, work)
+
+
+@kernel
+def conv_backward_inputs(image, kernel_size, stride, weight, dy, dx, work):
+    """dx = sum over all patches of dpatch = dy W^T, where overlapping patches add up.
+
+    Neighbouring patches overlap, so their rows must not be updated together: only every `apart`-th patch of a row is.
+    """
+    out_height, out_width = output_size(image, kernel_size, stride)
+    image_row, step, filters = image[1] * image[2], stride * image[2], weight.shape[1]
+    run = kernel_size * image[2]
+    apart = (kernel_size - 1) // stride + 1
+    transposed = matrix_at(work, 0, filters, run)
+    fill(dx, FLOAT(0))
+    for ky in range(kernel_size):
+        transpose(matrix_at(weight, ky * run * filters, run, filters), transposed)
+        for r in range(dx.shape[0]):
+            for oy in range(out_height):
+                for ox in range(min(apart, out_width)):
+                    dout = vector_at(dy, r * dy.shape[1] + (oy * out_width + ox) * filters, (out_width - ox) * filters)
+                    at = (oy * stride + ky) * image_row + ox * step
+                    dpatches = vector_at(dx, r * dx.shape[1] + at, dx.shape[1] - at)
+                    patches = (out_width - ox + apart - 1) // apart
+                    add_product(
+                        patches, dout, apart * filters, ADJACENT, NO_JUMP, ONE_RUN, transposed, dpatches, apart * step
+                    )
+
+
+@kernel
+def output_size(image, kernel_size, stride):
+    """(out_height, out_width) of a convolution."""
+    return (image[0] - kernel_size) // stride + 1, (image[1] - kernel_size) // stride + 1
 
 
 @kernel
 def relu_forward(y):
     """y = max(y, 0), in place. y: (rows, units)."""
-    flat = y.reshape(y.size)
+    flat = vector_of(y)
     for i in range(flat.size):
         flat[i] = max(flat[i], FLOAT(0))
 
@@ -91,16 +125,42 @@ def relu_forward(y):
 @kernel
 def relu_backward(y, dy):
     """dy = dy where y > 0, else 0, in place: the sign of the output says whether the input was positive."""
-    flat = y.reshape(y.size)
-    dflat = dy.reshape(dy.size)
+    flat, dflat = vector_of(y), vector_of(dy)
     for i in range(flat.size):
-        if flat[i] <= FLOAT(0):
-            dflat[i] = FLOAT(0)
+        dflat[i] = dflat[i] if flat[i] > FLOAT(0) else FLOAT(0)
+
+
+@inlined
+def vector_of(array):
+    """All elements of a C-contiguous array, (size,)."""
+    return vector_at(array, 0, array.size)
+
+
+@kernel
+def fill(array, value):
+    """array[:] = value."""
+    flat = vector_of(array)
+    for i in range(flat.size):
+        flat[i] = value
+
+
+@kernel
+def fill_rows(row, rows):
+    """rows[r] = row, for every r. row: (width,); rows: (n, width)."""
+    for r in range(rows.shape[0]):
+        for j in range(row.size):
+            rows[r, j] = row[j]
 
 
 @kernel
 def add_rows(rows, total):
     """total += sum of the rows. rows: (n, width); total: (width,)."""
-    for r in range(rows.shape[0]):
+    n = rows.shape[0]
+    whole = n - n % 4
+    # Four rows at a time: a row is short, and total would be loaded and stored for each.
+    for r in range(0, whole, 4):
+        for j in range(total.size):
+            total[j] += (rows[r, j] + rows[r + 1, j]) + (rows[r + 2, j] + rows[r + 3, j])
+    for r in range(whole, n):
         for j in range(total.size):
             total[j] += rows[r, j]

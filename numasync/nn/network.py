@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from numasync.errors import InputError
-from numasync.jit import FLOAT, kernel
+from numasync.jit import FLOAT, inlined, kernel
 from numasync.nn.layers import (
     conv_backward,
     conv_forward,
@@ -21,6 +21,8 @@ from numasync.nn.layers import (
     relu_backward,
     relu_forward,
 )
+from numasync.nn.tile import LANES
+from numasync.nn.views import matrix_at, vector_at
 
 CONV, DENSE, RELU = 0, 1, 2
 
@@ -71,7 +73,8 @@ class Network:
     """The layer table and what follows from it.
 
     table: int64 (layers, COLUMNS); n_parameters; n_inputs, n_outputs and width: floats a row of observations, outputs
-    and tape. `layers` is what `network` was called with, `input_shape` the shape of one observation.
+    and tape; n_work: floats that backward needs to work with. `layers` is what `network` was called with, `input_shape`
+    the shape of one observation.
     """
 
     def __init__(self, input_shape, layers):
@@ -92,6 +95,7 @@ class Network:
             read_at = row[OUT_AT]
             rows.append(row)
         self.n_outputs = int(np.prod(shape))
+        self.n_work = max(map(work_size, rows))
         self.table = np.array(rows, np.int64)
 
     def _row(self, layer, shape, read_at):
@@ -164,6 +168,13 @@ class Network:
         return theta
 
 
+def work_size(row):
+    """Floats that a layer's backward needs to work with: see `work` in `layers.py`. The first layer has no dx."""
+    if row[KIND] == RELU or row[IN_AT] < 0 or (row[KIND] == DENSE and row[WEIGHT_COLUMNS] % LANES == 0):
+        return 0
+    return row[WEIGHT_ROWS] * row[WEIGHT_COLUMNS] // (row[KERNEL_SIZE] if row[KIND] == CONV else 1)
+
+
 def network(input_shape, *layers):
     """A network on observations of `input_shape`: (height, width, channels) or (n,). Raises InputError where the
     layers do not fit the shape."""
@@ -176,11 +187,11 @@ def forward(table, theta, obs, tape, first, last):
     capacity = obs.shape[0]
     for i in range(table.shape[0]):
         row = table[i]
-        y = tape_block(tape, capacity, row[OUT_AT], row[OUT_SIZE])[first:last]
+        y = block_rows(tape, capacity, row[OUT_AT], row[OUT_SIZE], first, last)
         if row[KIND] == RELU:
             relu_forward(y)
             continue
-        x = layer_input(row, obs, tape)[first:last]
+        x = input_rows(row, obs, tape, first, last)
         weight, bias = parameters(row, theta)
         if row[KIND] == DENSE:
             dense_forward(x, weight, bias, y)
@@ -190,52 +201,52 @@ def forward(table, theta, obs, tape, first, last):
 
 
 @kernel
-def backward(table, theta, obs, tape, dtape, grad, n):
+def backward(table, theta, obs, tape, dtape, grad, work, n):
     """Add d(loss)/d(theta) over rows 0..n-1 to grad; d(loss)/d(outputs) stands in the last block of dtape.
 
-    The layers of `forward` in reverse. dtape has the layout of tape and is overwritten.
+    The layers of `forward` in reverse. dtape has the layout of tape and is overwritten, as is work, (n_work,).
     """
     capacity = obs.shape[0]
     for i in range(table.shape[0] - 1, -1, -1):
         row = table[i]
-        dy = tape_block(dtape, capacity, row[OUT_AT], row[OUT_SIZE])[:n]
+        dy = block_rows(dtape, capacity, row[OUT_AT], row[OUT_SIZE], 0, n)
         if row[KIND] == RELU:
-            relu_backward(tape_block(tape, capacity, row[OUT_AT], row[OUT_SIZE])[:n], dy)
+            relu_backward(block_rows(tape, capacity, row[OUT_AT], row[OUT_SIZE], 0, n), dy)
             continue
-        x = layer_input(row, obs, tape)[:n]
-        dx = tape_block(dtape, capacity, 0, 0) if row[IN_AT] < 0 else layer_input(row, obs, dtape)[:n]
+        x = input_rows(row, obs, tape, 0, n)
+        dx = matrix_at(dtape, 0, 0, 0) if row[IN_AT] < 0 else input_rows(row, obs, dtape, 0, n)
         weight, bias = parameters(row, theta)
         dweight, dbias = parameters(row, grad)
         if row[KIND] == DENSE:
-            dense_backward(x, weight, dy, dweight, dbias, dx)
+            dense_backward(x, weight, dy, dweight, dbias, dx, work)
         else:
             image = (row[HEIGHT], row[WIDTH], row[CHANNELS])
-            conv_backward(x, image, row[KERNEL_SIZE], row[STRIDE], weight, dy, dweight, dbias, dx)
+            conv_backward(x, image, row[KERNEL_SIZE], row[STRIDE], weight, dy, dweight, dbias, dx, work)
 
 
-@kernel
+@inlined
 def outputs_of(table, tape, capacity):
     """The network's outputs on the tape: a view (capacity, n_outputs)."""
     row = table[table.shape[0] - 1]
-    return tape_block(tape, capacity, row[OUT_AT], row[OUT_SIZE])
+    return block_rows(tape, capacity, row[OUT_AT], row[OUT_SIZE], 0, capacity)
 
 
-@kernel
-def layer_input(row, obs, tape):
-    """The block that a layer reads: the observations, or the tape block of the layer below."""
+@inlined
+def input_rows(row, obs, tape, first, last):
+    """Rows first..last-1 of what a layer reads: the observations, or the tape block of the layer below."""
     if row[IN_AT] < 0:
-        return obs
-    return tape_block(tape, obs.shape[0], row[IN_AT], row[IN_SIZE])
+        return matrix_at(obs, first * obs.shape[1], last - first, obs.shape[1])
+    return block_rows(tape, obs.shape[0], row[IN_AT], row[IN_SIZE], first, last)
 
 
-@kernel
-def tape_block(tape, capacity, at, size):
-    """The block (capacity, size) of a tape that begins `at` widths in."""
-    return tape[capacity * at : capacity * (at + size)].reshape(capacity, size)
+@inlined
+def block_rows(tape, capacity, at, size, first, last):
+    """Rows first..last-1 of the block (capacity, size) of a tape that begins `at` widths in."""
+    return matrix_at(tape, capacity * at + first * size, last - first, size)
 
 
 @kernel
 def parameters(row, theta):
     """A layer's slice of theta as (weight, bias)."""
-    weight = theta[row[WEIGHT_AT] : row[BIAS_AT]].reshape(row[WEIGHT_ROWS], row[WEIGHT_COLUMNS])
-    return weight, theta[row[BIAS_AT] : row[BIAS_AT] + row[WEIGHT_COLUMNS]]
+    weight = matrix_at(theta, row[WEIGHT_AT], row[WEIGHT_ROWS], row[WEIGHT_COLUMNS])
+    return weight, vector_at(theta, row[BIAS_AT], row[WEIGHT_COLUMNS])

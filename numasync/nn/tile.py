@@ -21,28 +21,33 @@ from numasync.jit import AVX512, DISABLED
 # Floats in a vector: what fits one register.
 LANES = 16 if AVX512 else 8
 
+# Lanes of the short vector that takes columns which fill no whole one; a longer one would load from two cache lines.
+NARROW = 4
+
+# A sum that waits for its last multiply-add takes one term in about four cycles, in which a processor could do eight:
+# where a tile has fewer sums than that, each is cut into chains, every so many terms one, that are added at the end.
+ENOUGH_SUMS = 8
+
 # Sums may be reordered and fused with products; NaN and infinity are kept: a part of jit.FASTMATH.
 FLAGS = ("contract", "reassoc", "nsz")
 LANE_NUMBER = ir.IntType(32)
 
 
-def plain_product(rows, vectors, a, at, row, column, jump, runs, b, b_at, n, c, c_at):
-    """C[i, j] += sum over s < runs and p < terms of A[i, s, p] B[s terms + p, j], for `rows` rows and LANES * `vectors`
-    columns of C; terms = a run's share of B's rows. vectors = 0: for the columns that are left, fewer than LANES.
+def plain_product(rows, vectors, a, at, row, column, jump, runs, b, j, c, c_at, pitch):
+    """C[i, q] += sum over s < runs and p < terms of A[i, s, p] B[s terms + p, j + q], for `rows` rows and LANES *
+    `vectors` columns of C; terms = a run's share of B's rows. vectors = 0: for the columns that B has from j on, NARROW
+    of them at most.
 
     A[i, s, p] = a[at + i * row + s * jump + p * column]: a matrix, its transpose, or the patches of an image, where a
-    run is one row of a patch; runs divides the rows of B. b: (k, n), from column b_at on; c: (m, n), from its element
-    number c_at on. All C-contiguous.
+    run is one row of a patch; runs divides the rows of B. b: (k, n). C[i, q] = c[c_at + i * pitch + q]. a and c: flat.
     """
     terms = b.shape[0] // runs
-    width = vectors * LANES or n - b_at
-    b_flat, c_flat = b.reshape(-1), c.reshape(-1)
+    width = vectors * LANES or min(NARROW, b.shape[1] - j)
     for i in range(rows):
-        sums = c_flat[c_at + i * n : c_at + i * n + width]
+        sums = c[c_at + i * pitch : c_at + i * pitch + width]
         for s in range(runs):
             for p in range(terms):
-                begin = b_at + (s * terms + p) * n
-                sums += a[at + i * row + s * jump + p * column] * b_flat[begin : begin + width]
+                sums += a[at + i * row + s * jump + p * column] * b[s * terms + p, j : j + width]
 
 
 def plain_product_transposed(rows, a, i, b, j, c):
@@ -62,11 +67,12 @@ class Emitter:
     only `cgutils.for_range` makes a loop of the machine code. Nothing is computed yet: a value is a name of a result.
     """
 
-    def __init__(self, context, builder, dtype):
+    def __init__(self, context, builder, dtype, lanes=LANES):
         self.context = context
         self.builder = builder
         self.number = context.get_value_type(dtype)
-        self.vector = ir.VectorType(self.number, LANES)
+        self.lanes = lanes
+        self.vector = ir.VectorType(self.number, lanes)
         self.align = context.get_abi_sizeof(self.number)
         self.mask = None
 
@@ -103,10 +109,10 @@ class Emitter:
         """From here on load and store only the first `count` lanes of a vector; the others are neither read, but 0,
         nor written."""
         counts = self.builder.insert_element(
-            ir.Constant(ir.VectorType(count.type, LANES), ir.Undefined), count, LANE_NUMBER(0)
+            ir.Constant(ir.VectorType(count.type, self.lanes), ir.Undefined), count, LANE_NUMBER(0)
         )
-        counts = self.shuffle(counts, counts, [0] * LANES)
-        lanes = ir.Constant(counts.type, list(range(LANES)))
+        counts = self.shuffle(counts, counts, [0] * self.lanes)
+        lanes = ir.Constant(counts.type, list(range(self.lanes)))
         self.mask = self.builder.icmp_signed("<", lanes, counts)
 
     def masked(self, what, result, *arguments):
@@ -125,7 +131,7 @@ class Emitter:
         """One number in every lane."""
         undefined = ir.Constant(self.vector, ir.Undefined)
         first = self.builder.insert_element(undefined, self.builder.load(pointer), ir.Constant(LANE_NUMBER, 0))
-        return self.shuffle(first, undefined, [0] * LANES)
+        return self.shuffle(first, undefined, [0] * self.lanes)
 
     def zeros(self, count):
         """`count` vectors of zeros. LLVM turns these stack slots into registers."""
@@ -137,6 +143,23 @@ class Emitter:
     def multiply_add(self, slot, x, y):
         product = self.builder.fmul(x, y, flags=FLAGS)
         self.builder.store(self.builder.fadd(self.builder.load(slot), product, flags=FLAGS), slot)
+
+    def for_each(self, count, chains, body):
+        """body(i, chain) for i = 0 .. count - 1 in loops of the machine code, `chains` of them side by side; those that
+        are left over belong to chain 0."""
+        whole = self.builder.sub(count, self.builder.srem(count, ir.Constant(count.type, chains)))
+        for start, stop, step in ((ir.Constant(count.type, 0), whole, chains), (whole, count, 1))[: min(chains, 2)]:
+            with cgutils.for_range_slice(self.builder, start, stop, ir.Constant(count.type, step)) as (i, _):
+                for chain in range(step):
+                    body(self.offset(i, (chain, 1)), chain)
+
+    def total(self, vectors):
+        """The sum of vectors, added in pairs."""
+        while len(vectors) > 1:
+            pairs = zip(vectors[::2], vectors[1::2])
+            odd = vectors[len(vectors) // 2 * 2 :]
+            vectors = [self.builder.fadd(x, y, flags=FLAGS) for x, y in pairs] + odd
+        return vectors[0]
 
     def lane_sums(self, vectors):
         """One vector whose lane i is the sum over the lanes of vectors[i], of LANES vectors: a tree of additions.
@@ -174,36 +197,42 @@ def check_operands(a, b, c, *literals):
 
 
 @intrinsic(prefer_literal=True)
-def emitted_product(typing, rows, vectors, a, at, row, column, jump, runs, b, b_at, n, c, c_at):
-    """`plain_product` with rows * vectors sums in registers. `rows` and `vectors` are written as literals."""
+def emitted_product(typing, rows, vectors, a, at, row, column, jump, runs, b, j, c, c_at, pitch):
+    """`plain_product` with its sums in registers. `rows` and `vectors` are written as literals."""
     check_operands(a, b, c, rows, vectors)
     n_rows, n_vectors = rows.literal_value, max(vectors.literal_value, 1)
+    tile = [(r, v) for r in range(n_rows) for v in range(n_vectors)]
+    chains = max(ENOUGH_SUMS // len(tile), 1)
 
     def emit(context, builder, signature, arguments):
-        emitter = Emitter(context, builder, a.dtype)
-        _, _, a_array, at, row, column, jump, runs, b_array, b_at, n, c_array, c_at = arguments
+        emitter = Emitter(context, builder, a.dtype, LANES if vectors.literal_value else NARROW)
+        _, _, a_array, at, row, column, jump, runs, b_array, j, c_array, c_at, pitch = arguments
         a_data, c_data = emitter.array(a, a_array).data, emitter.array(c, c_array).data
         b_fields = emitter.array(b, b_array)
-        terms = builder.sdiv(builder.extract_value(b_fields.shape, 0), runs)
+        k, n = cgutils.unpack_tuple(builder, b_fields.shape, 2)
+        terms = builder.sdiv(k, runs)
         if vectors.literal_value == 0:
-            emitter.use_lanes(builder.sub(n, b_at))
-        tile = [(r, v) for r in range(n_rows) for v in range(n_vectors)]
-        sums = emitter.zeros(len(tile))
+            emitter.use_lanes(builder.sub(n, j))
+        sums = [emitter.zeros(len(tile)) for _ in range(chains)]
         a_rows = [emitter.at(a_data, emitter.offset(at, (r, row))) for r in range(n_rows)]
-        with cgutils.for_range(builder, runs) as run, cgutils.for_range(builder, terms) as term:
-            in_a = emitter.offset(builder.mul(run.index, jump), (term.index, column))
-            in_b = emitter.offset(b_at, (emitter.offset(term.index, (run.index, terms)), n))
+
+        def add_term(run, term, slots):
+            in_a = emitter.offset(builder.mul(run, jump), (term, column))
+            in_b = emitter.offset(j, (emitter.offset(term, (run, terms)), n))
             xs = [emitter.load(emitter.at(b_fields.data, emitter.offset(in_b, (v, LANES)))) for v in range(n_vectors)]
             ys = [emitter.broadcast(emitter.at(a_row, in_a)) for a_row in a_rows]
-            for slot, (r, v) in zip(sums, tile):
+            for slot, (r, v) in zip(slots, tile):
                 emitter.multiply_add(slot, ys[r], xs[v])
-        for slot, (r, v) in zip(sums, tile):
-            emitter.add_to(builder.load(slot), emitter.at(c_data, emitter.offset(c_at, (r, n), (v, LANES))))
+
+        with cgutils.for_range(builder, runs) as run:
+            emitter.for_each(terms, chains, lambda term, chain: add_term(run.index, term, sums[chain]))
+        for slots, (r, v) in zip(zip(*sums), tile):
+            total = emitter.total([builder.load(slot) for slot in slots])
+            emitter.add_to(total, emitter.at(c_data, emitter.offset(c_at, (r, pitch), (v, LANES))))
         return context.get_dummy_value()
 
     integer = types.intp
-    strides_and_runs = (integer,) * 5
-    return types.none(rows, vectors, a, *strides_and_runs, b, integer, integer, c, integer), emit
+    return types.none(rows, vectors, a, *(integer,) * 5, b, integer, c, integer, integer), emit
 
 
 @intrinsic(prefer_literal=True)
