@@ -1,11 +1,13 @@
-"""Arrays in cache lines of their own."""
+"""Arrays in cache lines of their own, and large ones in huge pages."""
+
+import mmap
 
 import numpy as np
 import pytest
 from runs import trained
 
 from numasync import dense
-from numasync.memory import LINE, own_copy, own_zeros
+from numasync.memory import HUGE_PAGE, LINE, own_copy, own_zeros
 
 
 @pytest.mark.parametrize("shape", [(0,), (1,), (3,), (33,), (5, 7), (0, 4)])
@@ -17,6 +19,22 @@ def test_zeros_and_copies_begin_at_a_line(shape, dtype):
     zeros[...] = 3
     copy = own_copy(zeros)
     assert np.array_equal(copy, zeros) and not np.shares_memory(copy, zeros) and copy.dtype == dtype
+
+
+@pytest.mark.parametrize("size", [HUGE_PAGE // 2, HUGE_PAGE, HUGE_PAGE + 8, 5 * HUGE_PAGE // 2])
+def test_a_large_array_begins_at_a_huge_page(size):
+    zeros = own_zeros((2, size // 16), np.float64)
+    assert zeros.nbytes == size // 16 * 16 and not zeros.any()
+    assert zeros.ctypes.data % (HUGE_PAGE if hasattr(mmap, "MADV_HUGEPAGE") else LINE) == 0
+    zeros[...] = 3
+    copy = own_copy(zeros)
+    assert np.array_equal(copy, zeros) and not np.shares_memory(copy, zeros)
+
+
+def test_without_huge_pages(monkeypatch):
+    monkeypatch.delattr(mmap, "MADV_HUGEPAGE", raising=False)
+    zeros = own_zeros((HUGE_PAGE,), np.float32)
+    assert zeros.shape == (HUGE_PAGE,) and zeros.ctypes.data % LINE == 0 and not zeros.any()
 
 
 @pytest.mark.parametrize("optimizer", ["shared_rmsprop", "rmsprop"])
