@@ -36,7 +36,8 @@ RECENT_EPISODES = 100
 
 
 class Trainer:
-    """One run of `config` on the environment that `spec` describes, with `network`; `train` runs it.
+    """One run of `config` on the environment that `spec` describes, with `network`; `train` runs it. Who wants to run
+    it piece by piece, without threads, calls `build` and then `play`.
 
     returns: of the last RECENT_EPISODES training episodes that ended. snapshot: the last copy of theta, finite when
     `on_checkpoint` is called. interrupted: true after a KeyboardInterrupt.
@@ -94,7 +95,7 @@ class Trainer:
         not finite (without one). A first KeyboardInterrupt ends the run early, a second is passed on.
         """
         try:
-            self._build()
+            self.build()
             self._checkpoint(on_checkpoint)
             if not self._failure:
                 self._run(on_progress, on_checkpoint)
@@ -106,7 +107,7 @@ class Trainer:
         if self._failure:
             raise self._failure
 
-    def _build(self):
+    def build(self):
         """Environments and workers; the loop compiled. Worker i draws everything from stream i of the seed."""
         optimizer_state = own_zeros(self.theta.shape, FLOAT)
         for i in range(self.config.workers):
@@ -121,7 +122,7 @@ class Trainer:
 
     def _run(self, on_progress, on_checkpoint):
         # The first segment is played here, before there are threads: it compiles whatever is still compiled lazily.
-        self._play(0, 1)
+        self.play(0, 1)
         self._started = time.perf_counter()
         numbers = range(self.config.workers)
         groups = [list(numbers)] if self.config.deterministic else [[i] for i in numbers]
@@ -167,12 +168,12 @@ class Trainer:
         while not self._stop.is_set():
             started = time.perf_counter()
             for i in group:
-                if not self._play(i, segments):
+                if not self.play(i, segments):
                     return
             if len(group) == 1 and time.perf_counter() - started < CALL_SECONDS:
                 segments = min(2 * segments, MAX_SEGMENTS)
 
-    def _play(self, i, segments):
+    def play(self, i, segments):
         """One call of the loop for worker i; true if there is more to play."""
         worker, env = self.workers[i], self.envs[i]
         functions = (env.reset, env.step, self.algorithm.kernel, self.update)

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from numasync import bench
-from numasync.bench import chosen_sections, chosen_workers, powers_of_two, products, step, training
+from numasync.bench import chosen_sections, chosen_workers, products, step, training, usual_workers
 from numasync.bench.contest import Contest, numbers, repeated_dots, row_of
 from numasync.bench.environments import RandomPlayer, speed
 from numasync.bench.layers import layer_contests
@@ -104,7 +104,7 @@ def test_the_machine_is_named_with_its_versions():
 
 
 def test_defaults_and_choices():
-    assert [powers_of_two(n) for n in (1, 2, 3, 8)] == [[1], [1, 2], [1, 2], [1, 2, 4, 8]]
+    assert [usual_workers(n) for n in (1, 2, 3, 8)] == [[1, 2], [1, 2, 3], [1, 2, 5], [1, 2, 4, 8, 12]]
     assert chosen_workers("4,1,4") == [1, 4]
     assert chosen_sections(None) == list(bench.SECTIONS)
     assert chosen_sections("memory,products") == ["products", "memory"]
@@ -163,7 +163,7 @@ def test_what_cannot_be_made_is_left_out_with_a_sentence():
     assert re.fullmatch(r"Nope-v0 is left out, it cannot be made here: InputError: .+[^.]\.", notes[0])
 
 
-@pytest.mark.parametrize("kind", ["A B", "A^T B", "A B^T"])
+@pytest.mark.parametrize("kind", ["A B", "A^T B", "A B^T", "A (B^T)"])
 def test_both_sides_of_a_product_compute_the_same(kind):
     entry = products.product("p", kind, 6, 32, 48)
     ((_, _, c),) = entry.dots
@@ -226,6 +226,6 @@ def test_the_parts_of_a_step_add_up_to_the_whole():
     worker.warm_up(0.05)
     theta = worker.trainer.theta.copy()
     costs = step.microseconds_an_action(worker, 1)
-    assert list(costs)[0] == "environment" and list(costs)[-2:] == [step.REST, step.WHOLE] and len(costs) == 8
+    assert list(costs)[0] == "environment" and list(costs)[-2:] == [step.REST, step.WHOLE] and len(costs) == 7
     assert sum(costs.values()) == pytest.approx(2 * costs[step.WHOLE])
     assert 1 < worker.actions_a_segment <= 20 and not np.array_equal(worker.trainer.theta, theta)

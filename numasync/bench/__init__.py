@@ -45,7 +45,7 @@ def bench(only=None, workers=None, repetitions=REPETITIONS, seconds=SECONDS, as_
     """Measure and print, as tables or as one JSON object; return what was measured, as a dict.
 
     only: names of SECTIONS, comma-separated; all by default. workers: numbers of threads, comma-separated; by default
-    the powers of 2 up to the number of cores. repetitions: how often everything is measured, in turn. seconds: of
+    the powers of 2 up to the number of cores, and half as many again as there are cores. repetitions: how often everything is measured, in turn. seconds: of
     training for each number, over all repetitions. Raises InputError for bad input.
     """
     options = checked_options(workers, repetitions, seconds)
@@ -86,7 +86,7 @@ def checked_options(workers, repetitions, seconds):
         raise InputError("numasync bench measures compiled code; unset NUMBA_DISABLE_JIT.")
     check_whole_number("repetitions", repetitions, 1, MOST_REPETITIONS)
     check_real_number("seconds", seconds, 0.01, MOST_SECONDS)
-    return Options(repetitions, seconds, chosen_workers(workers) if workers else powers_of_two(cores()))
+    return Options(repetitions, seconds, chosen_workers(workers) if workers else usual_workers(cores()))
 
 
 def chosen_workers(text):
@@ -100,9 +100,10 @@ def chosen_workers(text):
     return numbers
 
 
-def powers_of_two(limit):
-    """1, 2, 4, ... up to `limit`."""
-    return [2**i for i in range(limit.bit_length())]
+def usual_workers(n_cores):
+    """1, 2, 4, ... up to the number of cores, and half as many again: where environments emulate in threads of their
+    own, a core is idle while its only worker waits."""
+    return [2**i for i in range(n_cores.bit_length())] + [n_cores + (n_cores + 1) // 2]
 
 
 def chosen_sections(text):

@@ -1,7 +1,7 @@
 """Kernels in a loop: what is timed is compiled code that calls compiled code, as in training, and the one call from
 Python that starts it does not count."""
 
-from numasync.actor_learner import copy_values
+from numasync.actor_learner import apply_gradient
 from numasync.jit import kernel
 from numasync.nn.gemm import ADJACENT, NO_JUMP, ONE_RUN, add_product, add_product_transposed, transpose
 from numasync.nn.layers import conv_backward, conv_forward, dense_backward, dense_forward, vector_of
@@ -83,12 +83,7 @@ def repeat_backward(times, table, theta, obs, tape, dtape, grad, work, n):
 
 
 @kernel
-def repeat_update(times, theta, grad, g, lr, decay, rms_eps, clip_norm):
+def repeat_update(times, shared, worker, settings):
     for _ in range(times):
-        rmsprop(theta, grad, g, lr, decay, rms_eps, clip_scale(grad, clip_norm))
-
-
-@kernel
-def repeat_copy(times, source, target):
-    for _ in range(times):
-        copy_values(source, target)
+        scale = clip_scale(worker.grad, settings.clip_norm)
+        apply_gradient(shared, worker, settings, settings.lr, scale, rmsprop)

@@ -22,6 +22,7 @@ COLUMNS = {
     "of_peak": ("of peak", ".0%"),
     "steps_per_s": ("steps/s", ",.0f"),
     "scaling": ("scaling", ".2f"),
+    "of_environment": ("of the environment alone", ".1%"),
     "share": ("share", ".1%"),
     "seconds": ("s", ",.2f"),
     "start_megabytes": ("MB at the start", ",.0f"),

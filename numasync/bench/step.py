@@ -13,7 +13,7 @@ from numasync.actor_learner import MAX_SEGMENTS
 from numasync.bench.contest import numbers, repeated
 from numasync.bench.environments import RandomPlayer
 from numasync.bench.measure import interleaved
-from numasync.bench.repeated import repeat_backward, repeat_copy, repeat_forward, repeat_update
+from numasync.bench.repeated import repeat_backward, repeat_forward, repeat_update
 from numasync.bench.subjects import CARTPOLE, MINATAR, PONG, usable
 from numasync.bench.training import trainer_of
 from numasync.jit import FLOAT
@@ -63,7 +63,7 @@ def parts(training):
     forward(table, theta, spare.obs, spare.tape, 0, capacity)
     tapes = (spare.obs, spare.tape, spare.dtape, spare.grad, spare.work, n)
     # No decay: a gradient of zeros would let g fade to numbers so small that arithmetic with them is slow.
-    update = (spare.grad, spare.optimizer_state, t.settings.lr, FLOAT(1), t.settings.rms_eps, t.settings.clip_norm)
+    update = (t.shared._replace(theta=theta.copy()), spare, t.settings._replace(decay=FLOAT(1)))
     each_action = {
         "environment": player.play,
         "acting forward": repeated(repeat_forward, table, theta, spare.obs, spare.tape, 0, 1),
@@ -71,8 +71,7 @@ def parts(training):
     each_segment = {
         "bootstrap forward": repeated(repeat_forward, table, theta, spare.obs, spare.bootstrap_tape, n, n + 1),
         "backward": repeated(repeat_backward, table, theta, *tapes),
-        "clip and update": repeated(repeat_update, theta.copy(), *update),
-        "copy to theta'": repeated(repeat_copy, theta, spare.theta_local),
+        "clip, update, copy to theta'": repeated(repeat_update, *update),
     }
     return each_action, each_segment
 
@@ -82,7 +81,7 @@ class OneWorker:
 
     def __init__(self, env_id):
         self.trainer = trainer_of(env=env_id, algo="a3c", workers=1)
-        self.trainer._build()
+        self.trainer.build()
         self.segments = 0
 
     def play(self, segments):
@@ -90,8 +89,8 @@ class OneWorker:
         self.segments += segments
         while segments > 0:
             at_once = min(segments, MAX_SEGMENTS)
-            if not self.trainer._play(0, at_once):
-                raise RuntimeError("The training that is measured has failed.") from self.trainer._failure
+            if not self.trainer.play(0, at_once):
+                raise RuntimeError("The training that is measured has failed.")
             segments -= at_once
 
     def warm_up(self, seconds):

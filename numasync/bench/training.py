@@ -1,10 +1,13 @@
-"""Whole trainings at 1 to N workers, without compilation and evaluation."""
+"""Whole trainings at 1 to N workers, without compilation and evaluation, beside the environment alone: random actions
+on as many threads as there are cores."""
 
 from statistics import median
 from typing import NamedTuple
 
 from numasync.agent import Agent
-from numasync.bench.measure import in_turn
+from numasync.bench.environments import RandomPlayer, speed
+from numasync.bench.machine import cores
+from numasync.bench.measure import in_turn, median_ratio
 from numasync.bench.subjects import CARTPOLE, MINATAR, PONG, usable
 from numasync.config import make_config
 from numasync.envs import make_env
@@ -14,7 +17,7 @@ ENDLESS = 10**12
 ALGORITHMS = ("a3c", "nstep_q")
 
 # Options beside the environment's preset.
-TRAININGS = ((CARTPOLE, {"t_max": 5}), (CARTPOLE, {"t_max": 40}), (MINATAR, {}), (PONG, {}))
+TRAININGS = ((CARTPOLE, {"t_max": 5}), (CARTPOLE, {"t_max": 40}), (MINATAR, {}), (PONG, {"t_max": 5}), (PONG, {"t_max": 20}))
 
 
 def measure(options):
@@ -27,11 +30,21 @@ def measure(options):
         for i, training in enumerate(trainings)
         for workers in options.workers
     }
+    for env_id in found:
+        players = [RandomPlayer(env_id, i) for i in range(cores())]
+        readings[env_id] = lambda players=players: speed(players, options.turn)
     samples = in_turn(readings, options.repetitions)
-    rows = []
-    for i, workers in readings:
-        rate, first = (median(samples[i, n]) for n in (workers, options.workers[0]))
-        rows.append({**trainings[i].labels, "workers": workers, "steps_per_s": rate, "scaling": rate / first})
+    rows = [
+        {
+            **training.labels,
+            "workers": workers,
+            "steps_per_s": median(samples[i, workers]),
+            "scaling": median_ratio(samples[i, workers], samples[i, options.workers[0]]),
+            "of_environment": median_ratio(samples[i, workers], samples[training.labels["environment"]]),
+        }
+        for i, training in enumerate(trainings)
+        for workers in options.workers
+    ]
     return {"rows": rows, "summary": {}, "notes": notes}
 
 
