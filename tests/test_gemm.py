@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from products import LAYOUTS, drawer, dtypes, fenced, layouts, operand
 
-from numasync.nn.gemm import add_product, add_product_transposed, transpose
+from numasync.nn.gemm import add_product, add_product_transposed, add_row_product, transpose
 
 # Columns: less than a vector, a vector and its neighbours, 2, 3, 4, 5, 7 and 8 vectors, and every panel plus the rest.
 COLUMNS = [1, 2, 15, 16, 17, 32, 37, 48, 64, 80, 112, 128, 243]
@@ -91,6 +91,17 @@ def test_add_product_transposed(dtype, n, k):
 
 
 @dtypes
+@pytest.mark.parametrize("n", [*COLUMNS, 256, 400])
+def test_add_row_product(dtype, n):
+    for k in (0, 1, 15, 16, 40, 300):
+        draw = drawer(dtype, seed=k)
+        a, b, c = np.maximum(draw(k), 0), draw(k, n), draw(n)
+        expected = c + a @ b
+        add_row_product(a, b, c)
+        naive.assert_close(c, expected)
+
+
+@dtypes
 @pytest.mark.parametrize("k, n", [(1, 1), (3, 5), (64, 7), (0, 3)])
 def test_transpose(dtype, k, n):
     b, out = drawer(dtype)(k, n), np.full((n, k), np.nan, dtype)
@@ -110,6 +121,19 @@ def test_add_product_stays_in_its_arrays(dtype, layout, side):
             a, b, c = (fenced(x, side) for x in (given[0], b, c))
             multiply((a, *given[1:], b), c)
             naive.assert_close(c, expected)
+
+
+@fences
+@dtypes
+@sides
+@pytest.mark.parametrize("n", [17, 128, 243, 256])
+def test_add_row_product_stays_in_its_arrays(dtype, side, n):
+    draw = drawer(dtype)
+    for k in (1, 16, 19):
+        a, b, c = (fenced(x, side) for x in (draw(k), draw(k, n), draw(n)))
+        expected = c + a @ b
+        add_row_product(a, b, c)
+        naive.assert_close(c, expected)
 
 
 @fences

@@ -19,7 +19,7 @@ RELATIVE = 1e-6
 EPS = 1e-2
 
 # (rows, inputs, units)
-DENSE = [(1, 1, 1), (1, 9, 5), (3, 4, 8), (6, 7, 3), (5, 21, 16), (4, 33, 37)]
+DENSE = [(1, 1, 1), (1, 9, 5), (3, 4, 8), (6, 7, 3), (5, 21, 16), (4, 33, 37), (1, 300, 130)]
 
 # (rows, image, kernel, stride, filters): images that are not square, strides that do not divide, strides beyond the
 # kernel, and a kernel as large as its image

@@ -15,12 +15,14 @@ from numasync.nn.tile import (
     NARROW,
     plain_product,
     plain_product_transposed,
+    plain_sparse_row,
     tile_product,
     tile_product_transposed,
+    tile_sparse_row,
 )
 
 
-TILES = sorted({(rows, vectors) for vectors, *sizes in gemm.PANELS for rows in (*sizes, 1)} | {(1, gemm.WIDEST)})
+TILES = sorted({(rows, vectors) for vectors, *sizes in gemm.PANELS for rows in (*sizes, 1)} | {(1, gemm.WIDE)})
 TRANSPOSED = [1, gemm.TRANSPOSED_ROWS]
 
 tiles = pytest.mark.parametrize("rows, vectors", TILES)
@@ -34,6 +36,15 @@ def product(rows, vectors):
     @kernel
     def run(a, at, row, column, jump, runs, b, j, c, c_at, pitch):
         tile_product(rows, vectors, a, at, row, column, jump, runs, b, j, c, c_at, pitch)
+
+    return run
+
+
+@functools.cache
+def sparse_row(vectors):
+    @kernel
+    def run(a, b, j, c):
+        tile_sparse_row(vectors, a, b, j, c)
 
     return run
 
@@ -127,6 +138,59 @@ def test_product_of_no_terms(dtype, rows, vectors):
     pitch = c.size // rows
     product(rows, vectors)(np.empty(0, dtype), 0, 1, 1, 1, 2, np.empty((0, pitch), dtype), 0, c, 0, pitch)
     np.testing.assert_array_equal(c, before)
+
+
+def sparse_arguments(dtype, vectors, k, zeros, j=5):
+    """All arguments after vectors; zeros: the share of zeros in a. Rows of B that must not be read are NaN."""
+    draw = drawer(dtype, seed=k)
+    a, b, c = draw(k), draw(k, j + vectors * LANES + 3), draw(vectors * LANES + 7)
+    a[np.random.default_rng(k).random(k) < zeros] = 0
+    # The last rows, fewer than LANES, are read in any case.
+    b[: k - k % LANES][a[: k - k % LANES] == 0] = np.nan
+    return a, b, j, c
+
+
+sparse_rows = pytest.mark.parametrize("vectors", [gemm.WIDE, gemm.WIDEST])
+shares = pytest.mark.parametrize("zeros", [0.0, 0.5, 0.97, 1.0])
+
+
+@dtypes
+@shares
+@sparse_rows
+def test_twin_of_sparse_row(dtype, vectors, zeros):
+    a, b, j, c = sparse_arguments(dtype, vectors, 64, zeros)
+    width = vectors * LANES
+    expected = c.copy()
+    expected[:width] += a @ np.where(a[:, None] == 0, 0, b)[:, j : j + width]
+    plain_sparse_row(vectors, a, b, j, c)
+    naive.assert_close(c, expected)
+
+
+@compiled_only
+@dtypes
+@shares
+@sparse_rows
+@pytest.mark.parametrize("k", [0, 1, LANES - 1, LANES, 3 * LANES + 2, 300])
+def test_sparse_row(dtype, vectors, zeros, k):
+    a, b, j, c = sparse_arguments(dtype, vectors, k, zeros)
+    expected = c.copy()
+    plain_sparse_row(vectors, a, b, j, expected)
+    sparse_row(vectors)(a, b, j, c)
+    naive.assert_close(c, expected)
+
+
+@compiled_only
+@dtypes
+def test_a_sparse_row_takes_nan_and_what_is_almost_zero_for_no_zeros(dtype):
+    a, b, j, c = sparse_arguments(dtype, gemm.WIDE, 2 * LANES, 1.0)
+    b[:] = 1
+    a[3], a[LANES + 5] = np.finfo(dtype).tiny, np.nan
+    sparse_row(gemm.WIDE)(a, b, j, c)
+    assert np.isnan(c[: gemm.WIDE * LANES]).all() and np.isfinite(c[gemm.WIDE * LANES :]).all()
+    a[LANES + 5] = -0.0
+    c[:] = 0
+    sparse_row(gemm.WIDE)(a, b, j, c)
+    assert (c[: gemm.WIDE * LANES] == np.finfo(dtype).tiny).all()
 
 
 def transposed_arguments(dtype, rows, n, i=2, j=3):

@@ -1,11 +1,16 @@
-"""The matrix products of the paper's network and of MinAtar's, by the two routines of `nn/gemm.py`: A B, A^T B for a
+"""The matrix products of the paper's network and of MinAtar's, by the routines of `nn/gemm.py`: A B, A^T B for a
 weight's gradient and A B^T for an input's, where a small B is transposed first, in the measured time. The products of
 convolutions are those on an explicit im2col matrix."""
 
 import numpy as np
 
 from numasync.bench.contest import Contest, contests, numbers, repeated
-from numasync.bench.repeated import repeat_product, repeat_product_transposed, repeat_product_transposing
+from numasync.bench.repeated import (
+    repeat_product,
+    repeat_product_transposed,
+    repeat_product_transposing,
+    repeat_row_product,
+)
 from numasync.jit import FLOAT
 
 # Rows of the result, terms of each sum, columns of the result.
@@ -46,4 +51,6 @@ def product(name, kind, m, k, n):
         return Contest(labels, repeated(repeat_product_transposing, a, b, c, np.zeros(b.size, FLOAT)), [(a, b.T, c)])
     if kind == "A^T B":
         return Contest(labels, repeated(repeat_product, m, a.ravel(), 1, m, b, c.ravel()), [(a.T, b, c)])
+    if m == 1:
+        return Contest(labels, repeated(repeat_row_product, a.ravel(), b, c.ravel()), [(a, b, c)])
     return Contest(labels, repeated(repeat_product, m, a.ravel(), k, 1, b, c.ravel()), [(a, b, c)])

@@ -3,7 +3,15 @@ Python that starts it does not count."""
 
 from numasync.actor_learner import apply_gradient
 from numasync.jit import kernel
-from numasync.nn.gemm import ADJACENT, NO_JUMP, ONE_RUN, add_product, add_product_transposed, transpose
+from numasync.nn.gemm import (
+    ADJACENT,
+    NO_JUMP,
+    ONE_RUN,
+    add_product,
+    add_product_transposed,
+    add_row_product,
+    transpose,
+)
 from numasync.nn.layers import conv_backward, conv_forward, dense_backward, dense_forward, vector_of
 from numasync.nn.network import backward, forward
 from numasync.nn.tile import LANES, tile_product
@@ -27,6 +35,12 @@ def repeat_peak(times, a, b, c):
 def repeat_product(times, m, a, row, column, b, c):
     for _ in range(times):
         add_product(m, a, row, column, NO_JUMP, ONE_RUN, b, c, b.shape[1])
+
+
+@kernel
+def repeat_row_product(times, a, b, c):
+    for _ in range(times):
+        add_row_product(a, b, c)
 
 
 @kernel

@@ -17,7 +17,13 @@ ENDLESS = 10**12
 ALGORITHMS = ("a3c", "nstep_q")
 
 # Options beside the environment's preset.
-TRAININGS = ((CARTPOLE, {"t_max": 5}), (CARTPOLE, {"t_max": 40}), (MINATAR, {}), (PONG, {"t_max": 5}), (PONG, {"t_max": 20}))
+TRAININGS = (
+    (CARTPOLE, {"t_max": 5}),
+    (CARTPOLE, {"t_max": 40}),
+    (MINATAR, {}),
+    (PONG, {"t_max": 5}),
+    (PONG, {"t_max": 20}),
+)
 
 
 def measure(options):

@@ -3,7 +3,8 @@
 import numpy as np
 
 from numasync.jit import AVX512, kernel
-from numasync.nn.tile import LANES, NARROW, tile_product, tile_product_transposed
+from numasync.nn.tile import LANES, NARROW, tile_product, tile_product_transposed, tile_sparse_row
+from numasync.nn.views import vector_at
 
 # The tiles that cover a panel of C, some vectors of columns wide: (vectors, most rows, fewer rows), and one row for
 # what is left. A tile of r rows by v vectors takes r v registers for its sums, and v + 1 for what is multiplied: of
@@ -13,9 +14,10 @@ PANELS = ((4, 5 if AVX512 else 2, 2), (2, 6, 3), (1, 8, 4), (0, 8, 4))
 
 # Strides of an operand of `add_product` that is a matrix as it lies. They are NumPy's integers because of a Python
 # integer the compiler would make a literal, and for its value a product of its own.
-ADJACENT, NO_JUMP, ONE_RUN = np.int64(1), np.int64(0), np.int64(1)
+ADJACENT, NO_JUMP, ONE_RUN, FIRST = np.int64(1), np.int64(0), np.int64(1), np.int64(0)
 
-WIDEST = 8  # vectors of a tile of one row where C has but one
+# Vectors of a tile where C has but one row; the more there are registers for, the longer are the pieces of B's rows.
+WIDEST, WIDE = 16 if AVX512 else 12, 8
 TRANSPOSED_ROWS = 4
 
 
@@ -52,15 +54,20 @@ def add_product(m, a, row, column, jump, runs, b, c, pitch):
     convolution, whose patches are overlapping pieces of the image and have a run for each image row. pitch >= n lets
     C be columns of a wider matrix.
 
-    The columns of C are cut into panels, 4, 2 or 1 vectors wide, or 8 where there is but one row; the last ones,
-    which fill no vector, NARROW at a time.
+    The columns of C are cut into panels, 4, 2 or 1 vectors wide, or 8 where there is but one row; the last ones, which
+    fill no vector, are taken NARROW at a time.
     """
+    cover_columns(m, a, row, column, jump, runs, b, FIRST, c, pitch)
+
+
+@kernel
+def cover_columns(m, a, row, column, jump, runs, b, j, c, pitch):
+    """`add_product` from column j on."""
     n = b.shape[1]
-    j = 0
     if m == 1:
-        while n - j >= WIDEST * LANES:
-            tile_product(1, WIDEST, a, 0, row, column, jump, runs, b, j, c, j, pitch)
-            j += WIDEST * LANES
+        while n - j >= WIDE * LANES:
+            tile_product(1, WIDE, a, 0, row, column, jump, runs, b, j, c, j, pitch)
+            j += WIDE * LANES
     while n - j >= 4 * LANES:
         panel_of_four(m, a, row, column, jump, runs, b, j, c, pitch)
         j += 4 * LANES
@@ -73,6 +80,25 @@ def add_product(m, a, row, column, jump, runs, b, c, pitch):
     while j < n:
         narrow_panel(m, a, row, column, jump, runs, b, j, c, pitch)
         j += NARROW
+
+
+@kernel
+def add_row_product(a, b, c):
+    """c += a B in place, where A and C are one row. a: (k,); b: (k, n); c: (n,).
+
+    For want of a second row a number of B is used once, and reading B is all that takes time. After a relu half of a
+    or more are zeros, and what they would be multiplied with is not read.
+    """
+    n = b.shape[1]
+    j = 0
+    while n - j >= WIDEST * LANES:
+        tile_sparse_row(WIDEST, a, b, j, vector_at(c, j, n - j))
+        j += WIDEST * LANES
+    while n - j >= WIDE * LANES:
+        tile_sparse_row(WIDE, a, b, j, vector_at(c, j, n - j))
+        j += WIDE * LANES
+    if j < n:
+        cover_columns(1, a, ADJACENT, ADJACENT, NO_JUMP, ONE_RUN, b, j, c, n)
 
 
 @kernel

@@ -7,9 +7,12 @@ each activation feeds one layer only.
 """
 
 from numasync.jit import FLOAT, inlined, kernel
-from numasync.nn.gemm import ADJACENT, NO_JUMP, ONE_RUN, add_product, add_product_transposed, transpose
+from numasync.nn.gemm import ADJACENT, NO_JUMP, ONE_RUN, add_product, add_product_transposed, add_row_product, transpose
 from numasync.nn.tile import LANES
 from numasync.nn.views import matrix_at, vector_at
+
+# Inputs from which on it pays to look which of them are zero.
+MANY_INPUTS = 256
 
 
 @kernel
@@ -17,7 +20,10 @@ def dense_forward(x, weight, bias, y):
     """y = x W + b. x: (rows, inputs); weight: (inputs, units); bias: (units,); y: (rows, units)."""
     rows, inputs = x.shape
     fill_rows(bias, y)
-    add_product(rows, vector_of(x), inputs, ADJACENT, NO_JUMP, ONE_RUN, weight, vector_of(y), bias.size)
+    if rows == 1 and inputs >= MANY_INPUTS:
+        add_row_product(vector_of(x), weight, vector_of(y))
+    else:
+        add_product(rows, vector_of(x), inputs, ADJACENT, NO_JUMP, ONE_RUN, weight, vector_of(y), bias.size)
 
 
 @kernel

@@ -12,6 +12,7 @@ Each has a plain twin, three loops in Python, that says what it does: read those
 where Numba is switched off the twins run.
 """
 
+import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, errors, types
 from numba.extending import intrinsic
@@ -58,6 +59,16 @@ def plain_product_transposed(rows, a, i, b, j, c):
     for r in range(i, i + rows):
         for q in range(j, j + LANES // rows):
             c[r, q] += (a[r] * b[q]).sum()
+
+
+def plain_sparse_row(vectors, a, b, j, c):
+    """C[q] += sum over p of a[p] B[p, j + q], for LANES * `vectors` columns; rows of B that meet a zero are not read.
+
+    a: (k,); b: (k, n); c: C, from its column j on. All C-contiguous.
+    """
+    width = vectors * LANES
+    for p in np.flatnonzero(a):
+        c[:width] += a[p] * b[p, j : j + width]
 
 
 class Emitter:
@@ -153,6 +164,31 @@ class Emitter:
                 for chain in range(step):
                     body(self.offset(i, (chain, 1)), chain)
 
+    def for_each_nonzero(self, data, count, body):
+        """body(i) for those i < count whose number in `data` is not 0: a bit a lane of each vector, and a loop over the
+        bits that are set. The last numbers, which fill no vector, are not tested."""
+        builder, zero, one = self.builder, ir.Constant(count.type, 0), ir.Constant(count.type, 1)
+        whole = builder.sub(count, builder.srem(count, ir.Constant(count.type, LANES)))
+        left = cgutils.alloca_once(builder, count.type)
+        with cgutils.for_range_slice(builder, zero, whole, ir.Constant(count.type, LANES)) as (i, _):
+            lanes = builder.fcmp_unordered("!=", self.load(self.at(data, i)), zeros_of(self.vector))
+            bits = builder.bitcast(lanes, ir.IntType(LANES))
+            builder.store(builder.zext(bits, count.type), left)
+            test, work, done = (
+                builder.append_basic_block(name) for name in ("nonzero", "nonzero.work", "nonzero.done")
+            )
+            builder.branch(test)
+            builder.position_at_end(test)
+            builder.cbranch(builder.icmp_unsigned("!=", builder.load(left), zero), work, done)
+            builder.position_at_end(work)
+            bits = builder.load(left)
+            body(builder.add(i, builder.cttz(bits, ir.Constant(ir.IntType(1), 1))))
+            builder.store(builder.and_(bits, builder.sub(bits, one)), left)
+            builder.branch(test)
+            builder.position_at_end(done)
+        with cgutils.for_range_slice(builder, whole, count, one) as (i, _):
+            body(i)
+
     def total(self, vectors):
         """The sum of vectors, added in pairs."""
         while len(vectors) > 1:
@@ -236,6 +272,33 @@ def emitted_product(typing, rows, vectors, a, at, row, column, jump, runs, b, j,
 
 
 @intrinsic(prefer_literal=True)
+def emitted_sparse_row(typing, vectors, a, b, j, c):
+    """`plain_sparse_row` with its sums in registers. `vectors` is written as a literal."""
+    check_operands(a, b, c, vectors)
+
+    def emit(context, builder, signature, arguments):
+        emitter = Emitter(context, builder, a.dtype)
+        _, a_array, b_array, j, c_array = arguments
+        a_data, c_data = emitter.array(a, a_array).data, emitter.array(c, c_array).data
+        b_fields = emitter.array(b, b_array)
+        k, n = cgutils.unpack_tuple(builder, b_fields.shape, 2)
+        sums = emitter.zeros(vectors.literal_value)
+
+        def add_term(p):
+            x = emitter.broadcast(emitter.at(a_data, p))
+            in_b = emitter.offset(j, (p, n))
+            for v, slot in enumerate(sums):
+                emitter.multiply_add(slot, x, emitter.load(emitter.at(b_fields.data, emitter.offset(in_b, (v, LANES)))))
+
+        emitter.for_each_nonzero(a_data, k, add_term)
+        for v, slot in enumerate(sums):
+            emitter.add_to(builder.load(slot), emitter.at(c_data, ir.Constant(k.type, v * LANES)))
+        return context.get_dummy_value()
+
+    return types.none(vectors, a, b, types.intp, c), emit
+
+
+@intrinsic(prefer_literal=True)
 def emitted_product_transposed(typing, rows, a, i, b, j, c):
     """`plain_product_transposed` with its LANES sums, each of LANES lanes, in registers. `rows` is a literal."""
     check_operands(a, b, c, rows)
@@ -264,4 +327,5 @@ def emitted_product_transposed(typing, rows, a, i, b, j, c):
 
 
 tile_product = plain_product if DISABLED else emitted_product
+tile_sparse_row = plain_sparse_row if DISABLED else emitted_sparse_row
 tile_product_transposed = plain_product_transposed if DISABLED else emitted_product_transposed
