@@ -1,4 +1,7 @@
-"""The most memory that a Pong training with 16 workers has held, soon after its start and some time later."""
+"""The most memory that a Pong training with 16 workers has held, soon after its start and some time later.
+
+With a warm cache: compiling, which the very first start does, takes some 200 MB for a while.
+"""
 
 import sys
 
@@ -7,6 +10,7 @@ try:
 except ImportError:  # a system that does not count it
     resource = None
 
+from numasync.bench.startup import FIRST_UPDATE, seconds_until_done
 from numasync.bench.subjects import PONG, usable
 from numasync.bench.training import train_for, trainer_of
 
@@ -22,6 +26,7 @@ def measure(options):
 
 
 def memory_of(env_id, seconds):
+    seconds_until_done(FIRST_UPDATE.format(env_id))
     trainer = trainer_of(env=env_id, algo="a3c", workers=WORKERS)
     start, end = train_for(trainer, seconds, lambda trainer: peak_megabytes())
     return {

@@ -13,7 +13,7 @@ from numasync.bench.training import trainer_of
 
 NOTHING = "import time"
 IMPORT = "import time, numasync"
-FIRST_UPDATE = "import time; from numasync.bench.startup import first_update; first_update()"
+FIRST_UPDATE = "import time; from numasync.bench.startup import first_update; first_update({!r})"
 
 
 def measure(options):
@@ -22,8 +22,9 @@ def measure(options):
         "import numasync": lambda: seconds_until_done(IMPORT),
     }
     with tempfile.TemporaryDirectory(prefix="numasync-bench-cold-") as cache:
-        cold = seconds_until_done(FIRST_UPDATE, cache)
-        readings[f"first update on {CARTPOLE}, warm cache"] = lambda: seconds_until_done(FIRST_UPDATE, cache)
+        program = FIRST_UPDATE.format(CARTPOLE)
+        cold = seconds_until_done(program, cache)
+        readings[f"first update on {CARTPOLE}, warm cache"] = lambda: seconds_until_done(program, cache)
         samples = in_turn(readings, options.repetitions)
     rows = [{"what": what, "seconds": median(seconds)} for what, seconds in samples.items()]
     rows.append({"what": f"first update on {CARTPOLE}, empty cache (once)", "seconds": cold})
@@ -39,6 +40,6 @@ def seconds_until_done(program, cache=None):
     return float(done.stdout) - begin
 
 
-def first_update():
+def first_update(env_id):
     """What `numasync train` does until the first segment has been played and learned from."""
-    trainer_of(env=CARTPOLE, algo="a3c", workers=1, steps=1).train()
+    trainer_of(env=env_id, algo="a3c", workers=1, steps=1).train()
