@@ -108,6 +108,7 @@ def run_segments(segments, table, shared, worker, settings, reset, step, algorit
             return FINISHED
         epsilon = annealed_epsilon(T, worker, settings)
         limit = segment_length(shared, worker, settings)
+        # NumPy's integer: for a Python 0, the compiler would make a choose_action of its own.
         n, end = np.int64(0), RUNNING
         while n < limit and end == RUNNING:
             choose_action(table, theta, worker, settings, epsilon, n)

@@ -1,4 +1,4 @@
-"""The two matrix products that every layer stands on: which tiles cover a product. What a tile is, see `tile.py`."""
+"""The matrix products that every layer stands on: which tiles cover a product. What a tile is, see `tile.py`."""
 
 import numpy as np
 

@@ -1,4 +1,4 @@
-"""The register tile: the one loop that every product of this package runs in, written in LLVM's own language.
+"""The register tile: the loop that every product of this package runs in, written in LLVM's own language.
 
 A compiler turns the plain triple loop of a product into vector instructions, but it keeps the sums in memory: each
 multiply-add then costs a load and a store. Here a tile of C stays in the processor's registers for the whole sum. One
@@ -7,6 +7,7 @@ vectors of 16 floats are 12 multiply-adds, 192 products, for 8 loads and no stor
 
     tile_product              C += A B     vectors along the columns of C, one term of the sum at a time
     tile_product_transposed   C += A B^T   vectors along the sum, as both matrices lie; their lanes are added at the end
+    tile_sparse_row           C += A B     for one row of A in which many numbers are zero
 
 Each has a plain twin, three loops in Python, that says what it does: read those first. The tests compare the two, and
 where Numba is switched off the twins run.
