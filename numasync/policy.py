@@ -55,7 +55,7 @@ def sample_softmax(logits, rng):
     total = np.float64(0)
     for j in range(logits.size):
         total += np.float64(np.exp(logits[j] - top))
-    # Counted, not searched: a processor that guesses wrong where a search ends waits for longer than exp takes.
+    # Counted, not searched: where a search ends is chance, which a processor cannot foresee.
     left = uniform(rng) * total
     action = 0
     for j in range(logits.size - 1):
