@@ -6,12 +6,13 @@
 The command line is the same program: `numasync --help`.
 """
 
-from numasync.agent import Agent, load, train
+from numasync.agent import Agent, load
 from numasync.envs.interface import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED
 from numasync.envs.registration import register
 from numasync.errors import InputError, NotFiniteError, WorkerError
 from numasync.nn.network import conv, dense, heads, network, relu
 from numasync.rng import choice, uniform
+from numasync.training import train
 
 __version__ = "0.1.0"
 __all__ = [

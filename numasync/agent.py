@@ -1,15 +1,14 @@
-"""The public face: train an agent, let it act, score it, save it, load it."""
+"""An agent: it acts, is scored, is saved and loaded."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 import numpy as np
 
 from numasync.algorithms import ALGORITHMS
-from numasync.checkpoint import load_checkpoint, save_checkpoint, write_atomically
-from numasync.config import Config, check_whole_number, checked, make_config
-from numasync.envs import make_env, registered
+from numasync.checkpoint import load_checkpoint, save_checkpoint
+from numasync.config import Config, check_whole_number
+from numasync.envs import registered
 from numasync.envs.interface import EnvSpec
 from numasync.envs.observation import Observation
 from numasync.errors import InputError
@@ -17,11 +16,9 @@ from numasync.evaluation import EVALUATION_STREAM, act, play_episodes, summary
 from numasync.jit import FLOAT
 from numasync.nn.network import HIDDEN, Layer, heads, network
 from numasync.policy import EPSILON_GREEDY
-from numasync.report import Report
 from numasync.rng import seed_row
-from numasync.trainer import Trainer
 
-CHECKPOINT, CONFIG, RESULT = "checkpoint.npz", "config.json", "result.json"
+SHIPPED = Path(__file__).parent / "agents"
 
 
 class Agent:
@@ -68,12 +65,12 @@ class Agent:
         check_whole_number("episodes", episodes, 1)
         seed = self.config.seed if seed is None else seed
         check_whole_number("seed", seed, 0)
-        return summary(play_episodes(env_id, self.network, self.theta, *self.evaluation_policy(), episodes, seed))
+        return summary(play_episodes(self.spec._replace(id=env_id), self.scorer(), self.theta, episodes, seed))
 
-    def evaluation_policy(self):
-        """How the agent acts when it is scored: the policy and the epsilon of `policy.choose`."""
+    def scorer(self):
+        """How the agent acts when it is scored: its network, and the policy and the epsilon of `policy.choose`."""
         policy = EPSILON_GREEDY if self.config.eval_greedy else self.algorithm.policy
-        return policy, 0.0 if self.algorithm.value_head else self.config.eval_epsilon
+        return self.network, policy, 0.0 if self.algorithm.value_head else self.config.eval_epsilon
 
     def check_env(self, env_id):
         """Raise InputError unless the agent was trained on `env_id`, or on its jitted or Gymnasium twin; one that the
@@ -86,19 +83,34 @@ class Agent:
                 f"This agent was trained on another {env_id}: its observations, its actions or its family have changed."
             )
 
-    def save(self, path):
-        """Write the agent to one .npz file without pickle, whole or not at all."""
+    def save(self, path, half=False):
+        """Write the agent to one .npz file without pickle, whole or not at all. half: compressed, and the parameters
+        in float16, as those of the agents that ship are."""
+        observation = dataclasses.asdict(self.spec.observation)
+        arrays = {"theta": self.theta.astype(np.float16) if half else self.theta}
+        mean = observation.pop("mean")
+        if mean is not None:
+            arrays["mean"] = mean
         description = {
             "config": dataclasses.asdict(self.config),
-            "spec": {**self.spec._asdict(), "observation": dataclasses.asdict(self.spec.observation)},
+            "spec": {**self.spec._asdict(), "observation": observation},
             "result": self.result,
         }
-        save_checkpoint(path, description, {"theta": self.theta})
+        save_checkpoint(path, description, arrays, compressed=half)
+
+
+def shipped():
+    """Names of the trained agents inside the package."""
+    return sorted(path.stem for path in SHIPPED.glob("*.npz"))
 
 
 def load(path, env=None):
-    """The Agent that a run or `Agent.save` wrote. Raises InputError if the file is no checkpoint, is damaged or of
-    another format, or was not trained on `env`, where that is given."""
+    """The Agent that a run or `Agent.save` wrote, or one that ships, by its name, such as 'pong-a3c'.
+
+    Raises InputError if the file is no checkpoint, is damaged or of another format, or was not trained on `env`,
+    where that is given."""
+    if str(path) in shipped():
+        path = SHIPPED / f"{path}.npz"
     description, arrays = load_checkpoint(path)
     try:
         given = description["config"]
@@ -106,94 +118,17 @@ def load(path, env=None):
             given["network"] = tuple(Layer(layer["kind"], tuple(layer["sizes"])) for layer in given["network"])
         observation = description["spec"]["observation"]
         observation["shape"] = tuple(observation["shape"])
-        spec = EnvSpec(**{**description["spec"], "observation": Observation(**observation)})
-        agent = Agent(Config(**given), spec, arrays["theta"])
+        spec = EnvSpec(**{**description["spec"], "observation": Observation(**observation, mean=arrays.get("mean"))})
+        theta = arrays["theta"]
+        agent = Agent(Config(**given), spec, theta.astype(FLOAT) if theta.dtype == np.float16 else theta)
         agent.result = description["result"]
     except (KeyError, TypeError) as error:
         raise InputError(f"{path} does not describe an agent of this version of numasync.") from error
     if agent.theta.shape != (agent.network.n_parameters,) or agent.theta.dtype != FLOAT:
         raise InputError(f"{path} holds parameters that do not fit its network; the file is damaged.")
+    mean = spec.observation.mean
+    if mean is not None and (mean.shape != spec.observation.mean_shape or mean.dtype != FLOAT):
+        raise InputError(f"{path} holds a mean that does not fit its screen; the file is damaged.")
     if env is not None:
         agent.check_env(env)
     return agent
-
-
-def train(env="CartPole-v1", algo="nstep_q", out=None, verbose=False, **options):
-    """Train an agent and return it; the record of the run is in `agent.result`.
-
-    env: an environment id. algo: one_step_q, one_step_sarsa, nstep_q or a3c. options: the fields of `Config`, such as
-    steps, workers, seed, lr; what is not given comes from the preset of the environment's family. out: a new folder
-    for config.json, checkpoint.npz and result.json. verbose: print progress.
-
-    A first Ctrl-C ends the run early and returns the agent as it stands, without its evaluation; a second one at
-    once. Raises InputError for bad input, WorkerError if a worker failed, NotFiniteError if the run diverged.
-    """
-    given = checked({"env": env, "algo": algo, **options})
-    probe = make_env(env)
-    probe.close()
-    config = make_config(probe.spec.family, **given)
-    agent = Agent(config, probe.spec)
-    folder = new_folder(out) if out else None
-    report = Report(config, folder and folder / CHECKPOINT) if verbose else Report.silent()
-    trainer = Trainer(config, agent.spec, agent.network)
-
-    def checkpoint(trainer):
-        agent.theta = trainer.snapshot.copy()
-        if folder:
-            agent.save(folder / CHECKPOINT)
-
-    if folder:
-        write_json(folder / CONFIG, dataclasses.asdict(config))
-    report.started()
-    trainer.train(report.progress, checkpoint)
-    report.ended(trainer)
-    agent.result = run_result(config, trainer, final_evaluation(agent, trainer))
-    report.evaluated(agent.result)
-    if folder:
-        agent.save(folder / CHECKPOINT)
-        write_json(folder / RESULT, agent.result)
-    return agent
-
-
-def final_evaluation(agent, trainer):
-    """The evaluation at the end of a run, or None if the run or the evaluation itself was interrupted."""
-    if trainer.interrupted:
-        return None
-    try:
-        return agent.evaluate(agent.config.eval_episodes)
-    except KeyboardInterrupt:
-        return None
-
-
-def run_result(config, trainer, evaluation):
-    """What result.json holds; evaluation is None where the run was interrupted."""
-    return {
-        "algorithm": config.algo,
-        "env": config.env,
-        "seed": config.seed,
-        "workers": config.workers,
-        "steps": trainer.steps,
-        "episodes": trainer.episodes,
-        "wall_s": round(trainer.seconds, 3),
-        "steps_per_s": round(trainer.steps / trainer.seconds, 1),
-        "interrupted": evaluation is None,
-        "training": summary(trainer.returns) if trainer.returns else None,
-        "evaluation": evaluation,
-    }
-
-
-def new_folder(out):
-    """Create the folder of a run; refuse one that already holds something."""
-    folder = Path(out)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} already exists and is not empty; give another --out, nothing is overwritten.")
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"The folder {folder} cannot be made: {error.strerror}.") from error
-    return folder
-
-
-def write_json(path, value):
-    text = json.dumps(value, indent=2) + "\n"
-    write_atomically(path, lambda file: file.write(text.encode()))

@@ -40,10 +40,11 @@ def current_umask():
     return mask
 
 
-def save_checkpoint(path, description, arrays):
+def save_checkpoint(path, description, arrays, compressed=False):
     """Write `arrays` (by name) with `description`, a dict that JSON can hold."""
+    save = np.savez_compressed if compressed else np.savez
     text = json.dumps({"format": FORMAT, **description})
-    write_atomically(path, lambda file: np.savez(file, description=np.array(text), **arrays))
+    write_atomically(path, lambda file: save(file, description=np.array(text), **arrays))
 
 
 def load_checkpoint(path):

@@ -1,4 +1,5 @@
-"""The command line: `numasync` and `python run.py` alike. Arguments in, exit code out; the work is in agent.py."""
+"""The command line: `numasync` and `python run.py` alike. Arguments in, exit code out; the work is in
+training.py, agent.py, watch.py, plots.py and bench."""
 
 import argparse
 import dataclasses
@@ -10,16 +11,20 @@ import time
 import traceback
 
 import numasync
-from numasync.agent import load, train
+from numasync.agent import load, shipped
 from numasync.bench import REPETITIONS, SECONDS, SECTIONS, bench
 from numasync.config import PRESETS, Config
 from numasync.errors import InputError, NotFiniteError, WorkerError
 from numasync.evaluation import MAX_ACTIONS
+from numasync.human import human_normalized, reference_scores
+from numasync.plots import KINDS, WINDOW, plot
 from numasync.report import evaluation_line
+from numasync.training import train
 from numasync.watch import FPS, watch
 
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
-VERBS = ("train", "eval", "watch", "envs", "bench")
+AGENT_HELP = f"the .npz file of an agent, or the name of one that ships: {', '.join(shipped()) or 'none yet'}"
+VERBS = ("train", "eval", "watch", "plot", "envs", "bench")
 
 
 def main(argv=None):
@@ -66,6 +71,7 @@ def parser():
     top.epilog = add_train(verbs).format_help()
     add_eval(verbs)
     add_watch(verbs)
+    add_plot(verbs)
     add_envs(verbs)
     add_bench(verbs)
     return top
@@ -123,18 +129,29 @@ def default_folder(config):
 def add_eval(verbs):
     text = "score a saved agent"
     verb = verbs.add_parser("eval", help=text, description=text.capitalize(), prog="numasync eval")
-    verb.add_argument("checkpoint", help="the .npz file of an agent")
+    verb.add_argument("file", nargs="?", metavar="AGENT", help=AGENT_HELP)
+    verb.add_argument("--agent", metavar="AGENT", help="the same")
     verb.add_argument("--env", metavar="ID", help="environment to play; must be the agent's own or its Gymnasium twin")
     verb.add_argument("--episodes", type=int, default=100, metavar="N", help="episodes to play [100]")
     verb.add_argument("--seed", type=int, metavar="N", help="seed of the episodes [the agent's own]")
+    verb.add_argument("--human", action="store_true", help="also as percent of a human's score (57 Atari games)")
     verb.add_argument("--json", action="store_true", help="print the evaluation as one JSON object")
     verb.set_defaults(run=run_eval)
 
 
 def run_eval(arguments):
-    agent = load(arguments.checkpoint, arguments.env)
+    if (arguments.file is None) == (arguments.agent is None):
+        raise InputError("Give one agent to score, a file or a name such as pong-a3c.")
+    agent = load(arguments.file or arguments.agent, arguments.env)
+    # Asked for first, so that a game without a human's score is refused before the episodes are played.
+    reference = reference_scores(agent.spec.id) if arguments.human else None
     evaluation = agent.evaluate(arguments.episodes, arguments.seed, arguments.env)
+    if reference:
+        evaluation["human_normalized"] = human_normalized(agent.spec.id, evaluation["mean"])
     print(json.dumps(evaluation) if arguments.json else evaluation_line(evaluation))
+    if reference and not arguments.json:
+        random, human = reference
+        print(f"Human-normalised: {evaluation['human_normalized']:.1f} % (random {random:g}, human {human:g}).")
     return 0
 
 
@@ -142,7 +159,7 @@ def add_watch(verbs):
     text = "show one episode, or write it to a .gif file"
     verb = verbs.add_parser("watch", help=text, description=text.capitalize(), prog="numasync watch")
     verb.add_argument("--env", metavar="ID", help="environment to play [the agent's own]")
-    verb.add_argument("--agent", metavar="FILE", help="the .npz file of the agent that plays [random actions]")
+    verb.add_argument("--agent", metavar="AGENT", help=f"who plays: {AGENT_HELP} [random actions]")
     verb.add_argument("--gif", metavar="FILE", help="write the episode to this .gif file instead of showing it")
     verb.add_argument("--seed", type=int, metavar="N", help=f"seed of the episode [the agent's own, or {Config.seed}]")
     verb.add_argument("--steps", type=int, default=MAX_ACTIONS, metavar="N", help="actions at most [%(default)s]")
@@ -158,6 +175,23 @@ def run_watch(arguments):
     default_seed = agent.config.seed if agent else Config.seed
     seed = default_seed if arguments.seed is None else arguments.seed
     watch(env_id or agent.spec.id, agent, seed, arguments.steps, arguments.fps, arguments.gif)
+    return 0
+
+
+def add_plot(verbs):
+    text = "draw the learning curves of runs"
+    verb = verbs.add_parser("plot", help=text, description=text.capitalize(), prog="numasync plot")
+    verb.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs, also of runs that are still going on")
+    verb.add_argument("--out", default="curves", metavar="FILE", help="FILE.png and FILE.svg are written [%(default)s]")
+    verb.add_argument("--of", default=KINDS[0], metavar="NAME", help=f"scores: {', '.join(KINDS)} [%(default)s]")
+    text = "training episodes that a point of a curve is the mean of [%(default)s]"
+    verb.add_argument("--window", type=int, default=WINDOW, metavar="N", help=text)
+    verb.set_defaults(run=run_plot)
+
+
+def run_plot(arguments):
+    for path in plot(arguments.runs, arguments.out, arguments.window, arguments.of):
+        print(path)
     return 0
 
 

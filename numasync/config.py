@@ -26,16 +26,21 @@ def option(default, text, low=None, high=None, choices=None):
 
 @dataclass(frozen=True)
 class Config:
-    """The options of a run. The defaults are those of the 'atari' family: the paper's, but for workers (16)
-    and steps (80 million or more). PRESETS says what other families change.
+    """The options of a run. The defaults are the paper's; PRESETS says what each family of environments changes, unless
+    preset is 'paper'.
 
     An action is one decision of one worker, on Atari 4 frames. Counts are over all workers unless said otherwise.
     """
 
     algo: str = option("nstep_q", "algorithm", choices=tuple(ALGORITHMS))
     env: str = option("CartPole-v1", "environment id; 'gymnasium:ID' asks for Gymnasium's where a jitted twin exists")
-    steps: int = option(10_000_000, "actions to train for (T_max)", 1)
-    workers: int = option(8, "actor-learner threads", 1, 1024)
+    preset: str = option(
+        "default",
+        "what is not given: tuned for the family of environments, or the paper's",
+        choices=("default", "paper"),
+    )
+    steps: int = option(80_000_000, "actions to train for (T_max)", 1)
+    workers: int = option(16, "actor-learner threads", 1, 1024)
     seed: int = option(1, "seed of initial parameters, exploration and environments", 0)
     lr: float = option(7e-4, "initial learning rate, annealed linearly to 0 over the run (eta)", SMALLEST)
     gamma: float = option(0.99, "discount per action (gamma)", 0.0, 1.0)
@@ -43,6 +48,7 @@ class Config:
     optimizer: str = option("shared_rmsprop", "optimiser", choices=tuple(OPTIMIZERS))
     decay: float = option(0.99, "decay of RMSProp's g, or of the momentum (alpha)", 0.0, 0.999999)
     rms_eps: float = option(0.1, "constant inside RMSProp's root (epsilon of RMSProp)", SMALLEST)
+    rms_start: float = option(0.0, "RMSProp's g before the first update; above 0, the first steps are small ones", 0.0)
     clip_norm: float = option(40.0, "largest L2 norm of an update's gradient; 0 for no limit", 0.0)
     reward_clip: float = option(1.0, "rewards are clipped to [-c, c] for learning, never in scores; 0 for no clip", 0.0)
     beta: float = option(0.01, "weight of the entropy bonus of a3c (beta)", 0.0)
@@ -51,22 +57,25 @@ class Config:
     network: str | tuple = option(
         "nips", "hidden layers by name; in Python also a tuple of layers", choices=tuple(HIDDEN)
     )
+    normalize: bool = option(False, "centre and scale screens by the mean and deviation of 1,000 random frames")
     life_loss: bool = option(False, "treat a lost life as terminal while learning (Atari)")
     deterministic: bool = option(False, "give workers their turns from one thread: repeatable bit for bit, slower")
     checkpoint_every: int = option(1_000_000, "actions between checkpoints", 1)
     eval_episodes: int = option(100, "episodes of the evaluation at the end", 1)
+    eval_every: int = option(0, "actions between evaluations beside the training; 0 for none", 0)
+    sideline_episodes: int = option(10, "episodes of an evaluation beside the training", 1)
     eval_epsilon: float = option(0.05, "epsilon in evaluation (Q methods)", 0.0, 1.0)
     eval_greedy: bool = option(False, "take the most probable action in evaluation instead of sampling (a3c)")
 
 
-SMALL = dict(reward_clip=0.0, checkpoint_every=250_000, eval_epsilon=0.0, eval_greedy=True)
+SMALL = dict(workers=8, reward_clip=0.0, checkpoint_every=250_000, eval_epsilon=0.0, eval_greedy=True)
 
 # What each family of environments changes, and each algorithm within it. Chosen on other seeds than those reported.
 PRESETS = {
     "classic": dict(SMALL, network="mlp", steps=1_000_000, epsilon_steps=100_000, target_interval=1_000, lr=1e-3),
     "image": dict(SMALL, network="minatar", steps=500_000, epsilon_steps=50_000, target_interval=1_000, lr=1e-3),
     "minatar": dict(SMALL, network="minatar", steps=5_000_000, epsilon_steps=500_000, lr=3e-3, rms_eps=0.01, t_max=20),
-    "atari": {},
+    "atari": dict(workers=8, steps=10_000_000, normalize=True, t_max=20, lr=3e-4, rms_eps=1e-5),
     ("classic", "one_step_q"): dict(lr=3e-3, rms_eps=1e-5, clip_norm=10.0),
     ("classic", "one_step_sarsa"): dict(t_max=20, rms_eps=1e-3),
     ("classic", "a3c"): dict(t_max=20),
@@ -74,12 +83,15 @@ PRESETS = {
 
 
 def make_config(family, **given):
-    """The Config of a run on an environment of `family` ('classic', 'image', 'atari'): what is given, then the
-    family's and the algorithm's presets, then the defaults. Raises InputError, one sentence, for an option that is
-    out of range."""
+    """The Config of a run on an environment of `family` ('classic', 'image', 'minatar', 'atari'): what is given, then
+    the family's and the algorithm's presets, then the defaults, which are the paper's. With preset='paper' only the
+    network is the family's. Raises InputError, one sentence, for an option that is out of range."""
     given = checked(given)
     algo = given.get("algo", Config.algo)
-    return Config(**{**PRESETS[family], **PRESETS.get((family, algo), {}), **given})
+    preset = {**PRESETS[family], **PRESETS.get((family, algo), {})}
+    if given.get("preset") == "paper":
+        preset = {"network": preset.get("network", Config.network)}
+    return Config(**{**preset, **given})
 
 
 def checked(given):

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from numasync.envs import make_env
-from numasync.envs.interface import LIFE_LOST, RESET_TYPE, RUNNING, STEP_TYPE
+from numasync.envs.interface import STEP_TYPE, TERMINATED, TRUNCATED
 from numasync.errors import NotFiniteError
 from numasync.jit import DOUBLE, DOUBLES, FLOAT, INT, MATRIX, VECTOR, WORDS, compile_for, kernel, type_of
 from numasync.memory import own_copy, own_zeros
@@ -17,10 +17,11 @@ from numasync.rng import seed_row
 # Episodes are dealt to this many evaluators in turn, each with its own environment and random stream. The number is
 # fixed so that a score does not depend on how many cores the machine has.
 EVALUATORS = 4
-EVALUATION_STREAM = 1_000_000
+EVALUATION_STREAM, SIDELINE_STREAM = 1_000_000, 2_000_000
 # 30 emulator minutes at 60 frames a second and 4 frames an action; an environment without a time limit stops here
 # too.
 MAX_ACTIONS = 27_000
+CALL_ACTIONS = 1_000  # then Python looks in
 
 
 @kernel
@@ -31,38 +32,59 @@ def act(table, theta, obs, tape, policy, epsilon, n_actions, rng):
 
 
 @kernel
-def play_episode(table, theta, obs, tape, policy, epsilon, n_actions, rng, env_state, reset, step):
-    """Play one episode, of MAX_ACTIONS at most; return its score, the sum of unclipped rewards."""
-    score, length, end = 0.0, 0, RUNNING
-    reset(env_state, rng, obs[0])
-    while (end == RUNNING or end == LIFE_LOST) and length < MAX_ACTIONS:
+def play_on(table, theta, obs, tape, policy, epsilon, n_actions, rng, env_state, step, episode, actions):
+    """Play up to `actions` more of an episode that `reset` has begun; true once it is over. episode: score, the sum of
+    unclipped rewards, and length so far, (2,)."""
+    for _ in range(actions):
         action = act(table, theta, obs, tape, policy, epsilon, n_actions, rng)
         reward, end = step(env_state, action, rng, obs[0])
-        score += reward
-        length += 1
-    return score
+        episode[0] += reward
+        episode[1] += 1.0
+        if end == TERMINATED or end == TRUNCATED:
+            return True
+    return False
 
 
 def compile_play(table):
-    """Compile play_episode, before threads start."""
+    """Compile play_on, before threads start."""
     arguments = (type_of(table), VECTOR, MATRIX, VECTOR, INT, DOUBLE, INT, WORDS)
-    compile_for(play_episode, *arguments, DOUBLES, RESET_TYPE, STEP_TYPE)
+    compile_for(play_on, *arguments, DOUBLES, STEP_TYPE, DOUBLES, INT)
 
 
-def play_episodes(env_id, network, theta, policy, epsilon, episodes, seed):
-    """Scores of `episodes` episodes, a list in the order of their number. policy, epsilon: see `policy.choose`."""
-    stop = threading.Event()
-    envs = [make_env(env_id) for _ in range(min(EVALUATORS, episodes))]
-    compile_play(network.table)
+class Player:
+    """Plays episodes of one environment with fixed parameters. scorer: see `play_episodes`."""
+
+    def __init__(self, env, scorer, theta, rng):
+        network, policy, epsilon = scorer
+        self.env, self.rng, self.state = env, own_copy(rng), env.new_state()
+        self.obs = own_zeros((1, network.n_inputs), FLOAT)
+        tape = own_zeros((network.width,), FLOAT)
+        self.data = (network.table, theta, self.obs, tape, policy, epsilon, env.spec.n_actions)
+
+    def score(self, stop):
+        """The score of one episode, of MAX_ACTIONS at most; of what was played of it where `stop` was set meanwhile."""
+        episode = np.zeros(2)
+        self.env.reset(self.state, self.rng, self.obs[0])
+        while episode[1] < MAX_ACTIONS and not stop.is_set():
+            actions = min(CALL_ACTIONS, MAX_ACTIONS - int(episode[1]))
+            if play_on(*self.data, self.rng, self.state, self.env.step, episode, actions):
+                break
+        return episode[0]
+
+
+def play_episodes(spec, scorer, theta, episodes, seed, stream=EVALUATION_STREAM, stop=None):
+    """Scores of `episodes` episodes, a list in the order of their number.
+
+    spec: the EnvSpec of the environment. scorer: a Network, and the policy and epsilon of `policy.choose`. stop: an
+    Event; once it is set, the scores are worth nothing.
+    """
+    stop = stop or threading.Event()
+    envs = [make_env(spec.id, observation=spec.observation) for _ in range(min(EVALUATORS, episodes))]
+    compile_play(scorer[0].table)
 
     def share(number, env):
-        obs = own_zeros((1, network.n_inputs), FLOAT)
-        tape = own_zeros((network.width,), FLOAT)
-        rng = own_copy(seed_row(seed, EVALUATION_STREAM + number))
-        state = env.new_state()
-        numbers = range(number, episodes, len(envs))
-        data = (network.table, theta, obs, tape, policy, epsilon, env.spec.n_actions, rng, state, env.reset, env.step)
-        return [(i, play_episode(*data)) for i in numbers if not stop.is_set()]
+        player = Player(env, scorer, theta, seed_row(seed, stream + number))
+        return [(i, player.score(stop)) for i in range(number, episodes, len(envs)) if not stop.is_set()]
 
     try:
         with ThreadPoolExecutor(len(envs)) as pool:
@@ -75,6 +97,46 @@ def play_episodes(env_id, network, theta, policy, epsilon, episodes, seed):
         for env in envs:
             env.close()
     return [score for _, score in sorted(pair for part in shares for pair in part)]
+
+
+class Sideline:
+    """Evaluations beside a run, one at a time, each of a copy of theta at a crossing of `every` actions.
+
+    evaluate(theta, stop) -> score, see `summary`, runs in a thread of its own. on_score(T, seconds, theta, score)
+    is called by `look` and `finish`, from the thread of their caller, with T and time of the copy. A crossing that
+    comes while the last copy is still being scored has to wait.
+    """
+
+    def __init__(self, every, evaluate, on_score):
+        self.every, self.evaluate, self.on_score = every, evaluate, on_score
+        self.crossed = 0
+        self.copy = self.future = None
+        self.stop = threading.Event()
+        self.pool = ThreadPoolExecutor(1)
+
+    def look(self, trainer):
+        """Pass on a score that is ready, and copy theta if it is time. Called often, from the supervisor."""
+        if self.future and self.future.done():
+            self._pass_on()
+        if trainer.steps // self.every > self.crossed and not self.future:
+            self.crossed = trainer.steps // self.every
+            self.copy = (trainer.steps, trainer.seconds, trainer.theta.copy())
+            if np.isfinite(self.copy[2]).all():  # if not, the trainer will soon end the run
+                self.future = self.pool.submit(self.evaluate, self.copy[2], self.stop)
+
+    def finish(self):
+        """Wait for what is under way, and pass it on."""
+        if self.future:
+            self._pass_on()
+
+    def close(self):
+        """Give up what is under way, which soon ends, and do not wait for it: an environment may hang."""
+        self.stop.set()
+        self.pool.shutdown(wait=False)
+
+    def _pass_on(self):
+        score, self.future = self.future.result(), None
+        self.on_score(*self.copy, score)
 
 
 def summary(scores):

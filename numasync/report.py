@@ -43,9 +43,13 @@ class Report:
             self.due = seconds + self.interval
             self.interval = min(1.5 * self.interval, LONGEST_LINE_SECONDS)
 
+    def scored_beside(self, steps, score, best):
+        """An evaluation beside the training, of the parameters as they were at T = steps."""
+        text = evaluation_line(score)[:-1]
+        self._print_over(f"{steps:>12,} steps: {text[0].lower()}{text[1:]}{'; the best so far' if best else ''}.")
+
     def ended(self, trainer):
-        line = progress_line(trainer)
-        self._print(f"\r{line:<100}" if self.terminal else line)
+        self._print_over(progress_line(trainer))
         how = "Interrupted" if trainer.interrupted else "Trained"
         self._print(f"{how} after {trainer.steps:,} steps in {clock(trainer.seconds)}.")
         if not trainer.interrupted:
@@ -57,6 +61,10 @@ class Report:
         if self.checkpoint:
             self._print(f"Checkpoint: {self.checkpoint}")
 
+    def _print_over(self, line):
+        """A line in the place of the progress that a terminal shows."""
+        self._print(f"\r{line:<100}" if self.terminal else line)
+
     def _print(self, line):
         print(line, file=self.file, flush=True)
 
@@ -66,6 +74,9 @@ class SilentReport:
         pass
 
     def progress(self, trainer):
+        pass
+
+    def scored_beside(self, steps, score, best):
         pass
 
     def ended(self, trainer):

@@ -48,6 +48,7 @@ class Trainer:
         self.algorithm = ALGORITHMS[config.algo]
         self.update = OPTIMIZERS[config.optimizer].kernel
         self.network = network
+        self.observation = spec.observation
         theta = own_copy(network.initial(config.seed))
         line = LINE // np.dtype(np.int64).itemsize
         self.shared = Shared(
@@ -55,6 +56,7 @@ class Trainer:
         )
         self.settings = make_settings(config, self.algorithm, spec.n_actions)
         self.returns = deque(maxlen=RECENT_EPISODES)
+        self._unread = deque()
         self._episodes = np.zeros(config.workers, np.int64)
         self.interrupted = False
         self.snapshot = theta.copy()
@@ -109,16 +111,22 @@ class Trainer:
 
     def build(self):
         """Environments and workers; the loop compiled. Worker i draws everything from stream i of the seed."""
-        optimizer_state = own_zeros(self.theta.shape, FLOAT)
+        optimizer_state = self._optimizer_state()
         for i in range(self.config.workers):
-            env = make_env(self.config.env, self.config.life_loss)
+            env = make_env(self.config.env, self.config.life_loss, self.observation)
             self.envs.append(env)
             if i > 0 and not OPTIMIZERS[self.config.optimizer].shared_state:
-                optimizer_state = own_zeros(self.theta.shape, FLOAT)
+                optimizer_state = self._optimizer_state()
             worker = make_worker(i, self.config, self.algorithm, self.network, env, optimizer_state)
             self.workers.append(worker)
             self._attempt(i, env.reset, worker.env_state, worker.rng, worker.obs[0])
         compile_loop(self.network.table, self.shared, self.workers[0], self.settings)
+
+    def _optimizer_state(self):
+        state = own_zeros(self.theta.shape, FLOAT)
+        if OPTIMIZERS[self.config.optimizer].state_is_g:
+            state[:] = self.config.rms_start
+        return state
 
     def _run(self, on_progress, on_checkpoint):
         # The first segment is played here, before there are threads: it compiles whatever is still compiled lazily.
@@ -131,6 +139,8 @@ class Trainer:
                 self._supervise([pool.submit(self._turns, group) for group in groups], on_progress, on_checkpoint)
             except (KeyboardInterrupt, BrokenPipeError):  # the reader of our output has gone: nobody watches any more
                 self.interrupted = True
+            except Exception as error:  # of a callback, such as an environment's in an evaluation beside the run
+                self._fail(error)
             finally:
                 self._stop.set()
         self._ended = time.perf_counter()
@@ -180,12 +190,22 @@ class Trainer:
         status = self._attempt(
             i, run_segments, segments, self.network.table, self.shared, worker, self.settings, *functions
         )
-        self.returns.extend(worker.log[: worker.logged[0], 0].tolist())
-        self._episodes[i] += worker.logged[0]
-        worker.logged[0] = 0
+        self._keep_episodes(i, worker)
         if status == NOT_FINITE:
             self._fail(NotFiniteError(self._not_finite(f"The loss or gradient of worker {i}")))
         return status == MORE
+
+    def _keep_episodes(self, i, worker):
+        ended = worker.log[: worker.logged[0]].tolist()
+        self.returns.extend(score for score, _, _ in ended)
+        seconds = self.seconds
+        self._unread.extend((score, length, seconds, T) for score, length, T in ended)
+        self._episodes[i] += len(ended)
+        worker.logged[0] = 0
+
+    def take_episodes(self):
+        """The (return, length, seconds, T) of each training episode that has ended since the last call."""
+        return [self._unread.popleft() for _ in range(len(self._unread))]
 
     def _attempt(self, i, function, *arguments):
         """Call a function on behalf of worker i; what it raises ends the run as a WorkerError."""

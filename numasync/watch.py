@@ -61,7 +61,7 @@ def watch(env_id, agent=None, seed=1, steps=MAX_ACTIONS, fps=FPS, gif=None):
     check_whole_number("steps", steps, 1)
     check_whole_number("fps", fps, 1, MAX_FPS)
     image = gif_library(gif) if gif else None
-    env = make_env(env_id)
+    env = make_env(env_id, observation=agent.spec.observation if agent else None)
     try:
         rng = seed_row(seed, EVALUATION_STREAM)
         chooser = agent_chooser(agent, env.spec, rng) if agent else random_chooser(env.spec.n_actions, rng)
@@ -77,7 +77,7 @@ def watch(env_id, agent=None, seed=1, steps=MAX_ACTIONS, fps=FPS, gif=None):
 
 def frames(env, chooser, rng, limit):
     """Play one episode, of `limit` actions at most, and yield its Frames, the first one before any action. What
-    `evaluation.play_episode` is for scores, this is for the eye."""
+    `evaluation.Player` is for scores, this is for the eye."""
     obs = np.zeros((1, int(np.prod(env.spec.observation.network_shape))), FLOAT)
     state = env.new_state()
     env.reset(state, rng, obs[0])
@@ -102,8 +102,8 @@ def agent_chooser(agent, spec, rng):
             f"{spec.id} is not what the agent was trained on: it has observations of {found[0]} and {found[1]} "
             f"actions, the agent knows {own[0]} and {own[1]}."
         )
-    network, tape = agent.network, np.zeros(agent.network.width, FLOAT)
-    policy, epsilon = agent.evaluation_policy()
+    network, policy, epsilon = agent.scorer()
+    tape = np.zeros(network.width, FLOAT)
     arguments = (tape, policy, epsilon, agent.spec.n_actions, rng)
     return lambda obs: int(act(network.table, agent.theta, obs, *arguments))
 
@@ -153,7 +153,7 @@ def line_by_line(episode, observation, out):
     """Print each frame under the one before, and pass it on: a line of numbers, or a character a cell."""
     for frame in episode:
         if is_picture(observation):
-            characters = GREY_CHARACTERS if is_grey(observation) else BOARD_CHARACTERS
+            characters = GREY_CHARACTERS if observation.is_screen else BOARD_CHARACTERS
             rows = shrink(pixels(frame.obs, observation), TEXT_SIDE, TEXT_SIDE)
             text = ["".join(characters[cell] for cell in row) for row in rows]
             print(*text, status(frame), sep="\n", file=out, flush=True)
@@ -171,7 +171,7 @@ def numbers(obs, observation):
     """A vector as the environment returned it, or the integer of a one-hot one."""
     if observation.kind == "discrete":
         return str(int(np.argmax(obs)) + observation.start)
-    return " ".join(f"{x:.4g}" for x in obs / observation.scale)
+    return " ".join(f"{x:.4g}" for x in observation.decode(obs).flat)
 
 
 def number(x):
@@ -183,24 +183,19 @@ def is_picture(observation):
     return observation.kind in ("image", "frames")
 
 
-def is_grey(observation):
-    """Scaled numbers are the bytes of a screen; others are a board, a channel for each kind of thing."""
-    return observation.scale != 1.0
-
-
 def palette_of(observation):
     """uint8 (256, 3): the colour of each value of `pixels`."""
-    return GREY_PALETTE if is_grey(observation) else BOARD_PALETTE
+    return GREY_PALETTE if observation.is_screen else BOARD_PALETTE
 
 
 def pixels(obs, observation):
     """An encoded observation as uint8 (height, width): the brightness of a screen (the last of a stack of frames,
     the mean of the colours of an image), or one more than the highest channel that is set, 0 where none is."""
-    values = obs.reshape(observation.network_shape)
+    values = observation.decode(obs)
     if observation.kind == "frames":
         values = values[:, :, -1:]
-    if is_grey(observation):
-        return np.rint(values.mean(axis=2) / observation.scale).astype(np.uint8)
+    if observation.is_screen:
+        return np.rint(values.mean(axis=2)).astype(np.uint8)
     return np.where(values != 0, np.arange(1, values.shape[2] + 1), 0).max(axis=2).astype(np.uint8)
 
 

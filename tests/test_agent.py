@@ -2,16 +2,21 @@
 
 import dataclasses
 import json
+import zipfile
+from pathlib import Path
 
 import numpy as np
 import pytest
 
 import numasync
 from numasync import InputError, conv, dense, relu
-from numasync.agent import Agent
+from numasync.agent import Agent, shipped
 from numasync.config import make_config
 from numasync.envs.cartpole import CARTPOLE
 from numasync.envs.catch import CATCH
+from numasync.envs.interface import EnvSpec
+from numasync.envs.observation import Observation
+from numasync.jit import FLOAT
 
 LAYERS = (dense(16), relu())
 SHORT = dict(network=LAYERS, steps=300, workers=2, eval_episodes=3, seed=3, deterministic=True)
@@ -147,6 +152,85 @@ def test_an_agent_survives_saving_and_loading(trained, tmp_path):
     assert copy.evaluate(3, seed=9) == agent.evaluate(3, seed=9)
 
 
+def test_half_precision_takes_half_the_bytes_and_is_loaded_as_float32(tmp_path):
+    agent = Agent(make_config("image"), CATCH.spec)
+    for half in (False, True):
+        agent.save(tmp_path / f"{half}.npz", half)
+    copy = numasync.load(tmp_path / "True.npz")
+    assert copy.theta.dtype == np.float32 and np.array_equal(copy.theta, agent.theta.astype(np.float16))
+    assert not np.array_equal(copy.theta, agent.theta) and copy.config == agent.config and copy.spec == agent.spec
+    full, half = ((tmp_path / name).stat().st_size for name in ("False.npz", "True.npz"))
+    assert 0.3 * full < half < 0.55 * full
+    with zipfile.ZipFile(tmp_path / "True.npz") as file:
+        assert {member.compress_type for member in file.infolist()} == {zipfile.ZIP_DEFLATED}
+    assert copy.predict(np.eye(10, 5)) in (0, 1, 2) and copy.evaluate(2)["episodes"] == 2
+
+
+def screen_agent(shape, mean):
+    """An agent whose screens are a stack of frames or a picture, by the length of their shape."""
+    spec = EnvSpec(
+        "Screen-v0", "atari", Observation("frames" if len(shape) == 3 else "image", shape, 0.1, mean=mean), 3
+    )
+    return Agent(make_config("atari", network=LAYERS), spec)
+
+
+@pytest.mark.parametrize("half", [False, True])
+@pytest.mark.parametrize("shape", [(2, 5, 6), (5, 6)], ids=["frames", "image"])
+def test_the_mean_of_a_screen_is_kept_as_it_is(tmp_path, shape, half):
+    mean = np.random.default_rng(0).uniform(0, 255, (5, 6)).astype(np.float32)
+    for given in (mean, None):
+        agent = screen_agent(shape, given)
+        agent.save(tmp_path / "screen.npz", half)
+        copy = numasync.load(tmp_path / "screen.npz")
+        assert copy.spec == agent.spec
+        assert copy.spec.observation.mean is None if given is None else copy.spec.observation.mean.dtype == np.float32
+        np.testing.assert_array_equal(copy.spec.observation.mean, given)
+
+
+@pytest.mark.parametrize("mean", [np.zeros((2, 5, 6), FLOAT), np.zeros(30, FLOAT), np.zeros((5, 6))], ids=str)
+def test_a_mean_that_does_not_fit_the_screen_is_damage(tmp_path, mean):
+    screen_agent((2, 5, 6), mean).save(tmp_path / "screen.npz")
+    with pytest.raises(
+        InputError, match=r"screen\.npz holds a mean that does not fit its screen; the file is damaged\.$"
+    ):
+        numasync.load(tmp_path / "screen.npz")
+
+
+@pytest.fixture
+def shipped_agent(tmp_path, monkeypatch):
+    """An agent that ships as cartpole-a3c; the current folder is an empty one."""
+    (tmp_path / "agents").mkdir()
+    (tmp_path / "here").mkdir()
+    monkeypatch.setattr("numasync.agent.SHIPPED", tmp_path / "agents")
+    monkeypatch.chdir(tmp_path / "here")
+    agent = cartpole_agent("a3c", seed=11)
+    agent.save(tmp_path / "agents" / "cartpole-a3c.npz", half=True)
+    return agent
+
+
+def test_an_agent_that_ships_is_loaded_by_its_name(shipped_agent):
+    assert shipped() == ["cartpole-a3c"]
+    for name in ("cartpole-a3c", Path("cartpole-a3c")):
+        agent = numasync.load(name, env="CartPole-v1")
+        assert agent.config == shipped_agent.config
+        assert np.array_equal(agent.theta, shipped_agent.theta.astype(np.float16))
+    with pytest.raises(InputError, match="cannot play Catch-v0"):
+        numasync.load("cartpole-a3c", env="Catch-v0")
+
+
+def test_a_name_that_does_not_ship_and_a_file_of_ones_own_are_paths(shipped_agent):
+    for path in ("cartpole", "cartpole-a3c.npz", "agents/cartpole-a3c"):
+        with pytest.raises(InputError, match=f"^There is no file {path};"):
+            numasync.load(path)
+    cartpole_agent("a3c", seed=12).save("cartpole-a3c.npz")
+    assert numasync.load("cartpole-a3c.npz").config.seed == 12 and numasync.load("cartpole-a3c").config.seed == 11
+
+
+def test_no_agents_ship_where_there_is_no_folder(tmp_path, monkeypatch):
+    monkeypatch.setattr("numasync.agent.SHIPPED", tmp_path / "none")
+    assert shipped() == []
+
+
 def test_a_network_of_ones_own_is_kept_in_the_checkpoint(trained):
     agent, folder = trained
     copy = numasync.load(folder / "checkpoint.npz")
@@ -190,7 +274,9 @@ def test_nothing_is_overwritten(trained):
 
 def test_an_empty_folder_is_taken(tmp_path):
     numasync.train(out=tmp_path, **SHORT)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint.npz", "config.json", "result.json"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == [
+        "checkpoint.npz", "config.json", "evaluations.csv", "monitor.csv", "result.json",
+    ]  # fmt: skip
 
 
 def test_ctrl_c_in_the_evaluation_keeps_the_trained_agent(monkeypatch, tmp_path):

@@ -15,11 +15,16 @@ import numpy as np
 import pytest
 
 import numasync
-from numasync.config import Config
+from numasync.cli import main
+from numasync.config import Config, make_config
+from numasync.envs.interface import EnvSpec
+from numasync.envs.observation import Observation
+from numasync.evaluation import summary
+from numasync.records import read_run
 
 pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="runs subprocesses for long without the compiler")
 
-FILES = ["checkpoint.npz", "config.json", "result.json"]
+FILES = ["checkpoint.npz", "config.json", "evaluations.csv", "monitor.csv", "result.json"]
 SHORT = ("--steps", 20_000, "--workers", 2, "--eval-episodes", 5, "--seed", 3)
 ENDLESS = ("--steps", 100_000_000, "--workers", 2)
 PROGRESS = re.compile(r"^ +[\d,]+ steps \( *\d+%\) +[\d,]+/s +[\d,]+ episodes +mean return +\S+ +[\d:]+ left$", re.M)
@@ -146,7 +151,7 @@ def test_train_is_the_default_verb_and_reports_progress(trained):
     assert last == "Checkpoint: run/checkpoint.npz"
 
 
-def test_a_run_writes_three_files(trained):
+def test_a_run_writes_its_records(trained):
     _, folder = trained
     assert names(folder) == FILES
     config = json.loads((folder / "config.json").read_text())
@@ -184,6 +189,51 @@ def test_eval_prints_one_json_object_and_repeats_itself(numasync_command, traine
         assert evaluation == json.loads((trained[1] / "result.json").read_text())["evaluation"]
 
 
+def test_a_run_with_evaluations_beside_it_says_them_and_keeps_the_best(numasync_command, tmp_path):
+    options = ("--steps", 500_000, "--eval-every", 100, "--sideline-episodes", 2, "--out", "run")
+    done = numasync_command(*SHORT, *options)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert names(tmp_path / "run") == ["best.npz", *FILES]
+    said = re.findall(r"^ +([\d,]+) steps: evaluation over 2 episodes: mean \S+, .+\.$", done.stdout, re.M)
+    evaluations = read_run(tmp_path / "run").evaluations
+    assert said == [f"{steps:,.0f}" for steps in evaluations[:-1, 0]] and len(said) > 0
+    assert numasync.load(tmp_path / "run" / "best.npz").result["evaluation"]["mean"] == max(evaluations[:, 3])
+
+
+def test_eval_takes_the_agent_by_an_option_too(numasync_command, trained):
+    checkpoint, episodes = trained[1] / "checkpoint.npz", ("--episodes", 3)
+    done = numasync_command("eval", "--agent", checkpoint, *episodes)
+    assert done.returncode == 0 and done.stdout == numasync_command("eval", checkpoint, *episodes).stdout
+
+
+@pytest.fixture
+def scored(monkeypatch, capsys, tmp_path):
+    """Runs `numasync eval --human ARGUMENTS` on a shipped agent of Pong, 'pong', whose mean is 18 points, and returns
+    what it prints."""
+    spec = EnvSpec("ALE/Pong-v5", "atari", Observation("frames", (4, 84, 84), 1 / 255), 6)
+    monkeypatch.setattr("numasync.agent.SHIPPED", tmp_path)
+    numasync.Agent(make_config("atari", env=spec.id), spec).save(tmp_path / "pong.npz", half=True)
+    monkeypatch.setattr(numasync.Agent, "evaluate", lambda agent, episodes, *_: summary([18.0] * episodes))
+
+    def run(*arguments):
+        assert main(["eval", "pong", "--episodes", "4", "--human", *arguments]) == 0
+        return capsys.readouterr().out
+
+    return run
+
+
+def test_eval_also_says_the_percent_of_a_humans_score(scored):
+    # 38.7 of the 35.3 points that a human is better than chance.
+    first, second = scored().splitlines()
+    assert first == "Evaluation over 4 episodes: mean 18.00, std 0.00, min 18, max 18."
+    assert second == "Human-normalised: 109.6 % (random -20.7, human 14.6)."
+
+
+def test_eval_also_says_the_percent_of_a_humans_score_as_json(scored):
+    found = json.loads(scored("--json"))
+    assert found == {**summary([18.0] * 4), "human_normalized": pytest.approx(100 * 38.7 / 35.3)}
+
+
 def test_eval_prints_one_line_and_writes_nothing(numasync_command, trained, tmp_path):
     done = numasync_command("eval", trained[1] / "checkpoint.npz", "--episodes", 3, "--seed", 8)
     assert (done.returncode, done.stderr, names(tmp_path)) == (0, "", [])
@@ -212,7 +262,13 @@ def test_eval_prints_one_line_and_writes_nothing(numasync_command, trained, tmp_
         ("--learning-rate 0.1", "unrecognized arguments: --learning-rate"),
         ("--out full", "full already exists and is not empty"),
         ("--out full/file/run", "The folder full/file/run cannot be made"),
-        ("eval", "required: checkpoint"),
+        ("eval", "Give one agent to score, a file or a name such as pong-a3c."),
+        ("eval CHECKPOINT --agent CHECKPOINT", "Give one agent to score, a file or a name such as pong-a3c."),
+        ("eval --agent", "--agent: expected one argument"),
+        ("eval --agent missing.npz", "no file missing.npz"),
+        ("eval CHECKPOINT --human", "'CartPole-v1' is none of the 57 Atari games"),
+        ("--eval-every -1", "eval_every is -1; it must be a whole number from 0"),
+        ("--sideline-episodes 0", "sideline_episodes is 0; it must be a whole number from 1"),
         ("eval missing.npz", "no file missing.npz"),
         ("eval full", "full is a directory"),
         ("eval truncated.npz", "truncated.npz is no numasync checkpoint, or it is damaged"),
@@ -264,7 +320,7 @@ def test_a_failing_worker_shows_its_traceback_and_saves_the_agent(numasync_comma
     assert any("trials.py" in line for line in traceback), "the traceback leads to the line that failed"
     assert last.startswith("numasync: Worker 1 failed with ZeroDivisionError: the pole broke")
     assert last.endswith(" The agent so far was saved.")
-    assert names(tmp_path / "run") == FILES[:2]
+    assert names(tmp_path / "run") == ["checkpoint.npz", "config.json"], "no episode has ended"
     assert np.isfinite(numasync.load(tmp_path / "run" / "checkpoint.npz").theta).all()
 
 
@@ -281,7 +337,7 @@ def test_ctrl_c_ends_the_run_with_its_agent_and_result(background, tmp_path, env
     process.send_signal(signal.SIGINT)
     assert process.wait(STOP_SECONDS) == 130
     assert (tmp_path / "err.txt").read_text() == ""
-    assert names(tmp_path / "run") == FILES
+    assert names(tmp_path / "run") == [name for name in FILES if name != "evaluations.csv"]
     result = json.loads((tmp_path / "run" / "result.json").read_text())
     assert result["interrupted"] is True and result["evaluation"] is None and 0 < result["steps"] < 100_000_000
     assert f"Interrupted after {result['steps']:,} steps in " in (tmp_path / "out.txt").read_text()
@@ -291,8 +347,10 @@ def test_ctrl_c_ends_the_run_with_its_agent_and_result(background, tmp_path, env
     assert np.isfinite(agent.theta).all() and not np.array_equal(agent.theta, start), "the agent as it stands"
 
 
-def test_a_second_ctrl_c_does_not_wait_for_the_workers(background, tmp_path):
-    process = background("--env", "trials:Sleeps-v0", "--workers", 1, "--out", "run")
+@pytest.mark.parametrize("options", [(), ("--eval-every", 1)], ids=["alone", "with an evaluation beside it"])
+def test_a_second_ctrl_c_does_not_wait_for_the_workers(background, tmp_path, options):
+    process = background("--env", "trials:Sleeps-v0", "--workers", 1, "--out", "run", *options)
+    time.sleep(0.5 * len(options))  # the evaluators fall asleep too
     process.send_signal(signal.SIGINT)
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(1.5)  # the first one waits for the worker, which sleeps inside its environment

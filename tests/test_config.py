@@ -52,10 +52,23 @@ def test_presets_are_of_known_families_and_algorithms():
         assert family in FAMILIES and algo in ALGORITHMS
 
 
-def test_the_defaults_are_those_of_the_paper_for_atari():
-    found = make_config("atari")
-    assert (found.gamma, found.t_max, found.decay, found.clip_norm, found.reward_clip) == (0.99, 5, 0.99, 40.0, 1.0)
-    assert found.optimizer == "shared_rmsprop" and found.epsilon_steps == 1_000_000
+PAPER = dict(
+    steps=80_000_000, workers=16, t_max=5, lr=7e-4, gamma=0.99, optimizer="shared_rmsprop", decay=0.99, rms_eps=0.1,
+    clip_norm=40.0, reward_clip=1.0, beta=0.01, target_interval=10_000, epsilon_steps=1_000_000, network="nips",
+    normalize=False, life_loss=False, eval_epsilon=0.05, eval_greedy=False,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("algo", ALGORITHMS)
+def test_the_papers_preset_is_the_papers_numbers(algo):
+    found = dataclasses.asdict(make_config("atari", algo=algo, preset="paper"))
+    assert {name: found[name] for name in PAPER} == PAPER
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_papers_preset_has_the_familys_network_and_what_is_given(family):
+    found = make_config(family, algo="a3c", preset="paper", lr=0.5)
+    assert found == Config(algo="a3c", preset="paper", lr=0.5, network=make_config(family, algo="a3c").network)
 
 
 def test_every_option_has_a_help_text_of_its_own():

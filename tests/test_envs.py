@@ -1,6 +1,7 @@
 """Environments: Catch in lockstep with its rules, Gymnasium's spaces, ALE on real games."""
 
 import contextlib
+import dataclasses
 import gc
 import os
 import subprocess
@@ -13,11 +14,14 @@ from gymnasium import spaces
 from players import Player
 from runs import trained
 
+import numasync
 import numasync.envs.atari
+from numasync import dense, relu
 from numasync.algorithms import ALGORITHMS
 from numasync.envs import catch, make_env
 from numasync.envs.gym import GymEnv
 from numasync.envs.interface import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED, EnvSpec
+from numasync.envs.normalization import SMALLEST_DEVIATION, normalized
 from numasync.envs.observation import Observation
 from numasync.envs.python import OPEN, PythonEnv
 from numasync.errors import InputError
@@ -303,17 +307,51 @@ RAW = {
     Observation("image", (2, 2)): np.array([[1, 2], [3, 4]], np.uint8),
     Observation("frames", (2, 1, 3), 0.5): np.array([[[2, 4, 6]], [[8, 10, 12]]], np.uint8),
     Observation("discrete", (3,), start=-1): np.int64(1),
+    Observation("image", (1, 2), 0.5, mean=FLOAT([[2, 10]])): np.array([[4, 8]], np.uint8),
+    Observation("image", (1, 2, 2), 2.0, mean=FLOAT([[[0, 1], [2, 3]]])): np.array([[[1, 1], [0, 5]]], np.uint8),
+    Observation("frames", (2, 1, 2), 0.5, mean=FLOAT([[2, 6]])): np.array([[[2, 8]], [[6, 4]]], np.uint8),
 }
-ENCODED = [[1, 2, 3], [0.5, 1, 1.5, 2], [1, 2, 3, 4], [1, 4, 2, 5, 3, 6], [0, 0, 1]]
+ENCODED = [
+    [1, 2, 3], [0.5, 1, 1.5, 2], [1, 2, 3, 4], [1, 4, 2, 5, 3, 6], [0, 0, 1], [1, -1], [2, 0, -4, 4], [0, 2, 1, -1],
+]  # fmt: skip
 
 
-@pytest.mark.parametrize(("observation", "encoded"), list(zip(RAW, ENCODED)))
-def test_observation_encodes(observation, encoded):
-    out = np.full(len(encoded), np.nan, FLOAT)
+def encoded(observation, raw):
+    out = np.full(int(np.prod(observation.network_shape)), np.nan, FLOAT)
+    observation.encode(raw, out)
+    return out
+
+
+@pytest.mark.parametrize(("observation", "wanted"), list(zip(RAW, ENCODED)))
+def test_observation_encodes(observation, wanted):
     observation.check(RAW[observation])
-    observation.encode(RAW[observation], out)
-    np.testing.assert_array_equal(out, encoded)
-    assert np.prod(observation.network_shape) == len(encoded)
+    np.testing.assert_array_equal(encoded(observation, RAW[observation]), wanted)
+
+
+@pytest.mark.parametrize("observation", [o for o in RAW if o.kind != "discrete"])
+def test_observation_decodes_what_it_encodes(observation):
+    out = encoded(observation, RAW[observation])
+    raw = RAW[observation].transpose(1, 2, 0) if observation.kind == "frames" else RAW[observation]
+    np.testing.assert_array_equal(observation.decode(out), raw.reshape(observation.network_shape))
+
+
+def test_a_blank_frame_of_a_stack_is_zeros_and_not_less_than_the_mean():
+    mean = np.full((2, 3), 100, FLOAT)
+    observation = Observation("frames", (4, 2, 3), 0.5, mean=mean)
+    frames = np.zeros((4, 2, 3), np.uint8)
+    frames[2, 1, 2], frames[3] = 120, 40
+    out = encoded(observation, frames).reshape(2, 3, 4)
+    assert (out[:, :, :2] == 0).all() and (out[:, :, 3] == -30).all()
+    assert out[1, 2, 2] == 10 and (out[:, :, 2].ravel()[:-1] == -50).all()
+
+
+@pytest.mark.parametrize(("observation", "screen"), [
+    (Observation("frames", (4, 84, 84), 1 / 255), True), (Observation("image", (84, 84, 3), 1 / 255), True),
+    (Observation("image", (84, 84), 0.02), True), (Observation("image", (10, 5)), False),
+    (Observation("vector", (128,), 1 / 255), False), (Observation("discrete", (3,)), False),
+])  # fmt: skip
+def test_a_screen_is_a_picture_of_bytes(observation, screen):
+    assert observation.is_screen == screen
 
 
 @pytest.mark.parametrize(
@@ -331,12 +369,143 @@ def test_observation_refuses(observation, raw):
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 5, 8])
 def test_frames_of_any_number_and_layout(channels):
     shape = (channels, 7, 37)
-    frames = np.random.default_rng(channels).integers(0, 256, shape).astype(np.uint8)
-    observation, expected = Observation("frames", shape, 1 / 255), frames.transpose(1, 2, 0).ravel() * FLOAT(1 / 255)
-    for layout in (frames, frames.astype(np.float32), np.asfortranarray(frames), frames.repeat(2, axis=2)[:, :, ::2]):
-        out = np.full(expected.size, np.nan, FLOAT)
-        observation.encode(layout, out)
-        np.testing.assert_array_equal(out, expected)
+    rng = np.random.default_rng(channels)
+    frames, mean = rng.integers(0, 256, shape).astype(np.uint8), rng.uniform(0, 255, shape[1:]).astype(FLOAT)
+    for observation, less in (
+        (Observation("frames", shape, 0.01), 0),
+        (Observation("frames", shape, 0.01, mean=mean), mean),
+    ):
+        expected = (frames - FLOAT(less)).transpose(1, 2, 0).ravel() * FLOAT(0.01)
+        for layout in (frames, frames.astype(FLOAT), np.asfortranarray(frames), frames.repeat(2, axis=2)[:, :, ::2]):
+            np.testing.assert_array_equal(encoded(observation, layout), expected)
+
+
+# --- Normalised screens
+
+
+STACK = Observation("frames", (2, 3, 4), 1 / 255)
+ROOT_MEAN_SQUARE = np.sqrt(np.mean(np.arange(12) ** 2))  # of a screen of brightness 1
+
+
+class Lantern(PythonEnv):
+    """Pixel i of the screen of step n is i times bright[n % len(bright)]; in a stack it is the last of two frames, and
+    the first is its negative. An episode ends as `ends` says, and begins in full light, which no step shows."""
+
+    def __init__(self, bright, ends=lambda n: TRUNCATED if n % 3 == 0 else RUNNING, observation=STACK):
+        super().__init__(EnvSpec("Lantern", "atari", observation, 3))
+        self.bright, self.ends, self.actions, self.resets = bright, ends, [], 0
+
+    def screen(self, level):
+        picture = level * np.arange(12, dtype=np.uint8)
+        both = [255 - picture, picture] if self.spec.observation.kind == "frames" else picture
+        return np.reshape(both, self.spec.observation.shape)
+
+    def restart(self, rng, obs):
+        self.resets += 1
+        self.spec.observation.encode(self.screen(23), obs)
+
+    def play(self, action, rng, obs):
+        self.actions.append(action)
+        self.spec.observation.encode(self.screen(self.bright[len(self.actions) % len(self.bright)]), obs)
+        return 0.0, self.ends(len(self.actions))
+
+
+@pytest.mark.parametrize("plain", [STACK, Observation("image", (3, 4), 1 / 255), Observation("image", (2, 2, 3), 0.01)])
+@pytest.mark.parametrize("bright", [(0, 20), (4, 20, 20, 4, 12)], ids=str)
+def test_each_pixel_of_a_screen_is_centred_and_all_are_scaled_alike(bright, plain):
+    env = Lantern(bright, observation=plain)
+    observation = normalized(env, 1)
+    assert observation == dataclasses.replace(plain, scale=observation.scale) and observation.is_screen
+    pixels = np.outer(bright, np.arange(12))
+    mean = pixels.mean(axis=0)
+    assert observation.mean.dtype == FLOAT
+    shape = (3, 4) if plain is STACK else plain.shape
+    np.testing.assert_allclose(observation.mean, mean.reshape(shape), rtol=1e-5)
+    deviation = np.sqrt(((pixels - mean) ** 2).mean())
+    for level in (*bright, 23):
+        screen = env.screen(level)
+        wanted = screen.reshape(-1, 12) - mean  # of both frames of a stack, though the last alone is measured
+        np.testing.assert_allclose(encoded(observation, screen), wanted.T.ravel() / deviation, atol=1e-5)
+
+
+@pytest.mark.parametrize("bright, deviation", [((8, 9), 255 * SMALLEST_DEVIATION), ((8, 12), 2 * ROOT_MEAN_SQUARE)])
+def test_a_screen_on_which_little_moves_is_not_scaled_up_without_end(bright, deviation):
+    assert ROOT_MEAN_SQUARE / 2 < 255 * SMALLEST_DEVIATION < 2 * ROOT_MEAN_SQUARE
+    assert normalized(Lantern(bright), 1).scale == pytest.approx(1 / deviation, rel=1e-5)
+
+
+def test_a_thousand_random_actions_are_measured():
+    env = Lantern((0, 20))
+    normalized(env, 1)
+    assert len(env.actions) == 1_000 and env.resets == 1 + 333
+    assert np.abs(np.bincount(env.actions, minlength=3) - 333).max() < 75  # five standard deviations
+    again, other = Lantern((0, 20)), Lantern((0, 20))
+    normalized(again, 1), normalized(other, 2)
+    assert env.actions == again.actions != other.actions
+
+
+@pytest.mark.parametrize("end, resets", [(LIFE_LOST, 1), (RUNNING, 1), (TERMINATED, 1_001)])
+def test_a_lost_life_does_not_begin_an_episode_while_it_is_measured(end, resets):
+    env = Lantern((0, 20), lambda n: end)
+    normalized(env, 1)
+    assert env.resets == resets
+
+
+@pytest.mark.parametrize("level", [0, 7])
+def test_a_screen_that_never_changes_becomes_zeros_and_stays_a_screen(level):
+    env = Lantern((level,))
+    observation = normalized(env, 1)
+    assert observation.is_screen
+    np.testing.assert_allclose(observation.mean.ravel(), level * np.arange(12), rtol=1e-6)
+    frames = encoded(observation, env.screen(level)).reshape(3, 4, 2)
+    np.testing.assert_allclose(frames[:, :, 1], 0, atol=1e-5)
+
+
+@pytest.mark.parametrize("env_id", ["Catch-v0", "MinAtar/Breakout-v1", "CartPole-v1", "FrozenLake-v1"])
+def test_what_is_no_screen_stays_as_it_is(env_id):
+    env = make_env(env_id)
+    assert normalized(env, 1) is env.spec.observation
+    env.close()
+
+
+def test_the_bytes_of_a_console_stay_as_they_are():
+    with registered(box((128,), np.uint8)) as env_id:
+        env = make_env(env_id)
+    assert normalized(env, 1) is env.spec.observation and env.env.unwrapped.actions == []
+
+
+def test_an_environment_in_python_takes_over_the_scale_and_the_mean_alone():
+    mean = np.arange(6, dtype=FLOAT).reshape(2, 3)
+    given = Observation("frames", (9, 9, 9), 0.5, start=3, mean=mean)
+    with registered(box((2, 3), np.uint8)) as env_id:
+        player = Player(make_env(env_id, observation=given))
+    assert player.spec == (env_id, "image", Observation("image", (2, 3), 0.5), 2)
+    assert player.spec.observation.mean is mean
+    for play in (player.reset, lambda: player.step(0)[0]):
+        np.testing.assert_array_equal(play(), 0.5 * (player.env.env.unwrapped.last - mean).ravel())
+    jitted = make_env("Catch-v0")
+    assert make_env("Catch-v0", observation=given).spec == jitted.spec and jitted.spec.observation.mean is None
+
+
+def test_an_agent_keeps_the_measure_of_its_screen(tmp_path):
+    options = dict(network=(dense(4), relu()), steps=50, workers=1, eval_episodes=2, seed=5, life_loss=False)
+    with registered(box((36, 36), np.uint8)) as env_id:
+        plain = numasync.train(env_id, normalize=False, **options)
+        agent = numasync.train(env_id, normalize=True, out=tmp_path / "run", **options)
+        env = make_env(env_id)
+        copy = numasync.load(tmp_path / "run" / "checkpoint.npz", env=env_id)
+        assert copy.evaluate(2) == agent.result["evaluation"]
+    assert plain.spec.observation == env.spec.observation and plain.spec.observation.mean is None
+    measured = normalized(env, 5)
+    assert copy.spec == agent.spec == env.spec._replace(observation=measured) != env.spec
+    for observation in (agent.spec.observation, copy.spec.observation):
+        assert observation.mean.dtype == FLOAT
+        np.testing.assert_array_equal(observation.mean, measured.mean)
+    # Each byte is equally likely: mean 127.5, deviation 73.9.
+    darkest, brightest = (encoded(measured, np.full((36, 36), level)) for level in (0, 255))
+    assert darkest.mean() == pytest.approx(-1.725, abs=0.01) and brightest.mean() == pytest.approx(1.725, abs=0.01)
+    # The mean of a thousand of a pixel is off by 2.3, a thirtieth of the deviation.
+    assert darkest.std() == pytest.approx(1 / 31.6, rel=0.1)
 
 
 # --- Atari
@@ -457,10 +626,25 @@ def test_atari_rewards_are_the_games_own():
 
 
 @atari
+def test_a_real_game_is_normalised():
+    env = make_env("ALE/Pong-v5")
+    observation = normalized(env, 1)
+    env.close()
+    assert observation.scale == pytest.approx(1 / (255 * SMALLEST_DEVIATION)), "in Pong little moves"
+    assert observation.mean.shape == (84, 84) and observation.mean.dtype == FLOAT
+    player, rng = Player(make_env("ALE/Pong-v5", observation=observation), 2), np.random.default_rng(0)
+    player.reset()
+    screens = np.array([player.step(rng.integers(6))[0].reshape(84, 84, 4)[:, :, -1] for _ in range(300)])
+    player.env.close()
+    assert np.mean(screens) == pytest.approx(0, abs=0.05) and 0.1 < np.std(screens) < 1
+    assert np.median(np.abs(screens.mean(axis=0))) < 0.01, "most pixels never change"
+
+
+@atari
 @pytest.mark.parametrize("algo", ALGORITHMS)
 def test_training_on_a_real_game(algo):
     trainer = trained("ALE/Pong-v5", algo, steps=300, workers=2, target_interval=100, eval_episodes=1)
-    assert 300 <= trainer.steps < 310 and trainer.shared.steps[:, 0].min() > 0
+    assert 300 <= trainer.steps < 300 + 2 * trainer.config.t_max and trainer.shared.steps[:, 0].min() > 0
     assert np.isfinite(trainer.theta).all()
     assert not np.array_equal(trainer.theta, trainer.network.initial(trainer.config.seed))
     assert trainer.network.input_shape == (84, 84, 4)

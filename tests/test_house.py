@@ -18,7 +18,8 @@ MODULES = {
 # A module imports only what stands above it. A package is one room.
 ROOMS = (
     "errors", "jit", "memory", "rng", "nn.views", "nn.tile", "nn.gemm", "nn.layers", "nn.network", "policy", "optim", "algorithms",
-    "envs", "actor_learner", "config", "evaluation", "trainer", "checkpoint", "report", "agent", "watch", "bench",
+    "human", "envs", "actor_learner", "config", "evaluation", "trainer", "checkpoint", "records", "report", "agent",
+    "training", "watch", "plots", "bench",
     "__init__", "cli", "__main__",
 )  # fmt: skip
 

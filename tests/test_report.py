@@ -102,6 +102,27 @@ def test_a_whole_run_in_a_file():
     ]
 
 
+BESIDE = "     250,000 steps: evaluation over 30 episodes: mean 0.87, std 0.51, min -1, max 1"
+
+
+@pytest.mark.parametrize("best, line", [(True, f"{BESIDE}; the best so far."), (False, f"{BESIDE}.")])
+def test_an_evaluation_beside_the_training_is_a_line(best, line):
+    file = io.StringIO()
+    Report(CONFIG, file=file).scored_beside(250_000, EVALUATION, best)
+    assert file.getvalue() == line + "\n"
+
+
+def test_an_evaluation_beside_the_training_takes_the_place_of_the_progress_on_a_terminal():
+    file = Terminal()
+    report = Report(CONFIG, file=file)
+    report.progress(trainer())
+    report.scored_beside(250_000, EVALUATION, False)
+    report.progress(trainer(seconds=11.0))
+    shown, line, after = file.getvalue().split("\r")[1:]
+    assert line == f"{BESIDE}.".ljust(100) + "\n" and len(shown) == 100, "nothing is left of what was shown"
+    assert after.rstrip() == progress_line(trainer(seconds=11.0))
+
+
 @pytest.mark.parametrize("checkpoint, said", [("run/checkpoint.npz", ["Checkpoint: run/checkpoint.npz"]), (None, [])])
 def test_an_interrupted_run_says_so_and_has_no_evaluation(checkpoint, said):
     file = io.StringIO()
@@ -114,7 +135,13 @@ def test_an_interrupted_run_says_so_and_has_no_evaluation(checkpoint, said):
 
 def test_a_silent_report_prints_nothing_and_a_report_prints_to_stdout(capsys):
     for report, prints in ((Report.silent(), False), (Report(CONFIG), True)):
-        for call in (report.started, lambda: report.progress(trainer()), lambda: report.ended(trainer())):
+        for call in (
+            report.started,
+            lambda: report.progress(trainer()),
+            lambda: report.scored_beside(100, EVALUATION, True),
+            lambda: report.ended(trainer()),
+            lambda: report.evaluated({"evaluation": EVALUATION}),
+        ):
             call()
             captured = capsys.readouterr()
             assert bool(captured.out) == prints and captured.err == ""

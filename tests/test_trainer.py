@@ -110,6 +110,47 @@ def test_a_run_counts_its_steps_episodes_returns_and_seconds(scripted):
     assert np.isfinite(run.theta).all() and not np.array_equal(run.theta, run.network.initial(run.config.seed))
 
 
+@pytest.mark.parametrize("options", [dict(), dict(deterministic=True), dict(workers=1)], ids=str)
+def test_each_episode_is_taken_once(scripted, monkeypatch, options):
+    monkeypatch.setattr(trainer, "POLL_SECONDS", 0.001)
+    permits = threading.Semaphore(500)
+
+    def script(number, n):
+        assert permits.acquire(timeout=WAIT_SECONDS)
+        return 0.1, number + 1.0
+
+    def take(run):
+        taken.append(run.take_episodes())
+        if taken[-1]:
+            permits.release(10_000)
+
+    scripted(script)
+    run = make_trainer(steps=2500, **options)
+    taken = [run.take_episodes()]
+    run.train(take)
+    taken += run.take_episodes(), run.take_episodes()
+    assert taken[0] == taken[-1] == [] and sum(map(bool, taken)) > 1, "some of them while the run lasts"
+    scores, lengths, seconds, T = np.transpose(sum(taken, []))
+    assert len(scores) == run.episodes and set(lengths) == {10}
+    assert set(scores) == {10.0 * (number + 1) for number in range(run.config.workers)}
+    assert 10 <= T.min() and T.max() <= run.steps and 0 <= seconds.min() and seconds.max() <= run.seconds
+    if run.config.deterministic:
+        assert list(scores[-100:]) == list(run.returns)
+    if run.config.workers == 1:
+        assert T.tolist() == list(range(10, 2501, 10)) and (np.diff(seconds) >= 0).all()
+
+
+def test_the_workers_see_what_the_agents_observation_says(scripted):
+    scripted(plain)
+    config = make_config("classic", env=ID, network=LAYERS, workers=2, steps=400)
+    observation = Observation("vector", (2,), scale=10.0, mean=np.array([0.1, 0.0], np.float32))
+    spec = SPEC._replace(observation=observation)
+    run = Trainer(config, spec, network((2,), *LAYERS, heads(2)))
+    run.build()
+    run.play(0, 1)
+    assert run.workers[0].obs[1:4].tolist() == [[0.0, 1.0]] * 3, "10 times 0.1, less its mean"
+
+
 def test_a_checkpoint_is_due_at_the_start_at_every_crossing_and_at_the_end(scripted, monkeypatch):
     monkeypatch.setattr(trainer, "POLL_SECONDS", 0.001)
     permits = threading.Semaphore(30)
@@ -118,11 +159,14 @@ def test_a_checkpoint_is_due_at_the_start_at_every_crossing_and_at_the_end(scrip
         assert permits.acquire(timeout=WAIT_SECONDS)
         return plain(number, n)
 
+    def permit(run):
+        # Where the environment waits it may go on by 30 steps; the supervisor, who looks then, cannot miss a crossing.
+        permits.release(1 if permits.acquire(blocking=False) else 30)
+
     scripted(script)
     run = make_trainer(workers=1, steps=400, checkpoint_every=100)
     saved = []
-    # The environment may go on by 30 steps for every look of the supervisor, which then cannot miss a crossing.
-    run.train(lambda run: permits.release(30), lambda run: saved.append(run.steps))
+    run.train(permit, lambda run: saved.append(run.steps))
     first, *middle, last = saved
     assert first <= run.config.t_max and last == 400 and [steps // 100 for steps in middle] == [1, 2, 3]
 
@@ -136,7 +180,9 @@ def test_a_failing_worker_ends_the_run_and_the_agent_is_saved(scripted, tmp_path
     assert isinstance(cause, ZeroDivisionError)
     assert traceback.extract_tb(cause.__traceback__)[-1].name == "script", "it ends where the environment failed"
     assert len(made) == 4 and all(env.closed for env in made)
-    assert sorted(path.name for path in (tmp_path / "run").iterdir()) == ["checkpoint.npz", "config.json"]
+    # An episode is 10 steps: others may have ended some even where worker 1 fails at its first.
+    names = {path.name for path in (tmp_path / "run").iterdir()}
+    assert names - {"monitor.csv"} == {"checkpoint.npz", "config.json"} and ("monitor.csv" in names or step == 1)
     assert np.isfinite(numasync.load(tmp_path / "run" / "checkpoint.npz").theta).all()
 
 
@@ -177,7 +223,13 @@ def test_no_checkpoint_is_written_with_parameters_that_are_not_finite(scripted, 
 
 @pytest.mark.parametrize("moment", ["while the run lasts", "at its end"])
 def test_a_poisoned_parameter_is_found_from_outside(scripted, monkeypatch, moment):
-    scripted(plain)
+    poisoned = threading.Event()
+
+    def script(number, n):
+        assert n < 50 or poisoned.wait(WAIT_SECONDS)
+        return plain(number, n)
+
+    scripted(script)
     endless = moment == "while the run lasts"
     monkeypatch.setattr(trainer, "PARAMETER_CHECK_SECONDS", 0.05 if endless else 1e9)
     monkeypatch.setattr(trainer, "POLL_SECONDS", 0.01)
@@ -187,6 +239,7 @@ def test_a_poisoned_parameter_is_found_from_outside(scripted, monkeypatch, momen
     def poison(run):
         # A unit that relu switches off for ever: no loss and no gradient ever sees it.
         run.network.views(run.theta)["dense1.bias"][0] = -np.inf
+        poisoned.set()
 
     with pytest.raises(NotFiniteError, match=r"^A parameter became NaN or infinite"):
         run.train(poison, lambda run: saved.append(run.theta.copy()))
@@ -267,6 +320,21 @@ def test_a_slow_environment_is_soon_interrupted(scripted):
 
     run.train(interrupt_later)
     assert run.steps > 100 and run.seconds - interrupted_at[0] < 1
+
+
+@pytest.mark.parametrize("deterministic", [False, True])
+def test_what_a_callback_raises_ends_the_run_after_a_last_checkpoint(scripted, deterministic):
+    made = scripted(plain)
+    run = make_trainer(steps=ENDLESS, deterministic=deterministic)
+    error, saved = LookupError("the score is lost"), []
+
+    def fails(run):
+        raise error
+
+    with pytest.raises(LookupError) as caught:
+        run.train(fails, lambda run: saved.append((run.steps, run.theta.copy())))
+    assert caught.value is error and not run.interrupted and all(env.closed for env in made)
+    assert len(saved) == 2 and saved[1][0] == run.steps < ENDLESS and np.array_equal(saved[1][1], run.theta)
 
 
 def test_an_interrupted_run_waits_for_its_workers(scripted):

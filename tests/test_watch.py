@@ -19,6 +19,7 @@ from numasync.agent import Agent, load
 from numasync.cli import main
 from numasync.config import make_config
 from numasync.envs import make_env
+from numasync.envs.normalization import normalized
 from numasync.envs.observation import Observation
 from numasync.jit import FLOAT
 
@@ -186,6 +187,23 @@ def test_an_agent_plays_the_gymnasium_twin(shown, agent_file):
     assert lines[-1] == "Score 3 after 3 actions"
 
 
+def test_an_agent_sees_the_screen_as_it_did_in_training(shown, tmp_path):
+    env = make_env("WatchedScreen-v0")
+    env.close()
+    mean = np.full((40, 50, 3), 255, FLOAT)
+    mean[5, 9] = 85
+    for given, actions in ((None, "111"), (mean, "001")):
+        observation = Observation("image", (40, 50, 3), 1 / 50, mean=given)
+        config = make_config("image", algo="one_step_q", env=env.spec.id, network=(), eval_epsilon=0.0)
+        agent = Agent(config, env.spec._replace(observation=observation))
+        # Action 1 where one pixel is brighter than its mean: from the grey value 85 on.
+        agent.theta[:] = 0
+        agent.network.views(agent.theta)["heads.weight"].reshape(40, 50, 3, 2)[5, 9, :, 1] = 1
+        agent.save(tmp_path / "agent.npz")
+        lines = shown("--agent", tmp_path / "agent.npz")
+        assert "".join(re.findall(r"action (\d)", "\n".join(lines))) == actions
+
+
 # --- On a terminal
 
 CELL = re.compile(r"\x1b\[48;2;(\d+);(\d+);(\d+)m  ")
@@ -341,6 +359,30 @@ def test_a_gif_of_a_screen_is_grey(shown, tmp_path):
     assert (image.size, len(frames)) == ((250, 200), 4)
     for number, frame in enumerate(frames):
         assert (frame[15:20, 35:40] == 255).all() and (frame[20:] == 50 * number + 10).all()
+
+
+def test_a_normalised_screen_looks_as_it_did(shown, tmp_path):
+    env = make_env("WatchedScreen-v0")
+    plain, measured = env.spec.observation, normalized(env, 1)
+    env.close()
+    assert measured.is_screen and measured.mean.min() > 0 and measured.scale > 2 * plain.scale
+    for name, observation in (("plain", plain), ("measured", measured)):
+        agent = Agent(make_config("image", env=env.spec.id), env.spec._replace(observation=observation))
+        agent.save(tmp_path / f"{name}.npz")
+        shown("--agent", tmp_path / f"{name}.npz", "--gif", tmp_path / f"{name}.gif")
+    frames = [gif_frames(tmp_path / f"{name}.gif")[0] for name in ("plain", "measured")]
+    assert len(frames[0]) == 4
+    np.testing.assert_array_equal(*frames)
+    text = [shown("--agent", tmp_path / f"{name}.npz") for name in ("plain", "measured")]
+    assert [re.sub("action .", "", line) for line in text[0]] == [re.sub("action .", "", line) for line in text[1]]
+
+
+def test_every_byte_of_a_normalised_screen_is_shown_as_it_is():
+    mean = np.random.default_rng(0).uniform(0, 255, (16, 16)).astype(FLOAT)
+    observation = Observation("image", (16, 16), 0.0123, mean=mean)
+    raw, obs = np.arange(256, dtype=np.uint8).reshape(16, 16), np.zeros(256, FLOAT)
+    observation.encode(raw, obs)
+    np.testing.assert_array_equal(watch.pixels(obs, observation), raw)
 
 
 def test_a_gif_of_atari_is_three_times_the_frame(shown, tmp_path):

@@ -3,6 +3,7 @@
 import importlib
 import os
 import sys
+from dataclasses import replace
 
 from numasync.envs.acrobot import ACROBOT
 from numasync.envs.cartpole import CARTPOLE
@@ -17,12 +18,13 @@ JITTED = {env.spec.id: env for env in (CARTPOLE, ACROBOT, MOUNTAIN_CAR, CATCH, *
 REGISTERED = {}
 
 
-def make_env(env_id, life_loss=False):
+def make_env(env_id, life_loss=False, observation=None):
     """A JittedEnv, an AtariEnv or a GymEnv, all with spec, reset, step, new_state, jitted and close.
 
     A jitted twin is used where there is one; 'gymnasium:CartPole-v1' (Gymnasium's own module:id form) asks for
     Gymnasium's, which has the same presets. 'game:Game-v0' imports the user's game.py, which registers Game-v0 with
-    us or with Gymnasium. life_loss concerns Atari alone. Raises InputError, in one sentence, where there is no such
+    us or with Gymnasium. life_loss concerns Atari alone; observation: of an environment in Python, whose scale and
+    mean take the place of its own. Raises InputError, in one sentence, where there is no such
     environment or its spaces are not supported.
     """
     if env_id in JITTED:
@@ -34,10 +36,15 @@ def make_env(env_id, life_loss=False):
     from numasync.envs.gym import GymEnv
 
     game_id = atari_id(env_id)
-    if game_id:
-        return AtariEnv(env_id, game_id, life_loss)
     twin = JITTED.get(env_id.rpartition(":")[2])
-    return GymEnv(env_id, twin.spec.family if twin else None)
+    if game_id:
+        env = AtariEnv(env_id, game_id, life_loss)
+    else:
+        env = GymEnv(env_id, twin.spec.family if twin else None)
+    if observation:
+        own = env.spec.observation
+        env.spec = env.spec._replace(observation=replace(own, scale=observation.scale, mean=observation.mean))
+    return env
 
 
 def registered(env_id):

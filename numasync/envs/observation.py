@@ -1,7 +1,7 @@
 """From what an environment returns to one float32 row of network inputs; kept in the checkpoint, so that `predict`
 sees what learning saw."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -11,16 +11,23 @@ from numasync.jit import FLOAT, kernel
 
 @dataclass(frozen=True)
 class Observation:
-    """kind: how a raw observation of `shape` is encoded; scale: the factor on its numbers.
+    """kind: how a raw observation of `shape` is encoded; a number x of it becomes scale (x - mean).
 
+    mean: of a screen alone, float32, of the shape of one frame or, where there is no stack, of `shape`; None for 0.
     'vector': flattened. 'image': (height, width[, channels]). 'frames': a stack (frames, height, width), turned to
-    channels last. 'discrete': an integer from `start` on, one-hot over shape[0].
+    channels last, frames that are blank stay 0. 'discrete': an integer from `start` on, one-hot over shape[0].
     """
 
     kind: str
     shape: tuple
     scale: float = 1.0
     start: int = 0
+    mean: np.ndarray | None = field(default=None, compare=False, repr=False)
+
+    @property
+    def is_screen(self):
+        """Whether the numbers are the bytes of a picture; other images are boards, a channel for each kind of thing."""
+        return self.kind in ("frames", "image") and self.scale != 1.0
 
     @property
     def network_shape(self):
@@ -31,15 +38,28 @@ class Observation:
             return self.shape if len(self.shape) == 3 else (*self.shape, 1)
         return (int(np.prod(self.shape)),)
 
+    @property
+    def mean_shape(self):
+        """The shape of `mean`: the frames of a stack share one."""
+        return self.shape[1:] if self.kind == "frames" else self.shape
+
     def encode(self, raw, out):
         """Write raw observation into out, float32 (inputs,)."""
         if self.kind == "frames":
-            channels_last(raw, FLOAT(self.scale), out)
+            mean = np.zeros(self.mean_shape, FLOAT) if self.mean is None else self.mean
+            channels_last(raw, mean, FLOAT(self.scale), out)
         elif self.kind == "discrete":
             out[:] = FLOAT(0)
             out[int(raw) - self.start] = FLOAT(1)
         else:
             np.multiply(np.asarray(raw).reshape(-1), FLOAT(self.scale), out=out, casting="unsafe")
+            if self.mean is not None:
+                out -= FLOAT(self.scale) * self.mean.reshape(-1)
+
+    def decode(self, obs):
+        """The numbers of an encoded observation as they were before, in its network_shape; not of a 'discrete' one."""
+        raw = obs.reshape(self.network_shape) / FLOAT(self.scale)
+        return raw if self.mean is None else raw + self.mean.reshape(*raw.shape[:2], -1)
 
     def check(self, raw):
         """Raise InputError unless raw could be an observation of this kind."""
@@ -54,20 +74,34 @@ class Observation:
 
 
 @kernel
-def channels_last(frames, scale, out):
-    """out[y, x, c] = scale frames[c, y, x]. frames: uint8 (channels, height, width); out: flat float32."""
+def channels_last(frames, mean, scale, out):
+    """out[y, x, c] = scale (frames[c, y, x] - mean[y, x]); 0 for a frame of zeros, which stands for one of before the
+    episode. frames: uint8 (channels, height, width); mean: (height, width); out: flat."""
     if frames.shape[0] == 4:
         # Atari's stack. Where the compiler sees the number, it interleaves whole vectors: four times as fast.
-        interleave(frames, 4, scale, out)
+        interleave(frames, mean, 4, scale, out)
     else:
-        interleave(frames, frames.shape[0], scale, out)
+        interleave(frames, mean, frames.shape[0], scale, out)
+    for c in range(frames.shape[0]):
+        if is_blank(frames[c]):
+            for i in range(c, out.size, frames.shape[0]):
+                out[i] = FLOAT(0)
 
 
 @kernel
-def interleave(frames, channels, scale, out):
+def is_blank(frame):
+    for y in range(frame.shape[0]):
+        for x in range(frame.shape[1]):
+            if frame[y, x] != 0:
+                return False
+    return True
+
+
+@kernel
+def interleave(frames, mean, channels, scale, out):
     _, height, width = frames.shape
     for y in range(height):
         row = out[y * width * channels : (y + 1) * width * channels]
         for x in range(width):
             for c in range(channels):
-                row[x * channels + c] = scale * frames[c, y, x]
+                row[x * channels + c] = scale * (FLOAT(frames[c, y, x]) - mean[y, x])

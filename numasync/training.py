@@ -1,0 +1,138 @@
+"""A run from its options to its result: the agent, its trainer, the folder and the report, and the evaluations beside
+it."""
+
+from numasync.agent import Agent
+from numasync.config import checked, make_config
+from numasync.envs import make_env
+from numasync.envs.normalization import normalized
+from numasync.evaluation import SIDELINE_STREAM, Sideline, compile_play, play_episodes, summary
+from numasync.records import RunFolder
+from numasync.report import Report
+from numasync.trainer import Trainer
+
+
+def train(env="CartPole-v1", algo="nstep_q", out=None, verbose=False, **options):
+    """Train an agent and return it; the record of the run is in `agent.result`.
+
+    env: an environment id. algo: one_step_q, one_step_sarsa, nstep_q or a3c. options: the fields of `Config`, such as
+    steps, workers, seed, lr; what is not given comes from the preset of the environment's family. out: a new folder
+    for the records of the run, see `records.py`. verbose: print progress.
+
+    A first Ctrl-C ends the run early and returns the agent as it stands, without its evaluation; a second one at
+    once. Raises InputError for bad input, WorkerError if a worker failed, NotFiniteError if the run diverged.
+    """
+    given = checked({"env": env, "algo": algo, **options})
+    probe = make_env(env)
+    try:
+        config = make_config(probe.spec.family, **given)
+        agent = Agent(config, probe.spec)
+        folder = RunFolder(out, config) if out else None
+        if config.normalize:
+            agent.spec = agent.spec._replace(observation=normalized(probe, config.seed))
+    finally:
+        probe.close()
+    report = Report(config, folder and folder.checkpoint) if verbose else Report.silent()
+    return Training(agent, folder, report).run()
+
+
+class Training:
+    """What happens around a Trainer while it runs. folder: a RunFolder, or None where nothing is written."""
+
+    def __init__(self, agent, folder, report):
+        self.agent, self.folder, self.report = agent, folder, report
+        self.trainer = Trainer(agent.config, agent.spec, agent.network)
+        self.highest = None
+        every = agent.config.eval_every
+        self.sideline = Sideline(every, self._evaluate_beside, self._scored_beside) if every else None
+        if self.sideline:
+            compile_play(agent.network.table)
+
+    def run(self):
+        """Train, evaluate, write everything down; return the agent."""
+        self.report.started()
+        try:
+            self.trainer.train(self._progress, self._checkpoint)
+            self._write_episodes()
+            self.report.ended(self.trainer)
+            score = self._evaluate_at_the_end()
+        finally:
+            if self.sideline:
+                self.sideline.close()
+            self._write_episodes()  # of a run that failed
+        self.agent.result = run_result(self.agent.config, self.trainer, score)
+        if self.folder:
+            self.agent.save(self.folder.checkpoint)
+            self.folder.write_result(self.agent.result)
+        self.report.evaluated(self.agent.result)
+        return self.agent
+
+    def _progress(self, trainer):
+        self.report.progress(trainer)
+        self._write_episodes()
+        if self.sideline:
+            self.sideline.look(trainer)
+
+    def _write_episodes(self):
+        episodes = self.trainer.take_episodes()
+        if self.folder and episodes:
+            self.folder.add_episodes(episodes)
+
+    def _checkpoint(self, trainer):
+        self.agent.theta = trainer.snapshot.copy()
+        if self.folder:
+            self.agent.save(self.folder.checkpoint)
+
+    def _evaluate_beside(self, theta, stop):
+        """The score of a copy of theta, or None where it was not played to the end."""
+        agent = self.agent
+        episodes, seed = agent.config.sideline_episodes, agent.config.seed
+        scores = play_episodes(agent.spec, agent.scorer(), theta, episodes, seed, SIDELINE_STREAM, stop)
+        return None if stop.is_set() else summary(scores)
+
+    def _scored_beside(self, steps, seconds, theta, score):
+        best = self._record_score(steps, seconds, theta, score)
+        self.report.scored_beside(steps, score, best)
+
+    def _record_score(self, steps, seconds, theta, score):
+        """Write the score of theta down, and theta itself if none before scored as high; true in that case."""
+        best = self.highest is None or score["mean"] > self.highest
+        if best:
+            self.highest = score["mean"]
+        if self.folder:
+            self.folder.add_evaluation(steps, seconds, score)
+            if best and self.sideline:
+                agent = Agent(self.agent.config, self.agent.spec, theta)
+                agent.result = {"steps": steps, "wall_s": round(seconds, 3), "evaluation": score}
+                agent.save(self.folder.best)
+        return best
+
+    def _evaluate_at_the_end(self):
+        """The score of the last parameters, or None if the run or its evaluation was interrupted."""
+        trainer = self.trainer
+        if trainer.interrupted:
+            return None
+        try:
+            if self.sideline:
+                self.sideline.finish()
+            score = self.agent.evaluate(self.agent.config.eval_episodes)
+        except KeyboardInterrupt:
+            return None
+        self._record_score(trainer.steps, trainer.seconds, self.agent.theta, score)
+        return score
+
+
+def run_result(config, trainer, evaluation):
+    """What result.json holds; evaluation is None where the run was interrupted."""
+    return {
+        "algorithm": config.algo,
+        "env": config.env,
+        "seed": config.seed,
+        "workers": config.workers,
+        "steps": trainer.steps,
+        "episodes": trainer.episodes,
+        "wall_s": round(trainer.seconds, 3),
+        "steps_per_s": round(trainer.steps / trainer.seconds, 1),
+        "interrupted": evaluation is None,
+        "training": summary(trainer.returns) if trainer.returns else None,
+        "evaluation": evaluation,
+    }
