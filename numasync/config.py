@@ -75,7 +75,7 @@ PRESETS = {
     "classic": dict(SMALL, network="mlp", steps=1_000_000, epsilon_steps=100_000, target_interval=1_000, lr=1e-3),
     "image": dict(SMALL, network="minatar", steps=500_000, epsilon_steps=50_000, target_interval=1_000, lr=1e-3),
     "minatar": dict(SMALL, network="minatar", steps=5_000_000, epsilon_steps=500_000, lr=3e-3, rms_eps=0.01, t_max=20),
-    "atari": dict(workers=8, steps=10_000_000, normalize=True, t_max=20, lr=3e-4, rms_eps=1e-5),
+    "atari": dict(workers=8, steps=5_000_000, normalize=True, t_max=20, lr=3e-4, rms_eps=1e-5, eval_every=250_000),
     ("classic", "one_step_q"): dict(lr=3e-3, rms_eps=1e-5, clip_norm=10.0),
     ("classic", "one_step_sarsa"): dict(t_max=20, rms_eps=1e-3),
     ("classic", "a3c"): dict(t_max=20),
