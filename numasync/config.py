@@ -48,7 +48,6 @@ class Config:
     optimizer: str = option("shared_rmsprop", "optimiser", choices=tuple(OPTIMIZERS))
     decay: float = option(0.99, "decay of RMSProp's g, or of the momentum (alpha)", 0.0, 0.999999)
     rms_eps: float = option(0.1, "constant inside RMSProp's root (epsilon of RMSProp)", SMALLEST)
-    rms_start: float = option(0.0, "RMSProp's g before the first update; above 0, the first steps are small ones", 0.0)
     clip_norm: float = option(40.0, "largest L2 norm of an update's gradient; 0 for no limit", 0.0)
     reward_clip: float = option(1.0, "rewards are clipped to [-c, c] for learning, never in scores; 0 for no clip", 0.0)
     beta: float = option(0.01, "weight of the entropy bonus of a3c (beta)", 0.0)
@@ -69,6 +68,7 @@ class Config:
 
 
 SMALL = dict(workers=8, reward_clip=0.0, checkpoint_every=250_000, eval_epsilon=0.0, eval_greedy=True)
+ATARI_Q = dict(workers=16, lr=5e-4, rms_eps=0.01, target_interval=2_500, epsilon_steps=400_000)
 
 # What each family of environments changes, and each algorithm within it. Chosen on other seeds than those reported.
 PRESETS = {
@@ -79,6 +79,9 @@ PRESETS = {
     ("classic", "one_step_q"): dict(lr=3e-3, rms_eps=1e-5, clip_norm=10.0),
     ("classic", "one_step_sarsa"): dict(t_max=20, rms_eps=1e-3),
     ("classic", "a3c"): dict(t_max=20),
+    ("atari", "one_step_q"): ATARI_Q,
+    ("atari", "one_step_sarsa"): ATARI_Q,
+    ("atari", "nstep_q"): ATARI_Q,
 }
 
 

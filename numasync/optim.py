@@ -54,18 +54,16 @@ def clip_scale(grad, clip_norm):
 
 
 class Optimizer(NamedTuple):
-    """kernel; whether its state is one array for all workers, otherwise each worker has its own; and whether that state
-    is RMSProp's g, which may start above 0, otherwise m, which starts at 0."""
+    """kernel, and whether its state (g) is one array for all workers; otherwise each worker has its own."""
 
     kernel: Callable
     shared_state: bool
-    state_is_g: bool
 
 
 OPTIMIZERS = {
-    "shared_rmsprop": Optimizer(rmsprop, True, True),
-    "rmsprop": Optimizer(rmsprop, False, True),
-    "momentum_sgd": Optimizer(momentum_sgd, False, False),
+    "shared_rmsprop": Optimizer(rmsprop, True),
+    "rmsprop": Optimizer(rmsprop, False),
+    "momentum_sgd": Optimizer(momentum_sgd, False),
 }
 
 # (theta, grad, state, lr, decay, rms_eps, scale)

@@ -111,22 +111,16 @@ class Trainer:
 
     def build(self):
         """Environments and workers; the loop compiled. Worker i draws everything from stream i of the seed."""
-        optimizer_state = self._optimizer_state()
+        optimizer_state = own_zeros(self.theta.shape, FLOAT)
         for i in range(self.config.workers):
             env = make_env(self.config.env, self.config.life_loss, self.observation)
             self.envs.append(env)
             if i > 0 and not OPTIMIZERS[self.config.optimizer].shared_state:
-                optimizer_state = self._optimizer_state()
+                optimizer_state = own_zeros(self.theta.shape, FLOAT)
             worker = make_worker(i, self.config, self.algorithm, self.network, env, optimizer_state)
             self.workers.append(worker)
             self._attempt(i, env.reset, worker.env_state, worker.rng, worker.obs[0])
         compile_loop(self.network.table, self.shared, self.workers[0], self.settings)
-
-    def _optimizer_state(self):
-        state = own_zeros(self.theta.shape, FLOAT)
-        if OPTIMIZERS[self.config.optimizer].state_is_g:
-            state[:] = self.config.rms_start
-        return state
 
     def _run(self, on_progress, on_checkpoint):
         # The first segment is played here, before there are threads: it compiles whatever is still compiled lazily.
