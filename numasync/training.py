@@ -69,7 +69,8 @@ class Training:
     def _progress(self, trainer):
         self.report.progress(trainer)
         self._write_episodes()
-        if self.sideline:
+        # What the end of the run has reached is left to the evaluation there.
+        if self.sideline and trainer.steps < trainer.config.steps:
             self.sideline.look(trainer)
 
     def _write_episodes(self):
