@@ -88,7 +88,7 @@ class Agent:
         in float16, as those of the agents that ship are."""
         observation = dataclasses.asdict(self.spec.observation)
         arrays = {"theta": self.theta.astype(np.float16) if half else self.theta}
-        mean = observation.pop("mean")
+        mean = observation.pop("mean", None)
         if mean is not None:
             arrays["mean"] = mean
         description = {
