@@ -139,7 +139,7 @@ def curve_of(run, of, window):
         what, columns, table = "evaluation", EVALUATION_COLUMNS, run.evaluations
     if not len(table):
         raise InputError(f"{run.path} has no {what} yet; leave it out or wait for its first.")
-    column = dict(zip(columns, table[np.argsort(table[:, columns.index("T")], kind="stable")].T))
+    column = dict(zip(columns, table.T))
     score = moving_mean(column["r"], window) if of == "training" else column["mean"]
     # The clocks of two workers that end an episode at once are not read in the order of their actions.
     return Curve(column["T"], np.maximum.accumulate(column["t"]), score)

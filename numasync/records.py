@@ -86,7 +86,7 @@ def read_run(folder):
         evaluations = read_table(folder / EVALUATIONS, EVALUATION_COLUMNS)
     except (OSError, ValueError) as error:
         raise InputError(f"The records in {folder} are damaged: {str(error).rstrip('.')}.") from error
-    return Run(folder, config, episodes[np.argsort(episodes[:, 3], kind="stable")], evaluations, result)
+    return Run(folder, config, episodes, evaluations, result)
 
 
 def read_config(path):
@@ -98,7 +98,7 @@ def read_config(path):
 
 
 def read_table(path, columns):
-    """The numbers of a file by `append`, (lines, columns); none where there is no file. A last line that has no end
+    """The numbers of a file by `append`, (lines, columns), in the order of T; none where there is no file. A last line that has no end
     yet is left out."""
     if not path.exists():
         return np.empty((0, len(columns)))
@@ -108,7 +108,8 @@ def read_table(path, columns):
         raise ValueError(f"{path.name} does not begin with the columns {','.join(columns)}")
     if any(len(row) != len(columns) for row in rows):
         raise ValueError(f"a line of {path.name} does not have {len(columns)} numbers")
-    return np.array(rows[1:], np.float64).reshape(-1, len(columns))
+    table = np.array(rows[1:], np.float64).reshape(-1, len(columns))
+    return table[np.argsort(table[:, columns.index("T")], kind="stable")]
 
 
 def append(path, head, lines):

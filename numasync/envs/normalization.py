@@ -22,7 +22,7 @@ SMALLEST_DEVIATION = 0.05
 
 def normalized(env, seed):
     """The Observation of `env` less the mean of each pixel and divided by the deviation of all, over MEASURED_ACTIONS
-    random actions (the first of which are not counted in T). Of an environment without a screen, as it is."""
+    random actions (which are not counted in T). Of an environment without a screen, as it is."""
     observation = env.spec.observation
     if not observation.is_screen:
         return observation
