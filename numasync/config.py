@@ -68,7 +68,8 @@ class Config:
 
 
 SMALL = dict(workers=8, reward_clip=0.0, checkpoint_every=250_000, eval_epsilon=0.0, eval_greedy=True)
-ATARI_Q = dict(workers=16, lr=5e-4, rms_eps=0.01, target_interval=2_500, epsilon_steps=400_000)
+ATARI_Q = dict(workers=16, target_interval=5_000, epsilon_steps=400_000)
+ATARI_ONE_STEP = dict(ATARI_Q, lr=5e-4, rms_eps=0.01, target_interval=2_500)
 
 # What each family of environments changes, and each algorithm within it. Chosen on other seeds than those reported.
 PRESETS = {
@@ -79,8 +80,8 @@ PRESETS = {
     ("classic", "one_step_q"): dict(lr=3e-3, rms_eps=1e-5, clip_norm=10.0),
     ("classic", "one_step_sarsa"): dict(t_max=20, rms_eps=1e-3),
     ("classic", "a3c"): dict(t_max=20),
-    ("atari", "one_step_q"): ATARI_Q,
-    ("atari", "one_step_sarsa"): ATARI_Q,
+    ("atari", "one_step_q"): ATARI_ONE_STEP,
+    ("atari", "one_step_sarsa"): ATARI_ONE_STEP,
     ("atari", "nstep_q"): ATARI_Q,
 }
 
