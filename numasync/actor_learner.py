@@ -12,7 +12,7 @@ import numpy as np
 from numasync.algorithms import ALGORITHM_TYPE
 from numasync.envs.interface import LIFE_LOST, RESET_TYPE, RUNNING, STEP_TYPE, TERMINATED, TRUNCATED
 from numasync.jit import FLOAT, INT, compile_for, inlined, kernel, type_of
-from numasync.nn.network import backward, forward, outputs_of
+from numasync.nn.network import backward, carry_states, forget, forward, outputs_of
 from numasync.nn.views import vector_at
 from numasync.optim import UPDATE_TYPE, clip_scale
 from numasync.policy import choose
@@ -100,6 +100,7 @@ def run_segments(segments, table, shared, worker, settings, reset, step, algorit
     A segment: act for up to t_max actions or to a terminal; one gradient; one update of theta; theta' <- theta.
     """
     theta = acting_parameters(shared, worker, settings)
+    capacity = worker.obs.shape[0]
     if settings.local_copy:
         copy_values(shared.theta, worker.theta_local)
     for _ in range(segments):
@@ -126,8 +127,10 @@ def run_segments(segments, table, shared, worker, settings, reset, step, algorit
         if end == TERMINATED or end == TRUNCATED:
             log_episode(worker, T + n)
             reset(worker.env_state, worker.rng, worker.obs[0])
+            forget(table, worker.tape, 0, capacity)
         else:
             copy_values(worker.obs[n], worker.obs[0])
+            carry_states(table, worker.tape, n, worker.tape, 0, capacity)
     return MORE
 
 
@@ -197,6 +200,7 @@ def learn(table, theta, shared, worker, settings, n, terminated, T, algorithm, u
     first = 1 if settings.one_step else n
     last = n if terminated else n + 1
     if first < last:
+        carry_states(table, worker.tape, first, worker.bootstrap_tape, first, capacity)
         bootstrap_theta = shared.theta_target if settings.target_network else theta
         forward(table, bootstrap_theta, worker.obs, worker.bootstrap_tape, first, last)
     loss = algorithm(

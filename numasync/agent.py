@@ -14,7 +14,7 @@ from numasync.envs.observation import Observation
 from numasync.errors import InputError
 from numasync.evaluation import EVALUATION_STREAM, act, play_episodes, summary
 from numasync.jit import FLOAT
-from numasync.nn.network import HIDDEN, Layer, heads, network
+from numasync.nn.network import HIDDEN, Layer, forget, heads, network
 from numasync.policy import EPSILON_GREEDY
 from numasync.rng import seed_row
 
@@ -38,11 +38,12 @@ class Agent:
         self.theta = self.network.initial(config.seed) if theta is None else theta
         self.result = None
         self._obs = np.zeros((1, self.network.n_inputs), FLOAT)
-        self._tape = np.zeros(self.network.width, FLOAT)
+        self._tape = self.network.tape(1)
         self._rng = seed_row(config.seed, EVALUATION_STREAM)
 
     def predict(self, obs, greedy=True):
-        """The action, an int counted from 0, for one observation as the environment returns it.
+        """The action, an int counted from 0, for one observation as the environment returns it. A network with an LSTM
+        takes it for the one that follows the last, unless `reset` was called.
 
         greedy: the action of the highest Q value or probability; otherwise sampled from the policy (a3c), or random
         with probability config.eval_epsilon (Q methods). Raises InputError for another shape.
@@ -52,6 +53,11 @@ class Agent:
         policy, epsilon = (EPSILON_GREEDY, 0.0) if greedy else (self.algorithm.policy, self.config.eval_epsilon)
         arguments = (self._obs, self._tape, policy, epsilon, self.spec.n_actions, self._rng)
         return int(act(self.network.table, self.theta, *arguments))
+
+    def reset(self):
+        """Tell `predict` that an episode begins: what an LSTM remembers of the last one is forgotten. Other networks
+        remember nothing."""
+        forget(self.network.table, self._tape, 0, 1)
 
     def evaluate(self, episodes=100, seed=None, env=None):
         """Play `episodes` episodes with the current parameters and return their unclipped scores as a dict of

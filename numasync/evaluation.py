@@ -10,7 +10,7 @@ from numasync.envs.interface import STEP_TYPE, TERMINATED, TRUNCATED
 from numasync.errors import NotFiniteError
 from numasync.jit import DOUBLE, DOUBLES, FLOAT, INT, MATRIX, VECTOR, WORDS, compile_for, kernel, type_of
 from numasync.memory import own_copy, own_zeros
-from numasync.nn.network import forward, outputs_of
+from numasync.nn.network import carry_states, forget, forward, outputs_of
 from numasync.policy import choose
 from numasync.rng import seed_row
 
@@ -26,8 +26,9 @@ CALL_ACTIONS = 1_000  # then Python looks in
 
 @kernel
 def act(table, theta, obs, tape, policy, epsilon, n_actions, rng):
-    """An action for the observation in obs[0]. obs: (1, inputs); tape: the network's width."""
+    """An action for the observation in obs[0]; the tape remembers it. obs: (1, inputs); tape: for one row."""
     forward(table, theta, obs, tape, 0, 1)
+    carry_states(table, tape, 1, tape, 0, 1)
     return choose(policy, outputs_of(table, tape, 1)[0, :n_actions], epsilon, rng)
 
 
@@ -56,15 +57,16 @@ class Player:
 
     def __init__(self, env, scorer, theta, rng):
         network, policy, epsilon = scorer
-        self.env, self.rng, self.state = env, own_copy(rng), env.new_state()
+        self.env, self.rng, self.state, self.network = env, own_copy(rng), env.new_state(), network
         self.obs = own_zeros((1, network.n_inputs), FLOAT)
-        tape = own_zeros((network.width,), FLOAT)
-        self.data = (network.table, theta, self.obs, tape, policy, epsilon, env.spec.n_actions)
+        self.tape = network.tape(1)
+        self.data = (network.table, theta, self.obs, self.tape, policy, epsilon, env.spec.n_actions)
 
     def score(self, stop):
         """The score of one episode, of MAX_ACTIONS at most; of what was played of it where `stop` was set meanwhile."""
         episode = np.zeros(2)
         self.env.reset(self.state, self.rng, self.obs[0])
+        forget(self.network.table, self.tape, 0, 1)
         while episode[1] < MAX_ACTIONS and not stop.is_set():
             actions = min(CALL_ACTIONS, MAX_ACTIONS - int(episode[1]))
             if play_on(*self.data, self.rng, self.state, self.env.step, episode, actions):

@@ -103,8 +103,7 @@ def agent_chooser(agent, spec, rng):
             f"actions, the agent knows {own[0]} and {own[1]}."
         )
     network, policy, epsilon = agent.scorer()
-    tape = np.zeros(network.width, FLOAT)
-    arguments = (tape, policy, epsilon, agent.spec.n_actions, rng)
+    arguments = (network.tape(1), policy, epsilon, agent.spec.n_actions, rng)
     return lambda obs: int(act(network.table, agent.theta, obs, *arguments))
 
 

@@ -79,6 +79,48 @@ def conv_backward(x, weight, dy, stride):
     return dweight, dy.sum(axis=(0, 1, 2)), dx
 
 
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def lstm(x, weight, bias, begins=(), h=0.0, c=0.0):
+    """(h of every row, and for `lstm_backward` what it was computed from). begins: the rows where an episode does; h, c:
+    the state before row 0."""
+    units = len(bias) // 4
+    h, c = h + np.zeros(units), c + np.zeros(units)
+    rows = []
+    for t in range(len(x)):
+        if t in begins:
+            h = c = np.zeros(units)
+        both = np.concatenate([x[t], h])
+        i, f, o, u = (both @ weight + bias).reshape(4, units)
+        i, f, o, u = sigmoid(i), sigmoid(f), sigmoid(o), np.tanh(u)
+        before, c = c, f * c + i * u
+        h = o * np.tanh(c)
+        rows.append((both, i, f, o, u, before, c, h))
+    return np.array([row[-1] for row in rows]), rows
+
+
+def lstm_backward(rows, weight, dy, begins=()):
+    """(dweight, dbias, dx)"""
+    units = dy.shape[1]
+    dweight, dbias, dx = np.zeros_like(weight), np.zeros(4 * units), np.zeros((len(dy), len(weight) - units))
+    dh = dc = np.zeros(units)
+    for t in reversed(range(len(dy))):
+        both, i, f, o, u, before, c, _ = rows[t]
+        dh = dh + dy[t]
+        dc = dc + dh * o * (1 - np.tanh(c) ** 2)
+        di, df, do, du = dc * u, dc * before, dh * np.tanh(c), dc * i
+        dsums = np.concatenate([di * i * (1 - i), df * f * (1 - f), do * o * (1 - o), du * (1 - u**2)])
+        dweight += np.outer(both, dsums)
+        dbias += dsums
+        dboth = weight @ dsums
+        dx[t], dh, dc = dboth[:-units], dboth[-units:], dc * f
+        if t in begins:
+            dh = dc = np.zeros(units)
+    return dweight, dbias, dx
+
+
 def relu(x):
     return np.where(x > 0, x, 0)
 
@@ -90,8 +132,8 @@ def relu_backward(y, dy):
 # nn/network.py
 
 
-def network_forward(net, theta, obs):
-    """The output of every layer, in order; obs: (rows, inputs)."""
+def network_forward(net, theta, obs, begins=()):
+    """The output of every layer, in order; obs: (rows, inputs). begins: the rows where an episode does, for an LSTM."""
     named = net.views(theta)
     x = obs.reshape(len(obs), *net.input_shape)
     outputs = []
@@ -100,13 +142,15 @@ def network_forward(net, theta, obs):
             x = relu(x)
         elif layer.kind == "conv":
             x = conv(x, named[f"{name}.weight"], named[f"{name}.bias"], layer.sizes[2])
+        elif layer.kind == "lstm":
+            x, _ = lstm(x.reshape(len(x), -1), named[f"{name}.weight"], named[f"{name}.bias"], begins)
         else:
             x = dense(x.reshape(len(x), -1), named[f"{name}.weight"], named[f"{name}.bias"])
         outputs.append(x)
     return outputs
 
 
-def network_backward(net, theta, obs, outputs, dout):
+def network_backward(net, theta, obs, outputs, dout, begins=()):
     """d(loss)/d(theta), flat, from d(loss)/d(outputs) and what `network_forward` returned."""
     grad = np.zeros_like(theta)
     named, dnamed = net.views(theta), net.views(grad)
@@ -120,6 +164,9 @@ def network_backward(net, theta, obs, outputs, dout):
         weight = named[f"{name}.weight"]
         if layer.kind == "conv":
             dweight, dbias, dy = conv_backward(x, weight, dy, layer.sizes[2])
+        elif layer.kind == "lstm":
+            _, rows = lstm(x.reshape(len(x), -1), weight, named[f"{name}.bias"], begins)
+            dweight, dbias, dy = lstm_backward(rows, weight, dy, begins)
         else:
             dweight, dbias, dy = dense_backward(x.reshape(len(x), -1), weight, dy)
         dnamed[f"{name}.weight"][:], dnamed[f"{name}.bias"][:] = dweight, dbias

@@ -5,11 +5,12 @@ import json
 import zipfile
 from pathlib import Path
 
+import naive
 import numpy as np
 import pytest
 
 import numasync
-from numasync import InputError, conv, dense, relu
+from numasync import InputError, conv, dense, lstm, relu
 from numasync.agent import Agent, shipped
 from numasync.config import make_config
 from numasync.envs.cartpole import CARTPOLE
@@ -93,6 +94,18 @@ def test_predict_can_explore_with_the_evaluations_epsilon(epsilon, share):
     greedy = agent.predict(OBSERVATIONS[0])
     actions = np.array([agent.predict(OBSERVATIONS[0], greedy=False) for _ in range(1000)])
     assert np.mean(actions != greedy) == pytest.approx(share, abs=0.065)  # four standard deviations
+
+
+def test_predict_remembers_an_episode_until_reset():
+    agent = Agent(make_config("classic", network=(lstm(16),)), CARTPOLE.spec)
+    expected = naive.network_forward(agent.network, agent.theta, OBSERVATIONS)[-1].argmax(axis=1).tolist()
+    alone = [naive.network_forward(agent.network, agent.theta, obs[None])[-1].argmax() for obs in OBSERVATIONS]
+    assert expected != alone, "what is remembered decides some actions"
+    for _ in range(2):
+        assert [agent.predict(obs) for obs in OBSERVATIONS] == expected
+        agent.reset()
+    agent.predict(OBSERVATIONS[-1])
+    assert [agent.predict(obs) for obs in OBSERVATIONS] != expected
 
 
 @pytest.mark.parametrize("obs", [np.zeros(3), np.zeros((1, 4)), np.zeros(()), 0, [0.0] * 5, None])

@@ -6,13 +6,14 @@ import sys
 from dataclasses import replace
 
 from numasync.envs.acrobot import ACROBOT
-from numasync.envs.cartpole import CARTPOLE
+from numasync.envs.cartpole import CARTPOLE, POSITIONS
 from numasync.envs.catch import CATCH
 from numasync.envs.minatar import MINATAR
 from numasync.envs.mountain_car import MOUNTAIN_CAR
+from numasync.envs.recall import RECALL
 from numasync.errors import InputError
 
-JITTED = {env.spec.id: env for env in (CARTPOLE, ACROBOT, MOUNTAIN_CAR, CATCH, *MINATAR)}
+JITTED = {env.spec.id: env for env in (CARTPOLE, POSITIONS, ACROBOT, MOUNTAIN_CAR, CATCH, RECALL, *MINATAR)}
 
 # Environments that the user has registered; see `registration.py`.
 REGISTERED = {}

@@ -5,6 +5,10 @@
 All parameters are slices of one flat vector theta. The *tape* holds what a segment computed, layer by layer: layer l
 owns the block (capacity, width) that begins at capacity * OUT_AT, where capacity is the number of rows of the
 observations. Acting fills row t of every block; backward treats the rows of a segment as one batch.
+
+An LSTM remembers. Behind the blocks the tape holds its states, (capacity + 1, 1 + 2 units), one before every row and
+one after the last. What a forward finds in the first of its rows is all that it knows of the past: `carry_states` and
+`forget` put it there.
 """
 
 from dataclasses import dataclass
@@ -13,24 +17,30 @@ import numpy as np
 
 from numasync.errors import InputError
 from numasync.jit import FLOAT, inlined, kernel
+from numasync.memory import own_zeros
 from numasync.nn.layers import (
     conv_backward,
     conv_forward,
     dense_backward,
     dense_forward,
+    fill,
+    lstm_backward,
+    lstm_forward,
     relu_backward,
     relu_forward,
+    vector_of,
 )
 from numasync.nn.tile import LANES
 from numasync.nn.views import matrix_at, vector_at
 
-CONV, DENSE, RELU = 0, 1, 2
+CONV, DENSE, RELU, LSTM = 0, 1, 2, 3
 
-# The columns of the table. IN_AT and OUT_AT count widths on the tape; IN_AT is -1 where a layer reads the
-# observation.
+# The columns of the table. IN_AT, OUT_AT and GATES_AT count widths on the tape; IN_AT is -1 where a layer reads the
+# observation. STATES_AT, below 0, counts widths of states from the tape's end.
 KIND, IN_AT, IN_SIZE, OUT_AT, OUT_SIZE, WEIGHT_AT, WEIGHT_ROWS, WEIGHT_COLUMNS, BIAS_AT = range(9)
 HEIGHT, WIDTH, CHANNELS, KERNEL_SIZE, STRIDE = range(9, 14)
-COLUMNS = 14
+GATES_AT, STATES_AT = range(14, 16)
+COLUMNS = 16
 
 
 @dataclass(frozen=True)
@@ -56,10 +66,18 @@ def relu():
     return Layer("relu")
 
 
+def lstm(units):
+    """A layer of LSTM cells; it remembers from row to row of an episode."""
+    return Layer("lstm", (units,))
+
+
 def heads(*sizes):
     """The output layer: one dense layer whose columns are the heads in order; heads(n_actions, 1) is pi and V."""
     return Layer("heads", sizes)
 
+
+# Cells of the LSTM behind the hidden layers of the same name.
+CELLS = {"mlp": 128, "minatar": 128, "nips": 256, "nature": 256}
 
 HIDDEN = {
     "mlp": (dense(128), relu()),
@@ -67,14 +85,16 @@ HIDDEN = {
     "nips": (conv(16, 8, 4), relu(), conv(32, 4, 2), relu(), dense(256), relu()),
     "nature": (conv(32, 8, 4), relu(), conv(64, 4, 2), relu(), conv(64, 3, 1), relu(), dense(512), relu()),
 }
+# Section 5.1: 256 LSTM cells after the last hidden layer; fewer where that layer is small.
+HIDDEN.update({f"{name}_lstm": (*HIDDEN[name], lstm(CELLS[name])) for name in CELLS})
 
 
 class Network:
     """The layer table and what follows from it.
 
-    table: int64 (layers, COLUMNS); n_parameters; n_inputs, n_outputs and width: floats a row of observations, outputs
-    and tape; n_work: floats that backward needs to work with. `layers` is what `network` was called with, `input_shape`
-    the shape of one observation.
+    table: int64 (layers, COLUMNS); n_parameters; n_inputs, n_outputs: floats a row of observations and outputs; width,
+    states_width: floats a row of the tape and of the states behind it; n_work: floats that backward needs to work with.
+    `layers` is what `network` was called with, `input_shape` the shape of one observation.
     """
 
     def __init__(self, input_shape, layers):
@@ -88,12 +108,14 @@ class Network:
         rows = []
         self.n_inputs = int(np.prod(self.input_shape))
         self.n_parameters = 0
-        self.width = 0
+        self.width = self.states_width = 0
         shape, read_at = self.input_shape, -1
         for layer in self.layers:
             row, shape = self._row(layer, shape, read_at)
             read_at = row[OUT_AT]
             rows.append(row)
+        for row in rows:
+            row[STATES_AT] -= self.states_width
         self.n_outputs = int(np.prod(shape))
         self.n_work = max(map(work_size, rows))
         self.table = np.array(rows, np.int64)
@@ -117,8 +139,10 @@ class Network:
         elif layer.kind in ("dense", "heads"):
             columns = sum(layer.sizes)
             row[KIND], fan_in, out_shape = DENSE, inputs, (columns,)
+        elif layer.kind == "lstm":
+            row[KIND], fan_in, columns, out_shape = LSTM, *self._lstm(row, layer, inputs)
         else:
-            raise InputError(f"{layer.kind!r} is no layer; one of conv, dense, relu, heads is.")
+            raise InputError(f"{layer.kind!r} is no layer; one of conv, dense, relu, lstm, heads is.")
         row[WEIGHT_AT], row[WEIGHT_ROWS], row[WEIGHT_COLUMNS] = self.n_parameters, fan_in, columns
         row[BIAS_AT] = self.n_parameters + fan_in * columns
         self.n_parameters = row[BIAS_AT] + columns
@@ -140,9 +164,21 @@ class Network:
         out = tuple((n - kernel_size) // stride + 1 for n in shape[:2])
         return kernel_size * kernel_size * shape[2], filters, (*out, filters)
 
+    def _lstm(self, row, layer, inputs):
+        (units,) = layer.sizes
+        row[GATES_AT], row[STATES_AT] = self.width, self.states_width
+        self.width += 4 * units
+        self.states_width += 1 + 2 * units
+        return inputs + units, 4 * units, (units,)
+
+    def tape(self, capacity, dtype=FLOAT):
+        """A tape for `capacity` rows, of zeros: nothing is remembered."""
+        return own_zeros((capacity * self.width + (capacity + 1) * self.states_width,), dtype)
+
     def views(self, theta):
         """Named views into a flat vector, for reading or for setting by hand: 'conv1.weight' is (kernel, kernel,
-        channels, filters), 'dense1.weight' (inputs, units), '*.bias' (units,)."""
+        channels, filters), 'dense1.weight' (inputs, units), '*.bias' (units,); 'lstm1.weight' (inputs + units, 4 units),
+        columns in the order input, forget and output gate, candidate."""
         named = {}
         for name, row in zip(self.names, self.table):
             if row[KIND] == RELU:
@@ -157,7 +193,8 @@ class Network:
 
     def initial(self, seed):
         """A fresh theta: weights and biases of a layer from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as Torch 7 did for
-        the paper. `seed` is an integer or a numpy SeedSequence."""
+        the paper; but 1 for the bias of an LSTM's forget gate, so that at first a cell remembers. `seed` is an integer or
+        a numpy SeedSequence."""
         generator = np.random.default_rng(seed)
         theta = np.empty(self.n_parameters, FLOAT)
         for row in self.table:
@@ -165,12 +202,16 @@ class Network:
                 bound = 1.0 / np.sqrt(row[WEIGHT_ROWS])
                 end = row[BIAS_AT] + row[WEIGHT_COLUMNS]
                 theta[row[WEIGHT_AT] : end] = generator.uniform(-bound, bound, end - row[WEIGHT_AT])
+            if row[KIND] == LSTM:
+                units = row[OUT_SIZE]
+                theta[row[BIAS_AT] + units : row[BIAS_AT] + 2 * units] = 1.0
         return theta
 
 
 def work_size(row):
     """Floats that a layer's backward needs to work with: see `work` in `layers.py`. The first layer has no dx."""
-    if row[KIND] == RELU or row[IN_AT] < 0 or (row[KIND] == DENSE and row[WEIGHT_COLUMNS] % LANES == 0):
+    whole_vectors = row[KIND] in (DENSE, LSTM) and row[WEIGHT_COLUMNS] % LANES == 0
+    if row[KIND] == RELU or row[IN_AT] < 0 or whole_vectors:
         return 0
     return row[WEIGHT_ROWS] * row[WEIGHT_COLUMNS] // (row[KERNEL_SIZE] if row[KIND] == CONV else 1)
 
@@ -195,6 +236,9 @@ def forward(table, theta, obs, tape, first, last):
         weight, bias = parameters(row, theta)
         if row[KIND] == DENSE:
             dense_forward(x, weight, bias, y)
+        elif row[KIND] == LSTM:
+            gates = block_rows(tape, capacity, row[GATES_AT], row[WEIGHT_COLUMNS], first, last)
+            lstm_forward(x, weight, bias, state_rows(row, tape, capacity, first, last), gates, y)
         else:
             image = (row[HEIGHT], row[WIDTH], row[CHANNELS])
             conv_forward(x, image, row[KERNEL_SIZE], row[STRIDE], weight, bias, y)
@@ -219,9 +263,35 @@ def backward(table, theta, obs, tape, dtape, grad, work, n):
         dweight, dbias = parameters(row, grad)
         if row[KIND] == DENSE:
             dense_backward(x, weight, dy, dweight, dbias, dx, work)
+        elif row[KIND] == LSTM:
+            states, dstates = state_rows(row, tape, capacity, 0, n), state_rows(row, dtape, capacity, 0, n)
+            gates = block_rows(tape, capacity, row[GATES_AT], row[WEIGHT_COLUMNS], 0, n)
+            dgates = block_rows(dtape, capacity, row[GATES_AT], row[WEIGHT_COLUMNS], 0, n)
+            lstm_backward(x, weight, states, gates, dy, dweight, dbias, dstates, dgates, dx, work)
         else:
             image = (row[HEIGHT], row[WIDTH], row[CHANNELS])
             conv_backward(x, image, row[KERNEL_SIZE], row[STRIDE], weight, dy, dweight, dbias, dx, work)
+
+
+@kernel
+def carry_states(table, source, at, target, to, capacity):
+    """The states before row `at` of one tape become those before row `to` of another, or of the same."""
+    for i in range(table.shape[0]):
+        row = table[i]
+        if row[KIND] == LSTM:
+            state = vector_of(state_rows(row, source, capacity, at, at))
+            carried = vector_of(state_rows(row, target, capacity, to, to))
+            for j in range(state.size):
+                carried[j] = state[j]
+
+
+@kernel
+def forget(table, tape, at, capacity):
+    """An episode begins with row `at`: nothing is remembered there."""
+    for i in range(table.shape[0]):
+        row = table[i]
+        if row[KIND] == LSTM:
+            fill(state_rows(row, tape, capacity, at, at), FLOAT(0))
 
 
 @inlined
@@ -243,6 +313,14 @@ def input_rows(row, obs, tape, first, last):
 def block_rows(tape, capacity, at, size, first, last):
     """Rows first..last-1 of the block (capacity, size) of a tape that begins `at` widths in."""
     return matrix_at(tape, capacity * at + first * size, last - first, size)
+
+
+@inlined
+def state_rows(row, tape, capacity, first, last):
+    """An LSTM's states before rows first..last, (last - first + 1, 1 + 2 units)."""
+    size = 1 + 2 * row[OUT_SIZE]
+    at = tape.size + (capacity + 1) * row[STATES_AT] + first * size
+    return matrix_at(tape, at, last - first + 1, size)
 
 
 @kernel
