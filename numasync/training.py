@@ -45,7 +45,7 @@ class Training:
         every = agent.config.eval_every
         self.sideline = Sideline(every, self._evaluate_beside, self._scored_beside) if every else None
         if self.sideline:
-            compile_play(agent.network.table)
+            compile_play(agent.network.table, agent.spec)
 
     def run(self):
         """Train, evaluate, write everything down; return the agent."""

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from numasync.nn.network import network
+
 TOLERANCE = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-12}
 
 
@@ -135,6 +137,9 @@ def relu_backward(y, dy):
 def network_forward(net, theta, obs, begins=()):
     """The output of every layer, in order; obs: (rows, inputs). begins: the rows where an episode does, for an LSTM."""
     named = net.views(theta)
+    if net.layers[0].kind == "towers":
+        parts = [network_forward(part, part_theta, obs, begins) for part, part_theta in tower_networks(net, theta)]
+        return [*parts[0], *parts[1], np.hstack([parts[0][-1], parts[1][-1]])]
     x = obs.reshape(len(obs), *net.input_shape)
     outputs = []
     for name, layer in zip(net.names, net.layers):
@@ -150,8 +155,20 @@ def network_forward(net, theta, obs, begins=()):
     return outputs
 
 
+def tower_networks(net, theta):
+    """Two towers as two networks with their own parameters."""
+    first, second = (network(net.input_shape, *layers) for layers in net.layers[0].sizes)
+    return (first, theta[: first.n_parameters]), (second, theta[first.n_parameters :])
+
+
 def network_backward(net, theta, obs, outputs, dout, begins=()):
     """d(loss)/d(theta), flat, from d(loss)/d(outputs) and what `network_forward` returned."""
+    if net.layers[0].kind == "towers":
+        (first, theta1), (second, theta2) = tower_networks(net, theta)
+        n, m = len(first.layers), first.n_outputs
+        grad1 = network_backward(first, theta1, obs, outputs[:n], dout[:, :m], begins)
+        grad2 = network_backward(second, theta2, obs, outputs[n:-1], dout[:, m:], begins)
+        return np.concatenate([grad1, grad2])
     grad = np.zeros_like(theta)
     named, dnamed = net.views(theta), net.views(grad)
     inputs = [obs.reshape(len(obs), *net.input_shape), *outputs[:-1]]

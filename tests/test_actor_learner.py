@@ -18,7 +18,7 @@ from numasync.actor_learner import (
     compile_loop,
     run_segments,
 )
-from numasync.algorithms import ALGORITHMS
+from numasync.algorithms import ALGORITHMS, algorithm_for
 from numasync.config import Config
 from numasync.envs import make_env
 from numasync.envs.interface import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED, EnvSpec
@@ -67,9 +67,9 @@ class Run:
 
     def __init__(self, algo, *envs, hidden=(dense(8), relu()), **options):
         config = Config(algo=algo, workers=len(envs), **{**OPTIONS, **options})
-        self.algorithm, self.update = ALGORITHMS[algo], OPTIMIZERS[config.optimizer].kernel
         spec = envs[0].spec
-        outputs = (spec.n_actions, 1) if self.algorithm.value_head else (spec.n_actions,)
+        self.algorithm, self.update = algorithm_for(algo, spec), OPTIMIZERS[config.optimizer].kernel
+        outputs = (spec.n_actions, *self.algorithm.other_heads)
         self.network = network(spec.observation.network_shape, *hidden, heads(*outputs))
         self.envs, self.settings = envs, make_settings(config, self.algorithm, spec.n_actions)
         theta, theta_target = self.network.initial(1), self.network.initial(2)
@@ -107,7 +107,7 @@ class Run:
     def target(self, i):
         """y or R of step i of the last segment, from d_outputs: -2 (y - Q), or -(R - V) in the value column."""
         outputs, d_outputs = self.rows(self.worker.tape)[i], self.rows(self.worker.dtape)[i]
-        if self.algorithm.value_head:
+        if self.algorithm.other_heads:
             return outputs[-1] - d_outputs[-1]
         action = self.worker.actions[i]
         return outputs[action] - d_outputs[action] / 2

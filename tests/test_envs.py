@@ -275,7 +275,6 @@ def test_gymnasiums_own_cartpole_by_its_module():
         (spaces.Tuple([spaces.Discrete(2)]), None, "Tuple observations"),
         (spaces.MultiDiscrete([2, 3]), None, "MultiDiscrete observations"),
         (spaces.MultiBinary(3), None, "MultiBinary observations"),
-        (spaces.Discrete(2), box((2,), np.float32), "Box actions"),
         (spaces.Discrete(2), spaces.MultiDiscrete([2, 3]), "MultiDiscrete actions"),
     ],
 )
@@ -284,6 +283,21 @@ def test_spaces_that_are_refused(observation, action, named):
         make_env(env_id)
     message = str(refusal.value)
     assert message.startswith(f"Any-v0 has {named}, which are not supported") and one_sentence(message)
+
+
+def test_continuous_actions_are_clipped_when_they_are_executed():
+    space = spaces.Box(np.array([[-1, -np.inf], [0, -2]], np.float32), np.array([[1, np.inf], [3, 2]], np.float32))
+    with registered(box((2,), np.float32), space) as env_id:
+        player = Player(make_env(env_id))
+    bounds = ((-1.0, -np.inf, 0.0, -2.0), (1.0, np.inf, 3.0, 2.0))
+    assert player.spec[1:] == ("continuous", Observation("vector", (2,)), 4, bounds) and player.spec.continuous
+    executed = []
+    player.env.env.step = lambda action: (executed.append(action), (np.zeros(2), 0.0, False, False, {}))[1]
+    player.reset()
+    drawn = np.array([-3, 1e6, 1, 2.5], FLOAT)
+    player.step(drawn)
+    np.testing.assert_array_equal(executed, [[[-1, 1e6], [1, 2]]])
+    assert executed[0].dtype == np.float32 and drawn[0] == -3, "the learner keeps what was drawn"
 
 
 @pytest.mark.parametrize("env_id", ["NoSuch-v0", "CartPole-v99", "ALE/NoSuch-v5", "no_module:CartPole-v1", "!", ""])

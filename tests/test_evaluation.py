@@ -61,11 +61,13 @@ def scores_by_hand(agent, episodes, seed, stream):
     for number in range(4):
         rng, obs = seed_row(seed, stream + number), np.zeros((1, network.n_inputs), FLOAT)
         for i in range(number, episodes, 4):
-            data = (network.table, agent.theta, obs, network.tape(1), policy, epsilon, agent.spec.n_actions, rng)
+            actions = agent.spec.new_actions(1)
+            data = (network.table, agent.theta, obs, network.tape(1), actions, policy, epsilon, agent.spec.n_actions, rng)
             state, end, scores[i] = env.new_state(), RUNNING, 0.0
             env.reset(state, rng, obs[0])
             while end == RUNNING:
-                reward, end = env.step(state, act(*data), rng, obs[0])
+                act(*data)
+                reward, end = env.step(state, actions[0], rng, obs[0])
                 scores[i] += reward
     return [scores[i] for i in range(episodes)]
 
@@ -79,6 +81,14 @@ def test_a_score_does_not_depend_on_the_slices(monkeypatch, algo, network, slice
     expected = scores_by_hand(agent, 6, seed=5, stream=evaluation.EVALUATION_STREAM)
     assert play_episodes(agent.spec, agent.scorer(), agent.theta, 6, 5) == expected
     assert len(set(expected)) > 1 and agent.evaluate(6, seed=5) == summary(expected)
+
+
+def test_scores_of_continuous_actions():
+    agent = agent_of(make_env("Pendulum-v1").spec)
+    expected = scores_by_hand(agent, 5, seed=5, stream=evaluation.EVALUATION_STREAM)
+    assert play_episodes(agent.spec, agent.scorer(), agent.theta, 5, 5) == expected
+    assert len(set(expected)) == 5 and all(-2000 < score < -100 for score in expected)
+    assert agent.evaluate(2, env="gymnasium:Pendulum-v1")["mean"] < -100
 
 
 def test_a_stream_of_its_own_gives_scores_of_its_own():

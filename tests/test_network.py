@@ -23,6 +23,7 @@ from numasync.nn.network import (
     network,
     outputs_of,
     relu,
+    towers,
 )
 
 RELATIVE = 1e-6
@@ -34,6 +35,7 @@ NETWORKS = {
     "small": network((8, 7, 2), conv(5, 3, 2), relu(), conv(4, 2), relu(), dense(9), relu(), heads(3, 1)),
     "lstm": network((5,), lstm(6), heads(3, 1)),
     "conv and lstm": network((6, 7, 2), conv(5, 3, 2), relu(), dense(9), relu(), lstm(4), lstm(5), heads(3, 1)),
+    "towers": network((5,), towers((dense(7), relu(), heads(3, 1)), (lstm(4), dense(6), relu(), heads(1)))),
     "minatar": network((10, 10, 4), *HIDDEN["minatar"], heads(3, 1)),
     "nips": network((84, 84, 4), *HIDDEN["nips"], heads(4, 1)),  # the paper's network for A3C on Breakout
     "nature": network((84, 84, 4), *HIDDEN["nature"], heads(4)),
@@ -147,7 +149,7 @@ def test_gradient(name):
     assert worst_slope_error(Segment(name, 2, np.float64), 2) < RELATIVE
 
 
-recurrent = pytest.mark.parametrize("name", ["lstm", "conv and lstm"])
+recurrent = pytest.mark.parametrize("name", ["lstm", "conv and lstm", "towers"])
 
 
 class TwoEpisodes(Segment):
@@ -290,6 +292,8 @@ def test_names_and_sizes():
         ((6,), [dense(0)], "below 1"),
         ((6,), [heads(2, -1)], "below 1"),
         ((6,), [lstm(0)], "below 1"),
+        ((6,), [towers([heads(2)], [heads(1)]), relu()], "no layer can stand before or behind"),
+        ((6,), [dense(2), towers([heads(2)], [heads(1)])], "no layer can stand before or behind"),
         ((6,), [Layer("pool", (2,))], "'pool' is no layer"),
     ],
 )

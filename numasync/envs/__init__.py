@@ -10,10 +10,11 @@ from numasync.envs.cartpole import CARTPOLE, POSITIONS
 from numasync.envs.catch import CATCH
 from numasync.envs.minatar import MINATAR
 from numasync.envs.mountain_car import MOUNTAIN_CAR
+from numasync.envs.pendulum import PENDULUM
 from numasync.envs.recall import RECALL
 from numasync.errors import InputError
 
-JITTED = {env.spec.id: env for env in (CARTPOLE, POSITIONS, ACROBOT, MOUNTAIN_CAR, CATCH, RECALL, *MINATAR)}
+JITTED = {env.spec.id: env for env in (CARTPOLE, POSITIONS, ACROBOT, MOUNTAIN_CAR, PENDULUM, CATCH, RECALL, *MINATAR)}
 
 # Environments that the user has registered; see `registration.py`.
 REGISTERED = {}

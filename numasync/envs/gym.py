@@ -1,4 +1,4 @@
-"""Any Gymnasium id with Discrete actions and a Box or Discrete observation."""
+"""Any Gymnasium id with Discrete or Box actions and a Box or Discrete observation."""
 
 import gymnasium
 import numpy as np
@@ -23,12 +23,12 @@ class GymEnv(PythonEnv):
         self.env = make(env_id)
         try:
             observation, usual_family = encoding(env_id, self.env.observation_space)
-            check_actions(env_id, self.env.action_space)
+            n_actions, bounds = actions_of(env_id, self.env.action_space)
         except InputError:
             self.env.close()
             raise
-        self.first_action = int(self.env.action_space.start)
-        super().__init__(EnvSpec(env_id, family or usual_family, observation, int(self.env.action_space.n)))
+        usual_family = "continuous" if bounds and usual_family == "classic" else usual_family
+        super().__init__(EnvSpec(env_id, family or usual_family, observation, n_actions, bounds))
 
     def restart(self, rng, obs):
         # Every episode is seeded from the worker's own row, which is then the whole of the worker's randomness.
@@ -36,9 +36,16 @@ class GymEnv(PythonEnv):
         self.spec.observation.encode(raw, obs)
 
     def play(self, action, rng, obs):
-        raw, reward, terminated, truncated, _ = self.env.step(self.first_action + int(action))
+        raw, reward, terminated, truncated, _ = self.env.step(self.as_gymnasium_has_it(action))
         self.spec.observation.encode(raw, obs)
         return reward, TERMINATED if terminated else TRUNCATED if truncated else RUNNING
+
+    def as_gymnasium_has_it(self, action):
+        """Counted from where the space begins to count; clipped to the space, and in its shape."""
+        space = self.env.action_space
+        if not self.spec.continuous:
+            return space.start + int(action)
+        return np.clip(action.reshape(space.shape), space.low, space.high).astype(space.dtype)
 
     def close(self):
         super().close()
@@ -63,9 +70,15 @@ def one_line(error):
     return text if text.endswith((".", "?", "!")) else text + "."
 
 
-def check_actions(env_id, space):
-    if not isinstance(space, spaces.Discrete):
-        raise InputError(f"{env_id} has {type(space).__name__} actions, which are not supported; Discrete actions are.")
+def actions_of(env_id, space):
+    """n_actions and bounds of an EnvSpec."""
+    if isinstance(space, spaces.Discrete):
+        return int(space.n), None
+    if not isinstance(space, spaces.Box):
+        raise InputError(
+            f"{env_id} has {type(space).__name__} actions, which are not supported; Discrete and Box ones are."
+        )
+    return int(np.prod(space.shape)), tuple(tuple(map(float, bound.reshape(-1))) for bound in (space.low, space.high))
 
 
 def encoding(env_id, space):

@@ -228,6 +228,27 @@ def lstm_cell_backward(states, t, gates, dy, dstates, dgates):
         dc_before[j] = dc * f * states[t, 0]
 
 
+@kernel
+def join_forward(first, second, y):
+    """y = the columns of `first`, then those of `second`. first: (rows, m); second: (rows, n); y: (rows, m + n)."""
+    m = first.shape[1]
+    for r in range(y.shape[0]):
+        for j in range(y.shape[1]):
+            y[r, j] = first[r, j] if j < m else second[r, j - m]
+
+
+@kernel
+def join_backward(dfirst, dsecond, dy):
+    """Each input has its own columns of dy; same shapes."""
+    m = dfirst.shape[1]
+    for r in range(dy.shape[0]):
+        for j in range(dy.shape[1]):
+            if j < m:
+                dfirst[r, j] = dy[r, j]
+            else:
+                dsecond[r, j - m] = dy[r, j]
+
+
 @inlined
 def state_at(states, t, units):
     """h and c, (units,) each, of row t of an LSTM's states."""

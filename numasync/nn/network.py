@@ -24,6 +24,8 @@ from numasync.nn.layers import (
     dense_backward,
     dense_forward,
     fill,
+    join_backward,
+    join_forward,
     lstm_backward,
     lstm_forward,
     relu_backward,
@@ -33,14 +35,14 @@ from numasync.nn.layers import (
 from numasync.nn.tile import LANES
 from numasync.nn.views import matrix_at, vector_at
 
-CONV, DENSE, RELU, LSTM = 0, 1, 2, 3
+CONV, DENSE, RELU, LSTM, JOIN = range(5)
 
 # The columns of the table. IN_AT, OUT_AT and GATES_AT count widths on the tape; IN_AT is -1 where a layer reads the
-# observation. STATES_AT, below 0, counts widths of states from the tape's end.
+# observation. STATES_AT, below 0, counts widths of states from the tape's end. SECOND_AT: the other input of a join.
 KIND, IN_AT, IN_SIZE, OUT_AT, OUT_SIZE, WEIGHT_AT, WEIGHT_ROWS, WEIGHT_COLUMNS, BIAS_AT = range(9)
 HEIGHT, WIDTH, CHANNELS, KERNEL_SIZE, STRIDE = range(9, 14)
-GATES_AT, STATES_AT = range(14, 16)
-COLUMNS = 16
+GATES_AT, STATES_AT, SECOND_AT = range(14, 17)
+COLUMNS = 17
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,12 @@ def heads(*sizes):
     return Layer("heads", sizes)
 
 
+def towers(first, second):
+    """A whole network of two, tuples of layers each, that read the same observation and share nothing; the outputs are
+    those of the first, then those of the second."""
+    return Layer("towers", (tuple(first), tuple(second)))
+
+
 # Cells of the LSTM behind the hidden layers of the same name.
 CELLS = {"mlp": 128, "minatar": 128, "nips": 256, "nature": 256}
 
@@ -105,20 +113,40 @@ class Network:
                 f"A network needs a layer or more, and an input shape of sizes above 0, not {input_shape}."
             )
         self.names = []
-        rows = []
         self.n_inputs = int(np.prod(self.input_shape))
         self.n_parameters = 0
         self.width = self.states_width = 0
-        shape, read_at = self.input_shape, -1
-        for layer in self.layers:
-            row, shape = self._row(layer, shape, read_at)
-            read_at = row[OUT_AT]
-            rows.append(row)
+        alone = len(self.layers) == 1 and self.layers[0].kind == "towers"
+        rows = self._towers() if alone else self._stack(self.layers)
         for row in rows:
             row[STATES_AT] -= self.states_width
-        self.n_outputs = int(np.prod(shape))
+        self.n_outputs = rows[-1][OUT_SIZE]
         self.n_work = max(map(work_size, rows))
         self.table = np.array(rows, np.int64)
+
+    def _stack(self, layers, prefix=""):
+        """The table rows of `layers`, the first of which reads the observation."""
+        rows, shape, read_at = [], self.input_shape, -1
+        for layer in layers:
+            if layer.kind == "towers":
+                raise InputError("towers() are a whole network; no layer can stand before or behind them.")
+            row, shape = self._row(layer, shape, read_at)
+            number = sum(name.startswith(f"{prefix}{layer.kind}") for name in self.names) + 1
+            self.names.append(f"{prefix}{layer.kind}{'' if layer.kind in ('relu', 'heads') else number}")
+            read_at = row[OUT_AT]
+            rows.append(row)
+        return rows
+
+    def _towers(self):
+        """The rows of both towers, and one that joins their outputs."""
+        first, second = (self._stack(layers, f"tower{i}.") for i, layers in enumerate(self.layers[0].sizes, 1))
+        join = [0] * COLUMNS
+        join[KIND], join[IN_AT], join[IN_SIZE] = JOIN, first[-1][OUT_AT], first[-1][OUT_SIZE]
+        join[SECOND_AT], join[OUT_AT] = second[-1][OUT_AT], self.width
+        join[OUT_SIZE] = first[-1][OUT_SIZE] + second[-1][OUT_SIZE]
+        self.width += join[OUT_SIZE]
+        self.names.append("join")
+        return [*first, *second, join]
 
     def _row(self, layer, shape, read_at):
         """The table row of `layer` on an input of `shape`, and the shape of its output."""
@@ -132,7 +160,6 @@ class Network:
                 raise InputError("relu() cannot be the first layer; put it after conv() or dense().")
             # In place: a relu shares its input's block, since backward needs the sign of the output alone.
             row[KIND], row[OUT_AT], row[OUT_SIZE] = RELU, read_at, inputs
-            self.names.append("relu")
             return row, shape
         if layer.kind == "conv":
             row[KIND], fan_in, columns, out_shape = CONV, *self._conv(row, layer, shape)
@@ -148,8 +175,6 @@ class Network:
         self.n_parameters = row[BIAS_AT] + columns
         row[OUT_AT], row[OUT_SIZE] = self.width, int(np.prod(out_shape))
         self.width += row[OUT_SIZE]
-        number = sum(name.startswith(layer.kind) for name in self.names) + 1
-        self.names.append("heads" if layer.kind == "heads" else f"{layer.kind}{number}")
         return row, out_shape
 
     def _conv(self, row, layer, shape):
@@ -181,7 +206,7 @@ class Network:
         columns in the order input, forget and output gate, candidate."""
         named = {}
         for name, row in zip(self.names, self.table):
-            if row[KIND] == RELU:
+            if row[WEIGHT_ROWS] == 0:
                 continue
             shape = (row[WEIGHT_ROWS], row[WEIGHT_COLUMNS])
             if row[KIND] == CONV:
@@ -198,7 +223,7 @@ class Network:
         generator = np.random.default_rng(seed)
         theta = np.empty(self.n_parameters, FLOAT)
         for row in self.table:
-            if row[KIND] != RELU:
+            if row[WEIGHT_ROWS] > 0:
                 bound = 1.0 / np.sqrt(row[WEIGHT_ROWS])
                 end = row[BIAS_AT] + row[WEIGHT_COLUMNS]
                 theta[row[WEIGHT_AT] : end] = generator.uniform(-bound, bound, end - row[WEIGHT_AT])
@@ -211,7 +236,7 @@ class Network:
 def work_size(row):
     """Floats that a layer's backward needs to work with: see `work` in `layers.py`. The first layer has no dx."""
     whole_vectors = row[KIND] in (DENSE, LSTM) and row[WEIGHT_COLUMNS] % LANES == 0
-    if row[KIND] == RELU or row[IN_AT] < 0 or whole_vectors:
+    if row[IN_AT] < 0 or whole_vectors:
         return 0
     return row[WEIGHT_ROWS] * row[WEIGHT_COLUMNS] // (row[KERNEL_SIZE] if row[KIND] == CONV else 1)
 
@@ -231,6 +256,10 @@ def forward(table, theta, obs, tape, first, last):
         y = block_rows(tape, capacity, row[OUT_AT], row[OUT_SIZE], first, last)
         if row[KIND] == RELU:
             relu_forward(y)
+            continue
+        if row[KIND] == JOIN:
+            one, other = joined_rows(row, tape, capacity, first, last)
+            join_forward(one, other, y)
             continue
         x = input_rows(row, obs, tape, first, last)
         weight, bias = parameters(row, theta)
@@ -256,6 +285,10 @@ def backward(table, theta, obs, tape, dtape, grad, work, n):
         dy = block_rows(dtape, capacity, row[OUT_AT], row[OUT_SIZE], 0, n)
         if row[KIND] == RELU:
             relu_backward(block_rows(tape, capacity, row[OUT_AT], row[OUT_SIZE], 0, n), dy)
+            continue
+        if row[KIND] == JOIN:
+            one, other = joined_rows(row, dtape, capacity, 0, n)
+            join_backward(one, other, dy)
             continue
         x = input_rows(row, obs, tape, 0, n)
         dx = matrix_at(dtape, 0, 0, 0) if row[IN_AT] < 0 else input_rows(row, obs, dtape, 0, n)
@@ -313,6 +346,16 @@ def input_rows(row, obs, tape, first, last):
 def block_rows(tape, capacity, at, size, first, last):
     """Rows first..last-1 of the block (capacity, size) of a tape that begins `at` widths in."""
     return matrix_at(tape, capacity * at + first * size, last - first, size)
+
+
+@inlined
+def joined_rows(row, tape, capacity, first, last):
+    """Rows first..last-1 of both inputs of a join."""
+    second_size = row[OUT_SIZE] - row[IN_SIZE]
+    return (
+        block_rows(tape, capacity, row[IN_AT], row[IN_SIZE], first, last),
+        block_rows(tape, capacity, row[SECOND_AT], second_size, first, last),
+    )
 
 
 @inlined
