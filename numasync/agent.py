@@ -135,6 +135,8 @@ def load(path, env=None):
             given["network"] = tuple(Layer(layer["kind"], tuple(layer["sizes"])) for layer in given["network"])
         observation = description["spec"]["observation"]
         observation["shape"] = tuple(observation["shape"])
+        if isinstance(observation["start"], list):
+            observation["start"] = tuple(observation["start"])
         bounds = description["spec"].get("bounds")
         spec = EnvSpec(**{**description["spec"], "observation": Observation(**observation, mean=arrays.get("mean"))})
         spec = spec._replace(bounds=bounds and tuple(map(tuple, bounds)))

@@ -57,6 +57,7 @@ class Config:
         "nips", "hidden layers by name; in Python also a tuple of layers", choices=tuple(HIDDEN)
     )
     separate_value: bool = option(False, "policy and value (a3c) in networks of their own that share nothing")
+    flatten: bool = option(False, "make one row of numbers of a Dict or Tuple observation (Gymnasium's own wrapper)")
     normalize: bool = option(False, "centre and scale screens by the mean and deviation of 1,000 random frames")
     life_loss: bool = option(False, "treat a lost life as terminal while learning (Atari)")
     deterministic: bool = option(False, "give workers their turns from one thread: repeatable bit for bit, slower")

@@ -22,7 +22,7 @@ def train(env="CartPole-v1", algo="nstep_q", out=None, verbose=False, **options)
     once. Raises InputError for bad input, WorkerError if a worker failed, NotFiniteError if the run diverged.
     """
     given = checked({"env": env, "algo": algo, **options})
-    probe = make_env(env)
+    probe = make_env(env, flatten=given.get("flatten", False))
     try:
         config = make_config(probe.spec.family, **given)
         agent = Agent(config, probe.spec)

@@ -273,8 +273,7 @@ def test_gymnasiums_own_cartpole_by_its_module():
     [
         (spaces.Dict(a=spaces.Discrete(2)), None, "Dict observations"),
         (spaces.Tuple([spaces.Discrete(2)]), None, "Tuple observations"),
-        (spaces.MultiDiscrete([2, 3]), None, "MultiDiscrete observations"),
-        (spaces.MultiBinary(3), None, "MultiBinary observations"),
+        (spaces.Text(3), None, "Text observations"),
         (spaces.Discrete(2), spaces.MultiDiscrete([2, 3]), "MultiDiscrete actions"),
     ],
 )
@@ -283,6 +282,43 @@ def test_spaces_that_are_refused(observation, action, named):
         make_env(env_id)
     message = str(refusal.value)
     assert message.startswith(f"Any-v0 has {named}, which are not supported") and one_sentence(message)
+
+
+def test_multi_discrete_and_multi_binary_observations():
+    space = spaces.MultiDiscrete(np.array([[2, 3], [1, 4]]), start=np.array([[0, 5], [1, -1]]))
+    with registered(space) as env_id:
+        spec = make_env(env_id).spec
+    assert spec[1:3] == ("classic", Observation("multi_discrete", (2, 3, 1, 4), start=(0, 5, 1, -1)))
+    assert spec.observation.network_shape == (10,)
+    obs = np.full(10, np.nan, FLOAT)
+    spec.observation.encode(np.array([[1, 7], [1, 0]]), obs)
+    np.testing.assert_array_equal(obs, [0, 1, 0, 0, 1, 1, 0, 1, 0, 0])
+    spec.observation.check(np.array([[1, 7], [1, 0]]))
+    for wrong in ([[2, 7], [1, 0]], [[1, 4], [1, 0]], [1, 7, 1], 3):
+        with pytest.raises(InputError, match="it must be 4 integers"):
+            spec.observation.check(np.array(wrong))
+    with registered(spaces.MultiBinary((2, 3))) as env_id:
+        player = Player(make_env(env_id))
+        assert player.spec[1:3] == ("classic", Observation("vector", (2, 3)))
+        assert set(player.reset()) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize(
+    ("space", "inputs"),
+    [
+        (spaces.Dict(a=spaces.Discrete(3), b=spaces.Box(-1, 1, (2, 2))), 7),
+        (spaces.Tuple([spaces.MultiBinary(4), spaces.Discrete(2)]), 6),
+    ],
+)
+def test_dict_and_tuple_are_flattened_where_the_user_asks(space, inputs):
+    with registered(space) as env_id:
+        with pytest.raises(InputError, match="flatten=True"):
+            make_env(env_id)
+        env = make_env(env_id, flatten=True)
+        assert env.spec.observation == Observation("vector", (inputs,), flattened=True)
+        again = make_env(env_id, observation=env.spec.observation)
+        assert again.spec == env.spec, "as an agent's own evaluation makes it"
+        assert np.isfinite(Player(again).reset()).all()
 
 
 def test_continuous_actions_are_clipped_when_they_are_executed():

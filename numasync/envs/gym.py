@@ -1,4 +1,6 @@
-"""Any Gymnasium id with Discrete or Box actions and a Box or Discrete observation."""
+"""Any Gymnasium id with Discrete or Box actions and an observation that is numbers, or is flattened to numbers."""
+
+import dataclasses
 
 import gymnasium
 import numpy as np
@@ -16,13 +18,16 @@ SEEDS = 2**31 - 1
 
 
 class GymEnv(PythonEnv):
-    """One Gymnasium environment. family: whose presets, if its observation is not to tell. Raises InputError where it
-    cannot be made."""
+    """One Gymnasium environment. family: whose presets, if its observation is not to tell. flatten: put Gymnasium's own
+    FlattenObservation around it. Raises InputError where it cannot be made."""
 
-    def __init__(self, env_id, family=None):
+    def __init__(self, env_id, family=None, flatten=False):
         self.env = make(env_id)
+        if flatten:
+            self.env = gymnasium.wrappers.FlattenObservation(self.env)
         try:
             observation, usual_family = encoding(env_id, self.env.observation_space)
+            observation = dataclasses.replace(observation, flattened=flatten)
             n_actions, bounds = actions_of(env_id, self.env.action_space)
         except InputError:
             self.env.close()
@@ -85,9 +90,15 @@ def encoding(env_id, space):
     """How observations of `space` become network inputs, and the family of presets that fits them."""
     if isinstance(space, spaces.Discrete):
         return Observation("discrete", (int(space.n),), start=int(space.start)), "classic"
+    if isinstance(space, spaces.MultiDiscrete):
+        sizes, start = (tuple(map(int, numbers.reshape(-1))) for numbers in (space.nvec, space.start))
+        return Observation("multi_discrete", sizes, start=start), "classic"
+    if isinstance(space, spaces.MultiBinary):
+        return Observation("vector", tuple(space.shape)), "classic"
     if not isinstance(space, spaces.Box):
         raise InputError(
-            f"{env_id} has {type(space).__name__} observations, which are not supported; Box and Discrete ones are."
+            f"{env_id} has {type(space).__name__} observations, which are not supported as they are; --flatten "
+            f"(flatten=True) makes one row of numbers of a Dict or a Tuple."
         )
     shape = tuple(int(n) for n in space.shape)
     # A uint8 reading fills 0..255, in pixels as in the RAM of a console; anything else is taken as it is.
