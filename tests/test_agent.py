@@ -99,6 +99,7 @@ def test_predict_can_explore_with_the_evaluations_epsilon(epsilon, share):
 
 def test_predict_remembers_an_episode_until_reset():
     agent = Agent(make_config("classic", network=(lstm(16),)), CARTPOLE.spec)
+    agent.theta *= 3
     expected = naive.network_forward(agent.network, agent.theta, OBSERVATIONS)[-1].argmax(axis=1).tolist()
     alone = [naive.network_forward(agent.network, agent.theta, obs[None])[-1].argmax() for obs in OBSERVATIONS]
     assert expected != alone, "what is remembered decides some actions"
@@ -110,7 +111,7 @@ def test_predict_remembers_an_episode_until_reset():
 
 
 def test_predict_gives_continuous_actions_within_their_bounds():
-    agent = Agent(make_config("continuous", algo="a3c", network=LAYERS), PENDULUM.spec)
+    agent = Agent(make_config("continuous", algo="a3c", network=LAYERS, separate_value=False), PENDULUM.spec)
     view = agent.network.views(agent.theta)
     obs = np.array([0.5, -0.5, 3], np.float32)
     for mean, expected in ((0.25, 0.25), (9, 2), (-9, -2)):
@@ -130,7 +131,7 @@ def test_a_value_of_its_own_network():
     names = {name.partition(".")[0] for name in agent.network.views(agent.theta)}
     assert names == {"tower1", "tower2"} and agent.network.n_outputs == 3
     shared = Agent(dataclasses.replace(agent.config, separate_value=False), PENDULUM.spec)
-    assert shared.network.n_outputs == 3 and agent.theta.size > 1.8 * shared.theta.size
+    assert shared.network.n_outputs == 3 and agent.theta.size > 1.5 * shared.theta.size
     q = Agent(make_config("classic", algo="nstep_q", network=LAYERS, separate_value=True), CARTPOLE.spec)
     assert q.network.n_outputs == 2, "a Q method has one network"
 

@@ -132,7 +132,9 @@ class Lstm:
 
     def __init__(self, dtype, rows, inputs, units, begins):
         draw = drawer(dtype)
-        self.x, self.weight, self.bias = draw(rows, inputs), draw(inputs + units, 4 * units), draw(4 * units)
+        # Sums of about 1: a gate that is all but shut has no gradient to compare.
+        self.x, self.bias = draw(rows, inputs), draw(4 * units)
+        self.weight = draw(inputs + units, 4 * units) / dtype(np.sqrt(inputs + units))
         self.dy, self.begins, self.units = draw(rows, units), begins, units
         self.state = np.zeros(1 + 2 * units, dtype) if 0 in begins else np.tanh(draw(1 + 2 * units))
         self.dweight, self.dbias = draw(*self.weight.shape), draw(4 * units)
