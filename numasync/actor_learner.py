@@ -55,8 +55,9 @@ class Worker(NamedTuple):
     theta_local: theta', of size 0 where the algorithm acts on theta. grad: (n_parameters,). optimizer_state: m or g,
     the same array in all workers for shared RMSProp. obs: (capacity, inputs). tape, dtape, bootstrap_tape, work: see
     `network.py`. actions: int64 (capacity,), or float32 (capacity, n_actions) where they are continuous. rewards:
-    (capacity,). rng: uint64 (4,). env_state: see `interface.py`. next_action: (1,), chosen by the last segment, or -1. episode: return and length so far. log: (MAX_SEGMENTS, 3), return, length and T
-    of the episodes that ended; logged: (1,), how many.
+    (capacity,). rng: uint64 (4,). env_state: see `interface.py`. next_action: (1,), chosen by the last segment, or -1.
+    episode: return and length so far. log: (MAX_SEGMENTS, 3), return, length and T of the episodes that ended;
+    logged: (1,), how many.
     """
 
     index: int

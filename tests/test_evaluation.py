@@ -62,7 +62,17 @@ def scores_by_hand(agent, episodes, seed, stream):
         rng, obs = seed_row(seed, stream + number), np.zeros((1, network.n_inputs), FLOAT)
         for i in range(number, episodes, 4):
             actions = agent.spec.new_actions(1)
-            data = (network.table, agent.theta, obs, network.tape(1), actions, policy, epsilon, agent.spec.n_actions, rng)
+            data = (
+                network.table,
+                agent.theta,
+                obs,
+                network.tape(1),
+                actions,
+                policy,
+                epsilon,
+                agent.spec.n_actions,
+                rng,
+            )
             state, end, scores[i] = env.new_state(), RUNNING, 0.0
             env.reset(state, rng, obs[0])
             while end == RUNNING:
