@@ -219,7 +219,7 @@ def box(shape, dtype, low=0, high=255):
 def test_gymnasium_observation_spaces(space, family, observation, network_shape):
     with registered(space) as env_id:
         player = Player(make_env(env_id))
-    assert player.spec == (env_id, family, observation, 2)
+    assert player.spec == (env_id, family, observation, 2, None)
     assert player.spec.observation.network_shape == network_shape
     for play in (player.reset, lambda: player.step(0)[0]):
         obs, raw = play(), player.env.env.unwrapped.last
@@ -248,7 +248,7 @@ def test_gymnasium_ends_actions_and_seeds():
 
 def test_frozen_lake_is_one_hot():
     player = Player(make_env("FrozenLake-v1"))
-    assert player.spec[1:] == ("classic", Observation("discrete", (16,)), 4)
+    assert player.spec[1:] == ("classic", Observation("discrete", (16,)), 4, None)
     np.testing.assert_array_equal(player.reset(), np.eye(16)[0])
     for action in (0, 1, 2):
         obs, _, end = player.step(action)
@@ -529,7 +529,7 @@ def test_an_environment_in_python_takes_over_the_scale_and_the_mean_alone():
     given = Observation("frames", (9, 9, 9), 0.5, start=3, mean=mean)
     with registered(box((2, 3), np.uint8)) as env_id:
         player = Player(make_env(env_id, observation=given))
-    assert player.spec == (env_id, "image", Observation("image", (2, 3), 0.5), 2)
+    assert player.spec == (env_id, "image", Observation("image", (2, 3), 0.5), 2, None)
     assert player.spec.observation.mean is mean
     for play in (player.reset, lambda: player.step(0)[0]):
         np.testing.assert_array_equal(play(), 0.5 * (player.env.env.unwrapped.last - mean).ravel())
@@ -576,7 +576,7 @@ def short_episodes(monkeypatch):
 @atari
 def test_atari_spec_and_encoding():
     player = Player(make_env("ALE/Pong-v5"))
-    assert player.spec == ("ALE/Pong-v5", "atari", Observation("frames", (4, 84, 84), 1 / 255), 6)
+    assert player.spec == ("ALE/Pong-v5", "atari", Observation("frames", (4, 84, 84), 1 / 255), 6, None)
     assert player.spec.observation.network_shape == (84, 84, 4)
     player.reset()
     for action in (2, 3, 2, 3, 2):
