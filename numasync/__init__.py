@@ -12,10 +12,12 @@ from numasync.envs.registration import register
 from numasync.errors import InputError, NotFiniteError, WorkerError
 from numasync.nn.network import conv, dense, heads, lstm, network, relu
 from numasync.rng import choice, uniform
+from numasync.studies import study
 from numasync.training import train
 
 __version__ = "0.1.0"
 __all__ = [
     "Agent", "InputError", "NotFiniteError", "WorkerError", "LIFE_LOST", "RUNNING", "TERMINATED", "TRUNCATED",
-    "choice", "conv", "dense", "heads", "load", "lstm", "network", "register", "relu", "train", "uniform",
+    "choice", "conv", "dense", "heads", "load", "lstm", "network", "register", "relu", "study",
+    "train", "uniform",
 ]  # fmt: skip
