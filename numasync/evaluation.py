@@ -34,8 +34,8 @@ def act(table, theta, obs, tape, actions, policy, epsilon, n_actions, rng):
 
 @kernel
 def play_on(table, theta, obs, tape, actions, policy, epsilon, n_actions, rng, env_state, step, episode, most):
-    """Play up to `most` more actions of an episode that `reset` has begun; true once it is over. episode: score, the sum
-    of unclipped rewards, and length so far, (2,)."""
+    """Play up to `most` more actions of an episode that `reset` has begun; true once it is over. episode: score, the
+    sum of unclipped rewards, and length so far, (2,)."""
     for _ in range(most):
         act(table, theta, obs, tape, actions, policy, epsilon, n_actions, rng)
         reward, end = step(env_state, actions[0], rng, obs[0])

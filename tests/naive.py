@@ -86,8 +86,8 @@ def sigmoid(x):
 
 
 def lstm(x, weight, bias, begins=(), h=0.0, c=0.0):
-    """(h of every row, and for `lstm_backward` what it was computed from). begins: the rows where an episode does; h, c:
-    the state before row 0."""
+    """(h of every row, and for `lstm_backward` what it was computed from). begins: the rows where an episode does;
+    h, c: the state before row 0."""
     units = len(bias) // 4
     h, c = h + np.zeros(units), c + np.zeros(units)
     rows = []

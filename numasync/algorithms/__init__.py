@@ -21,7 +21,7 @@ class Algorithm(NamedTuple):
     local_copy: act and differentiate on theta', copied from theta at the start of a segment; otherwise on theta
     itself.
     policy: how an action is picked from a row of outputs.
-    other_heads: outputs in their order, n_actions followed by these sizes: (1,) for a value, (1, 1) for the variance of a
+    other_heads: sizes of the outputs that follow the first n_actions: (1,) for a value, (1, 1) for the variance of a
     continuous action and a value; () where the outputs are Q values.
     target_network: bootstrap from theta-; otherwise from the parameters that act.
     one_step: bootstrap after every action of the segment; otherwise after the last one alone.

@@ -202,8 +202,8 @@ class Network:
 
     def views(self, theta):
         """Named views into a flat vector, for reading or for setting by hand: 'conv1.weight' is (kernel, kernel,
-        channels, filters), 'dense1.weight' (inputs, units), '*.bias' (units,); 'lstm1.weight' (inputs + units, 4 units),
-        columns in the order input, forget and output gate, candidate."""
+        channels, filters), 'dense1.weight' (inputs, units), '*.bias' (units,); 'lstm1.weight' (inputs + units, 4
+        units), columns in the order input, forget and output gate, candidate. Of towers: 'tower1.dense1.weight'."""
         named = {}
         for name, row in zip(self.names, self.table):
             if row[WEIGHT_ROWS] == 0:
@@ -218,8 +218,8 @@ class Network:
 
     def initial(self, seed):
         """A fresh theta: weights and biases of a layer from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as Torch 7 did for
-        the paper; but 1 for the bias of an LSTM's forget gate, so that at first a cell remembers. `seed` is an integer or
-        a numpy SeedSequence."""
+        the paper; but 1 for the bias of an LSTM's forget gate, so that at first a cell remembers. `seed` is an integer
+        or a numpy SeedSequence."""
         generator = np.random.default_rng(seed)
         theta = np.empty(self.n_parameters, FLOAT)
         for row in self.table:
