@@ -26,6 +26,7 @@ from numasync.envs.observation import Observation
 from numasync.envs.python import OPEN, PythonEnv
 from numasync.errors import InputError
 from numasync.jit import DISABLED, FLOAT
+from numasync.rng import seed_row
 
 # --- Jitted environments; test_classic.py and test_minatar.py have more
 
@@ -282,6 +283,19 @@ def test_spaces_that_are_refused(observation, action, named):
         make_env(env_id)
     message = str(refusal.value)
     assert message.startswith(f"Any-v0 has {named}, which are not supported") and one_sentence(message)
+
+
+def test_random_actions():
+    rng, spec = seed_row(1), make_env("Acrobot-v1").spec
+    drawn = [spec.random_action(rng) for _ in range(3000)]
+    assert {type(action) for action in drawn} == {int}
+    assert np.abs(np.bincount(drawn, minlength=3) - 1000).max() < 5 * np.sqrt(1000 * 2 / 3)
+    bounded = spec._replace(n_actions=3, bounds=((-2.0, -np.inf, 0.5), (4.0, np.inf, 0.5)))
+    drawn = np.array([bounded.random_action(rng) for _ in range(3000)])
+    assert drawn.dtype == FLOAT and drawn.shape == (3000, 3)
+    np.testing.assert_allclose(drawn.min(0), [-2, -1, 0.5], atol=0.02)
+    np.testing.assert_allclose(drawn.max(0), [4, 1, 0.5], atol=0.02)
+    assert np.abs(drawn.mean(0) - [1, 0, 0.5]).max() < 5 * np.sqrt(3 / 3000)
 
 
 def test_multi_discrete_and_multi_binary_observations():

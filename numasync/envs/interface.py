@@ -62,11 +62,11 @@ class EnvSpec(NamedTuple):
         return own_zeros((rows, self.n_actions), FLOAT) if self.continuous else own_zeros((rows,), np.int64)
 
     def random_action(self, rng):
-        """Any action with the same probability; of a continuous one without bounds, any from -1 to 1."""
+        """Each action with the same probability; where a bound is infinite, 1 or -1 takes its place."""
         if not self.continuous:
             return int(choice(rng, self.n_actions))
-        low, high = (np.clip(bound, -1.0, 1.0) if np.isinf(bound).any() else np.array(bound) for bound in self.bounds)
-        return np.array([l + uniform(rng) * (h - l) for l, h in zip(low, high)], FLOAT)
+        low, high = (np.nan_to_num(bound, posinf=1.0, neginf=-1.0) for bound in self.bounds)
+        return (low + (high - low) * [uniform(rng) for _ in range(self.n_actions)]).astype(FLOAT)
 
 
 class JittedEnv(NamedTuple):
