@@ -10,12 +10,14 @@ from numasync.agent import Agent, load
 from numasync.envs.interface import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED
 from numasync.envs.registration import register
 from numasync.errors import InputError, NotFiniteError, WorkerError
-from numasync.nn.network import conv, dense, heads, network, relu
-from numasync.rng import choice, uniform
+from numasync.nn.network import conv, dense, heads, lstm, network, relu, towers
+from numasync.rng import choice, normal, uniform
+from numasync.studies import study
 from numasync.training import train
 
 __version__ = "0.1.0"
 __all__ = [
     "Agent", "InputError", "NotFiniteError", "WorkerError", "LIFE_LOST", "RUNNING", "TERMINATED", "TRUNCATED",
-    "choice", "conv", "dense", "heads", "load", "network", "register", "relu", "train", "uniform",
+    "choice", "conv", "dense", "heads", "load", "lstm", "network", "normal", "register", "relu", "study", "towers",
+    "train", "uniform",
 ]  # fmt: skip

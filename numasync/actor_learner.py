@@ -9,13 +9,21 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numasync.algorithms import ALGORITHM_TYPE
-from numasync.envs.interface import LIFE_LOST, RESET_TYPE, RUNNING, STEP_TYPE, TERMINATED, TRUNCATED
+from numasync.algorithms import ALGORITHM_TYPE, CONTINUOUS_ALGORITHM_TYPE
+from numasync.envs.interface import (
+    CONTINUOUS_STEP_TYPE,
+    LIFE_LOST,
+    RESET_TYPE,
+    RUNNING,
+    STEP_TYPE,
+    TERMINATED,
+    TRUNCATED,
+)
 from numasync.jit import FLOAT, INT, compile_for, inlined, kernel, type_of
-from numasync.nn.network import backward, forward, outputs_of
+from numasync.nn.network import backward, carry_states, forget, forward, outputs_of
 from numasync.nn.views import vector_at
 from numasync.optim import UPDATE_TYPE, clip_scale
-from numasync.policy import choose
+from numasync.policy import choose_into
 
 # What run_segments returns.
 MORE, FINISHED, NOT_FINITE = 0, 1, 2
@@ -46,9 +54,10 @@ class Worker(NamedTuple):
 
     theta_local: theta', of size 0 where the algorithm acts on theta. grad: (n_parameters,). optimizer_state: m or g,
     the same array in all workers for shared RMSProp. obs: (capacity, inputs). tape, dtape, bootstrap_tape, work: see
-    `network.py`. actions, rewards: (capacity,). rng: uint64 (4,). env_state: see `interface.py`. next_action: (1,),
-    chosen by the last segment, or -1. episode: return and length so far. log: (MAX_SEGMENTS, 3), return, length and T
-    of the episodes that ended; logged: (1,), how many.
+    `network.py`. actions: int64 (capacity,), or float32 (capacity, n_actions) where they are continuous. rewards:
+    (capacity,). rng: uint64 (4,). env_state: see `interface.py`. next_action: (1,), chosen by the last segment, or -1.
+    episode: return and length so far. log: (MAX_SEGMENTS, 3), return, length and T of the episodes that ended;
+    logged: (1,), how many.
     """
 
     index: int
@@ -100,6 +109,7 @@ def run_segments(segments, table, shared, worker, settings, reset, step, algorit
     A segment: act for up to t_max actions or to a terminal; one gradient; one update of theta; theta' <- theta.
     """
     theta = acting_parameters(shared, worker, settings)
+    capacity = worker.obs.shape[0]
     if settings.local_copy:
         copy_values(shared.theta, worker.theta_local)
     for _ in range(segments):
@@ -119,15 +129,17 @@ def run_segments(segments, table, shared, worker, settings, reset, step, algorit
         if settings.next_action and not terminated:
             choose_action(table, theta, worker, settings, epsilon, n)
             if end == RUNNING:
-                worker.next_action[0] = worker.actions[n]
+                plan_action(worker.actions, n, worker.next_action)
         if not learn(table, theta, shared, worker, settings, n, terminated, T, algorithm, update):
             return NOT_FINITE
         count_steps(shared, worker, settings, n)
         if end == TERMINATED or end == TRUNCATED:
             log_episode(worker, T + n)
             reset(worker.env_state, worker.rng, worker.obs[0])
+            forget(table, worker.tape, 0, capacity)
         else:
             copy_values(worker.obs[n], worker.obs[0])
+            carry_states(table, worker.tape, n, worker.tape, 0, capacity)
     return MORE
 
 
@@ -177,7 +189,14 @@ def choose_action(table, theta, worker, settings, epsilon, n):
         worker.next_action[0] = -1
         return
     outputs = outputs_of(table, worker.tape, worker.obs.shape[0])
-    worker.actions[n] = choose(settings.policy, outputs[n, : settings.n_actions], epsilon, worker.rng)
+    choose_into(worker.actions, n, settings.policy, outputs[n], settings.n_actions, epsilon, worker.rng)
+
+
+@kernel
+def plan_action(actions, n, next_action):
+    """The next segment begins with action n. Only actions that are counted are planned: only Sarsa's are."""
+    if actions.ndim == 1:
+        next_action[0] = actions[n]
 
 
 @kernel
@@ -197,6 +216,7 @@ def learn(table, theta, shared, worker, settings, n, terminated, T, algorithm, u
     first = 1 if settings.one_step else n
     last = n if terminated else n + 1
     if first < last:
+        carry_states(table, worker.tape, first, worker.bootstrap_tape, first, capacity)
         bootstrap_theta = shared.theta_target if settings.target_network else theta
         forward(table, bootstrap_theta, worker.obs, worker.bootstrap_tape, first, last)
     loss = algorithm(
@@ -263,4 +283,7 @@ def log_episode(worker, T):
 def compile_loop(table, shared, worker, settings):
     """Compile the loop before threads start: compilation holds a lock of its own."""
     data = (type_of(table), type_of(shared), type_of(worker), type_of(settings))
-    compile_for(run_segments, INT, *data, RESET_TYPE, STEP_TYPE, ALGORITHM_TYPE, UPDATE_TYPE)
+    counted = worker.actions.ndim == 1
+    step = STEP_TYPE if counted else CONTINUOUS_STEP_TYPE
+    algorithm = ALGORITHM_TYPE if counted else CONTINUOUS_ALGORITHM_TYPE
+    compile_for(run_segments, INT, *data, RESET_TYPE, step, algorithm, UPDATE_TYPE)

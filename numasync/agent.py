@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from numasync.algorithms import ALGORITHMS
+from numasync.algorithms import algorithm_for
 from numasync.checkpoint import load_checkpoint, save_checkpoint
 from numasync.config import Config, check_whole_number
 from numasync.envs import registered
@@ -14,8 +14,8 @@ from numasync.envs.observation import Observation
 from numasync.errors import InputError
 from numasync.evaluation import EVALUATION_STREAM, act, play_episodes, summary
 from numasync.jit import FLOAT
-from numasync.nn.network import HIDDEN, Layer, heads, network
-from numasync.policy import EPSILON_GREEDY
+from numasync.nn.network import HIDDEN, Layer, forget, heads, network, towers
+from numasync.policy import EPSILON_GREEDY, MEAN
 from numasync.rng import seed_row
 
 SHIPPED = Path(__file__).parent / "agents"
@@ -31,27 +31,44 @@ class Agent:
     def __init__(self, config, spec, theta=None):
         self.config = config
         self.spec = spec
-        self.algorithm = ALGORITHMS[config.algo]
-        outputs = (spec.n_actions, 1) if self.algorithm.value_head else (spec.n_actions,)
+        self.algorithm = algorithm_for(config.algo, spec)
         hidden = HIDDEN[config.network] if isinstance(config.network, str) else config.network
-        self.network = network(spec.observation.network_shape, *hidden, heads(*outputs))
+        sizes = (spec.n_actions, *self.algorithm.other_heads)
+        layers = (*hidden, heads(*sizes))
+        if config.separate_value and self.algorithm.other_heads:
+            layers = (towers((*hidden, heads(*sizes[:-1])), (*hidden, heads(1))),)
+        self.network = network(spec.observation.network_shape, *layers)
         self.theta = self.network.initial(config.seed) if theta is None else theta
         self.result = None
         self._obs = np.zeros((1, self.network.n_inputs), FLOAT)
-        self._tape = np.zeros(self.network.width, FLOAT)
+        self._tape, self._actions = self.network.tape(1), spec.new_actions(1)
         self._rng = seed_row(config.seed, EVALUATION_STREAM)
 
     def predict(self, obs, greedy=True):
-        """The action, an int counted from 0, for one observation as the environment returns it.
+        """The action for one observation as the environment returns it: an int counted from 0, or where actions are
+        continuous float32 (n_actions,), within their bounds. A network with an LSTM takes the observation for the one
+        that follows the last, unless `reset` was called.
 
-        greedy: the action of the highest Q value or probability; otherwise sampled from the policy (a3c), or random
-        with probability config.eval_epsilon (Q methods). Raises InputError for another shape.
+        greedy: the action of the highest Q value or density; otherwise sampled from the policy (a3c), or random with
+        probability config.eval_epsilon (Q methods). Raises InputError for another shape.
         """
         self.spec.observation.check(obs)
         self.spec.observation.encode(obs, self._obs[0])
-        policy, epsilon = (EPSILON_GREEDY, 0.0) if greedy else (self.algorithm.policy, self.config.eval_epsilon)
-        arguments = (self._obs, self._tape, policy, epsilon, self.spec.n_actions, self._rng)
-        return int(act(self.network.table, self.theta, *arguments))
+        policy, epsilon = (self._greedy, 0.0) if greedy else (self.algorithm.policy, self.config.eval_epsilon)
+        arguments = (self._obs, self._tape, self._actions, policy, epsilon, self.spec.n_actions, self._rng)
+        act(self.network.table, self.theta, *arguments)
+        if self.spec.continuous:
+            return np.clip(self._actions[0], *self.spec.bounds, dtype=FLOAT)
+        return int(self._actions[0])
+
+    @property
+    def _greedy(self):
+        return MEAN if self.spec.continuous else EPSILON_GREEDY
+
+    def reset(self):
+        """Tell `predict` that an episode begins: what an LSTM remembers of the last one is forgotten. Other networks
+        remember nothing."""
+        forget(self.network.table, self._tape, 0, 1)
 
     def evaluate(self, episodes=100, seed=None, env=None):
         """Play `episodes` episodes with the current parameters and return their unclipped scores as a dict of
@@ -69,8 +86,8 @@ class Agent:
 
     def scorer(self):
         """How the agent acts when it is scored: its network, and the policy and the epsilon of `policy.choose`."""
-        policy = EPSILON_GREEDY if self.config.eval_greedy else self.algorithm.policy
-        return self.network, policy, 0.0 if self.algorithm.value_head else self.config.eval_epsilon
+        policy = self._greedy if self.config.eval_greedy else self.algorithm.policy
+        return self.network, policy, self.config.eval_epsilon if self.algorithm.policy == EPSILON_GREEDY else 0.0
 
     def check_env(self, env_id):
         """Raise InputError unless the agent was trained on `env_id`, or on its jitted or Gymnasium twin; one that the
@@ -118,7 +135,11 @@ def load(path, env=None):
             given["network"] = tuple(Layer(layer["kind"], tuple(layer["sizes"])) for layer in given["network"])
         observation = description["spec"]["observation"]
         observation["shape"] = tuple(observation["shape"])
+        if isinstance(observation["start"], list):
+            observation["start"] = tuple(observation["start"])
+        bounds = description["spec"].get("bounds")
         spec = EnvSpec(**{**description["spec"], "observation": Observation(**observation, mean=arrays.get("mean"))})
+        spec = spec._replace(bounds=bounds and tuple(map(tuple, bounds)))
         theta = arrays["theta"]
         agent = Agent(Config(**given), spec, theta.astype(FLOAT) if theta.dtype == np.float16 else theta)
         agent.result = description["result"]

@@ -1,5 +1,5 @@
 """The command line: `numasync` and `python run.py` alike. Arguments in, exit code out; the work is in
-training.py, agent.py, watch.py, plots.py and bench."""
+training.py, agent.py, watch.py, plots.py, studies and bench."""
 
 import argparse
 import dataclasses
@@ -19,12 +19,14 @@ from numasync.evaluation import MAX_ACTIONS
 from numasync.human import human_normalized, reference_scores
 from numasync.plots import KINDS, WINDOW, plot
 from numasync.report import evaluation_line
+from numasync.studies import study
+from numasync.studies.plan import LR_HIGH, LR_LOW, STUDIES
 from numasync.training import train
 from numasync.watch import FPS, watch
 
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
 AGENT_HELP = f"the .npz file of an agent, or the name of one that ships: {', '.join(shipped()) or 'none yet'}"
-VERBS = ("train", "eval", "watch", "plot", "envs", "bench")
+VERBS = ("train", "eval", "watch", "plot", "study", "envs", "bench")
 
 
 def main(argv=None):
@@ -72,6 +74,7 @@ def parser():
     add_eval(verbs)
     add_watch(verbs)
     add_plot(verbs)
+    add_study(verbs)
     add_envs(verbs)
     add_bench(verbs)
     return top
@@ -192,6 +195,43 @@ def add_plot(verbs):
 def run_plot(arguments):
     for path in plot(arguments.runs, arguments.out, arguments.window, arguments.of):
         print(path)
+    return 0
+
+
+def add_study(verbs):
+    text = "repeat an experiment of the paper: many runs, a table, a figure"
+    verb = verbs.add_parser("study", help=text, description=text.capitalize(), prog="numasync study")
+    named = "; ".join(f"{name}: {kind.about}" for name, kind in STUDIES.items())
+    verb.add_argument("name", metavar="NAME", help=named)
+    # Absent means 'as the study says', hence the suppressed defaults.
+    shared = dict(default=argparse.SUPPRESS)
+    verb.add_argument("--env", metavar="ID", help=f"environment id [{Config.env}]", **shared)
+    text = "algorithms, comma-separated [all; optimizers: nstep_q,a3c]"
+    verb.add_argument("--algos", metavar="NAME[,NAME]", help=text, **shared)
+    text = "runs of each algorithm and optimiser; of threads: seeds [50; threads: 5]"
+    verb.add_argument("--runs", type=int, metavar="N", help=text, **shared)
+    verb.add_argument("--steps", type=int, metavar="N", help="actions of each run [as the preset says]", **shared)
+    text = "workers of each run, which take turns [as the preset says; threads: 1 to 16]"
+    verb.add_argument("--workers", type=int, metavar="N", help=text, **shared)
+    text = f"seed of the learning rates, and of the first run [{Config.seed}]"
+    verb.add_argument("--seed", type=int, metavar="N", help=text, **shared)
+    text = "rates are drawn from LogUniform between --lr-low and --lr-high [{:g}]"
+    verb.add_argument("--lr-low", type=float, metavar="N", help=text.format(LR_LOW), **shared)
+    verb.add_argument("--lr-high", type=float, metavar="N", help=text.format(LR_HIGH), **shared)
+    verb.add_argument("--jobs", type=int, metavar="N", help="runs at once; what is timed runs alone [cores]", **shared)
+    text = "folder of the study; one that was stopped goes on [runs/study-NAME-ENV]"
+    verb.add_argument("--out", metavar="DIR", help=text, **shared)
+    verb.set_defaults(run=run_study)
+
+
+def run_study(arguments):
+    options = {name: value for name, value in vars(arguments).items() if name != "run"}
+    try:
+        study(**options, verbose=True)
+    except WorkerError as error:
+        traceback.print_exception(error.__cause__)
+        print(f"numasync: {error} Finished runs are kept; the same command goes on.", file=sys.stderr)
+        return EXIT_FAILED
     return 0
 
 

@@ -56,6 +56,8 @@ class Config:
     network: str | tuple = option(
         "nips", "hidden layers by name; in Python also a tuple of layers", choices=tuple(HIDDEN)
     )
+    separate_value: bool = option(False, "policy and value (a3c) in networks of their own that share nothing")
+    flatten: bool = option(False, "make one row of numbers of a Dict or Tuple observation (Gymnasium's own wrapper)")
     normalize: bool = option(False, "centre and scale screens by the mean and deviation of 1,000 random frames")
     life_loss: bool = option(False, "treat a lost life as terminal while learning (Atari)")
     deterministic: bool = option(False, "give workers their turns from one thread: repeatable bit for bit, slower")
@@ -76,6 +78,7 @@ PRESETS = {
     "classic": dict(SMALL, network="mlp", steps=1_000_000, epsilon_steps=100_000, target_interval=1_000, lr=1e-3),
     "image": dict(SMALL, network="minatar", steps=500_000, epsilon_steps=50_000, target_interval=1_000, lr=1e-3),
     "minatar": dict(SMALL, network="minatar", steps=5_000_000, epsilon_steps=500_000, lr=3e-3, rms_eps=0.01, t_max=20),
+    "continuous": dict(SMALL, network="mlp", steps=1_000_000, lr=1e-3, beta=1e-4, separate_value=True),
     "atari": dict(workers=8, steps=5_000_000, normalize=True, t_max=20, lr=3e-4, rms_eps=1e-5, eval_every=250_000),
     ("classic", "one_step_q"): dict(lr=3e-3, rms_eps=1e-5, clip_norm=10.0),
     ("classic", "one_step_sarsa"): dict(t_max=20, rms_eps=1e-3),

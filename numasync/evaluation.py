@@ -6,12 +6,12 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 
 from numasync.envs import make_env
-from numasync.envs.interface import STEP_TYPE, TERMINATED, TRUNCATED
+from numasync.envs.interface import TERMINATED, TRUNCATED
 from numasync.errors import NotFiniteError
 from numasync.jit import DOUBLE, DOUBLES, FLOAT, INT, MATRIX, VECTOR, WORDS, compile_for, kernel, type_of
 from numasync.memory import own_copy, own_zeros
-from numasync.nn.network import forward, outputs_of
-from numasync.policy import choose
+from numasync.nn.network import carry_states, forget, forward, outputs_of
+from numasync.policy import choose_into
 from numasync.rng import seed_row
 
 # Episodes are dealt to this many evaluators in turn, each with its own environment and random stream. The number is
@@ -25,19 +25,20 @@ CALL_ACTIONS = 1_000  # then Python looks in
 
 
 @kernel
-def act(table, theta, obs, tape, policy, epsilon, n_actions, rng):
-    """An action for the observation in obs[0]. obs: (1, inputs); tape: the network's width."""
+def act(table, theta, obs, tape, actions, policy, epsilon, n_actions, rng):
+    """Choose actions[0] for the observation in obs[0], which the tape remembers; each has room for one row."""
     forward(table, theta, obs, tape, 0, 1)
-    return choose(policy, outputs_of(table, tape, 1)[0, :n_actions], epsilon, rng)
+    carry_states(table, tape, 1, tape, 0, 1)
+    choose_into(actions, 0, policy, outputs_of(table, tape, 1)[0], n_actions, epsilon, rng)
 
 
 @kernel
-def play_on(table, theta, obs, tape, policy, epsilon, n_actions, rng, env_state, step, episode, actions):
-    """Play up to `actions` more of an episode that `reset` has begun; true once it is over. episode: score, the sum of
-    unclipped rewards, and length so far, (2,)."""
-    for _ in range(actions):
-        action = act(table, theta, obs, tape, policy, epsilon, n_actions, rng)
-        reward, end = step(env_state, action, rng, obs[0])
+def play_on(table, theta, obs, tape, actions, policy, epsilon, n_actions, rng, env_state, step, episode, most):
+    """Play up to `most` more actions of an episode that `reset` has begun; true once it is over. episode: score, the
+    sum of unclipped rewards, and length so far, (2,)."""
+    for _ in range(most):
+        act(table, theta, obs, tape, actions, policy, epsilon, n_actions, rng)
+        reward, end = step(env_state, actions[0], rng, obs[0])
         episode[0] += reward
         episode[1] += 1.0
         if end == TERMINATED or end == TRUNCATED:
@@ -45,10 +46,10 @@ def play_on(table, theta, obs, tape, policy, epsilon, n_actions, rng, env_state,
     return False
 
 
-def compile_play(table):
-    """Compile play_on, before threads start."""
-    arguments = (type_of(table), VECTOR, MATRIX, VECTOR, INT, DOUBLE, INT, WORDS)
-    compile_for(play_on, *arguments, DOUBLES, STEP_TYPE, DOUBLES, INT)
+def compile_play(table, spec):
+    """Compile play_on for the actions of an EnvSpec, before threads start."""
+    arguments = (type_of(table), VECTOR, MATRIX, VECTOR, type_of(spec.new_actions(1)), INT, DOUBLE, INT, WORDS)
+    compile_for(play_on, *arguments, DOUBLES, spec.step_type, DOUBLES, INT)
 
 
 class Player:
@@ -56,15 +57,17 @@ class Player:
 
     def __init__(self, env, scorer, theta, rng):
         network, policy, epsilon = scorer
-        self.env, self.rng, self.state = env, own_copy(rng), env.new_state()
+        self.env, self.rng, self.state, self.network = env, own_copy(rng), env.new_state(), network
         self.obs = own_zeros((1, network.n_inputs), FLOAT)
-        tape = own_zeros((network.width,), FLOAT)
-        self.data = (network.table, theta, self.obs, tape, policy, epsilon, env.spec.n_actions)
+        self.tape = network.tape(1)
+        actions = env.spec.new_actions(1)
+        self.data = (network.table, theta, self.obs, self.tape, actions, policy, epsilon, env.spec.n_actions)
 
     def score(self, stop):
         """The score of one episode, of MAX_ACTIONS at most; of what was played of it where `stop` was set meanwhile."""
         episode = np.zeros(2)
         self.env.reset(self.state, self.rng, self.obs[0])
+        forget(self.network.table, self.tape, 0, 1)
         while episode[1] < MAX_ACTIONS and not stop.is_set():
             actions = min(CALL_ACTIONS, MAX_ACTIONS - int(episode[1]))
             if play_on(*self.data, self.rng, self.state, self.env.step, episode, actions):
@@ -80,7 +83,7 @@ def play_episodes(spec, scorer, theta, episodes, seed, stream=EVALUATION_STREAM,
     """
     stop = stop or threading.Event()
     envs = [make_env(spec.id, observation=spec.observation) for _ in range(min(EVALUATORS, episodes))]
-    compile_play(scorer[0].table)
+    compile_play(scorer[0].table, spec)
 
     def share(number, env):
         player = Player(env, scorer, theta, seed_row(seed, stream + number))

@@ -90,6 +90,7 @@ def compile_for(function, *signature):
 def compile_as(function, kind):
     """Compile kernel `function` as one of `function_type`; what it returns is converted: a reward 0 becomes 0.0."""
     if not DISABLED and kind.signature.args not in function.signatures:
+        function.disable_compile(False)
         function.compile(kind.signature)
         function.disable_compile()
 

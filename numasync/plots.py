@@ -214,10 +214,11 @@ def draw_group(axes, group, lines, points, marker):
     axes.plot(*thinned(*mean_line(lines), points), **look, lw=THICK, label=group.label)
 
 
-def draw_legend(figure, handles, labels):
-    """Below the panels, where it hides no line; the figure grows by its height, the panels stay as they are."""
+def draw_legend(figure, handles, labels, height=HEIGHT):
+    """Below the panels, where it hides no line; the figure grows by its height, the panels, `height` inches, stay as
+    they are."""
     columns = max(1, min(len(labels), LEGEND_CHARACTERS // (max(map(len, labels)) + 6)))
-    figure.set_figheight(HEIGHT + LEGEND_LINE * -(-len(labels) // columns))
+    figure.set_figheight(height + LEGEND_LINE * -(-len(labels) // columns))
     figure.legend(handles, labels, loc="outside lower center", ncols=columns, frameon=False)
 
 

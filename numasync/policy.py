@@ -3,11 +3,44 @@
 import numpy as np
 
 from numasync.jit import FLOAT, kernel
-from numasync.rng import choice, uniform
+from numasync.rng import choice, normal, uniform
 
-# How an action is chosen from a row of outputs; an algorithm names one.
+# How an action is chosen from a row of outputs; an algorithm names one. MEAN is what is greedy for a GAUSSIAN.
 EPSILON_GREEDY = 0
 SOFTMAX = 1
+GAUSSIAN = 2
+MEAN = 3
+
+# Added to the variance: at 0 the density of a Gaussian is infinite.
+SMALLEST_VARIANCE = FLOAT(1e-4)
+
+
+@kernel
+def choose_into(actions, n, kind, outputs, n_actions, epsilon, rng):
+    """Write action n for a row of outputs into `actions`: an int into (rows,), or numbers into (rows, n_actions).
+
+    The number of dimensions is known to the compiler, which drops the branch that does not fit.
+    """
+    if actions.ndim == 1:
+        actions[n] = choose(kind, outputs[:n_actions], epsilon, rng)
+    else:
+        choose_continuous(kind, outputs, actions[n], rng)
+
+
+@kernel
+def choose_continuous(kind, outputs, action, rng):
+    """action ~ N(mu, sigma^2), each number by itself; mu itself for MEAN. outputs: mu, (n_actions,), then x."""
+    deviation = np.sqrt(variance(outputs[action.size]))
+    for j in range(action.size):
+        action[j] = outputs[j]
+        if kind == GAUSSIAN:
+            action[j] += deviation * normal(rng)
+
+
+@kernel
+def variance(x):
+    """sigma^2 = softplus(x) = log(1 + exp(x)), plus SMALLEST_VARIANCE. Section 5.2.3 of the paper."""
+    return max(x, FLOAT(0)) + np.log1p(np.exp(-abs(x))) + SMALLEST_VARIANCE
 
 
 @kernel

@@ -1,6 +1,8 @@
-"""What a run prints while it trains and at its end. Nothing else prints but watch.py and the command line itself."""
+"""What a run or a study prints on its way and at its end. Nothing else prints but watch.py and the command line
+itself."""
 
 import sys
+import time
 
 # On a terminal one line is rewritten; in a file or a pipe a new line is printed, less and less often.
 TERMINAL_SECONDS = 0.5
@@ -8,17 +10,42 @@ FIRST_LINE_SECONDS = 1.0
 LONGEST_LINE_SECONDS = 60.0
 
 
-class Report:
-    """Progress and results of a run of `config`, whose checkpoint is at `checkpoint` (None where nothing is
-    written)."""
+class Lines:
+    """Lines of text, and lines of progress, which come at their own pace. file: where to; the standard output."""
 
-    def __init__(self, config, checkpoint=None, file=None):
-        self.config = config
-        self.checkpoint = checkpoint
+    def __init__(self, file=None):
         self.file = file or sys.stdout
         self.terminal = self.file.isatty()
         self.due = 0.0
         self.interval = FIRST_LINE_SECONDS
+
+    def _show(self, line, seconds):
+        """Print a line of progress; none is due until some seconds after these have passed."""
+        if self.terminal:
+            self.due = seconds + TERMINAL_SECONDS
+            self.file.write(f"\r{line:<100}")
+            self.file.flush()
+        else:
+            self._print(line)
+            self.due = seconds + self.interval
+            self.interval = min(1.5 * self.interval, LONGEST_LINE_SECONDS)
+
+    def _print_over(self, line):
+        """A line in the place of the progress that a terminal shows."""
+        self._print(f"\r{line:<100}" if self.terminal else line)
+
+    def _print(self, line):
+        print(line, file=self.file, flush=True)
+
+
+class Report(Lines):
+    """Progress and results of a run of `config`, whose checkpoint is at `checkpoint` (None where nothing is
+    written)."""
+
+    def __init__(self, config, checkpoint=None, file=None):
+        super().__init__(file)
+        self.config = config
+        self.checkpoint = checkpoint
 
     @staticmethod
     def silent():
@@ -32,16 +59,8 @@ class Report:
     def progress(self, trainer):
         """Print a line if one is due. Called often, from the supervisor."""
         seconds = trainer.seconds
-        if seconds < self.due or trainer.steps >= trainer.config.steps:
-            return
-        if self.terminal:
-            self.due = seconds + TERMINAL_SECONDS
-            self.file.write(f"\r{progress_line(trainer):<100}")
-            self.file.flush()
-        else:
-            self._print(progress_line(trainer))
-            self.due = seconds + self.interval
-            self.interval = min(1.5 * self.interval, LONGEST_LINE_SECONDS)
+        if seconds >= self.due and trainer.steps < trainer.config.steps:
+            self._show(progress_line(trainer), seconds)
 
     def scored_beside(self, steps, score, best):
         """An evaluation beside the training, of the parameters as they were at T = steps."""
@@ -61,13 +80,6 @@ class Report:
         if self.checkpoint:
             self._print(f"Checkpoint: {self.checkpoint}")
 
-    def _print_over(self, line):
-        """A line in the place of the progress that a terminal shows."""
-        self._print(f"\r{line:<100}" if self.terminal else line)
-
-    def _print(self, line):
-        print(line, file=self.file, flush=True)
-
 
 class SilentReport:
     def started(self):
@@ -84,6 +96,81 @@ class SilentReport:
 
     def evaluated(self, result):
         pass
+
+
+class StudyReport(Lines):
+    """Progress and end of a study with these settings, whose finished runs are in the table at `path`.
+
+    clock: seconds, of which only differences mean something.
+    """
+
+    def __init__(self, settings, path, file=None, clock=time.perf_counter):
+        super().__init__(file)
+        self.settings, self.path, self.clock = settings, path, clock
+        self.total = self.before = self.done = 0
+        self.start = 0.0
+
+    def started(self, total, done):
+        """total: runs; done: those of them that an earlier start has finished."""
+        self.total, self.before, self.done, self.start = total, done, done, self.clock()
+        s, earlier = self.settings, f", {done:,} of them finished before" if done else ""
+        going = "; the first ones compile ..." if done < total else "."
+        self._print(f"Study of {s['study']} on {s['env']}: {counted(total, 'run')}{earlier}{going}")
+
+    def finished(self, run, result):
+        """A run, of which `result` is the last row. Prints a line if one is due."""
+        self.done += 1
+        seconds = self.clock() - self.start
+        left = seconds / (self.done - self.before) * (self.total - self.done)
+        line = f"{self.done:>6,} of {self.total:,} runs ({self.done / self.total:4.0%})  {clock(left)} left  "
+        if seconds >= self.due and self.done < self.total:
+            self._show(line + run_line(run, result), seconds)
+
+    def ended(self):
+        played = self.done - self.before
+        if played:
+            self._print_over(f"{counted(played, 'run')} in {clock(self.clock() - self.start)}.")
+        self._print(f"Table: {self.path}")
+
+    def stopped(self):
+        self._print_over(f"Stopped. {self.path} keeps the finished runs; the same command goes on.")
+
+    def said(self, *lines):
+        for line in lines:
+            self._print(line)
+
+
+class SilentStudyReport:
+    def started(self, total, done):
+        pass
+
+    def finished(self, run, result):
+        pass
+
+    def ended(self):
+        pass
+
+    def stopped(self):
+        pass
+
+    def said(self, *lines):
+        pass
+
+
+def run_line(run, result):
+    """What a run has of its own among those of its study, and its score, which is nan where it diverged."""
+    own = {
+        "optimizers": f"{run['optimizer']}, lr {run['lr']:.2g}",
+        "lr": f"lr {run['lr']:.2g}",
+        "threads": f"{counted(run['workers'], 'worker')} in {run['mode']}",
+    }
+    score = f"{result['score']:.2f}" if result["score"] == result["score"] else "diverged"
+    return f"{run['algo']}, {own[run['study']]}, seed {run['seed']}: {score}"
+
+
+def counted(number, what):
+    """1 run, or 2 runs."""
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def progress_line(trainer):

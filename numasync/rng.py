@@ -43,6 +43,13 @@ def uniform(rng):
 
 
 @kernel
+def normal(rng):
+    """A float64 from the normal distribution, mean 0 and variance 1. Box and Muller 1958."""
+    radius = np.sqrt(-2.0 * np.log(1.0 - uniform(rng)))  # 1 - u is never 0
+    return radius * np.cos(2.0 * np.pi * uniform(rng))
+
+
+@kernel
 def choice(rng, n):
     """An integer in 0..n-1, each equally likely (to within n / 2**53)."""
     return np.int64(uniform(rng) * n)

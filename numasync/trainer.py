@@ -17,7 +17,7 @@ from numasync.actor_learner import (
     compile_loop,
     run_segments,
 )
-from numasync.algorithms import ALGORITHMS
+from numasync.algorithms import algorithm_for
 from numasync.envs import make_env
 from numasync.errors import NotFiniteError, WorkerError
 from numasync.jit import FLOAT
@@ -45,7 +45,7 @@ class Trainer:
 
     def __init__(self, config, spec, network):
         self.config = config
-        self.algorithm = ALGORITHMS[config.algo]
+        self.algorithm = algorithm_for(config.algo, spec)
         self.update = OPTIMIZERS[config.optimizer].kernel
         self.network = network
         self.observation = spec.observation
@@ -259,11 +259,11 @@ def make_worker(i, config, algorithm, network, env, optimizer_state):
         grad=zeros(network.n_parameters),
         optimizer_state=optimizer_state,
         obs=zeros(capacity, network.n_inputs),
-        tape=zeros(capacity * network.width),
-        dtape=zeros(capacity * network.width),
-        bootstrap_tape=zeros(capacity * network.width),
+        tape=network.tape(capacity),
+        dtape=network.tape(capacity),
+        bootstrap_tape=network.tape(capacity),
         work=zeros(network.n_work),
-        actions=zeros(capacity, dtype=np.int64),
+        actions=env.spec.new_actions(capacity),
         rewards=zeros(capacity),
         rng=own_copy(rng),
         env_state=env.new_state(),

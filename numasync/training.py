@@ -22,7 +22,7 @@ def train(env="CartPole-v1", algo="nstep_q", out=None, verbose=False, **options)
     once. Raises InputError for bad input, WorkerError if a worker failed, NotFiniteError if the run diverged.
     """
     given = checked({"env": env, "algo": algo, **options})
-    probe = make_env(env)
+    probe = make_env(env, flatten=given.get("flatten", False))
     try:
         config = make_config(probe.spec.family, **given)
         agent = Agent(config, probe.spec)
@@ -45,7 +45,7 @@ class Training:
         every = agent.config.eval_every
         self.sideline = Sideline(every, self._evaluate_beside, self._scored_beside) if every else None
         if self.sideline:
-            compile_play(agent.network.table)
+            compile_play(agent.network.table, agent.spec)
 
     def run(self):
         """Train, evaluate, write everything down; return the agent."""

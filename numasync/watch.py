@@ -17,7 +17,7 @@ from numasync.envs.interface import LIFE_LOST, RUNNING
 from numasync.errors import InputError
 from numasync.evaluation import EVALUATION_STREAM, MAX_ACTIONS, act
 from numasync.jit import FLOAT
-from numasync.rng import choice, seed_row
+from numasync.rng import seed_row
 
 FPS = 10
 # GIF counts hundredths of a second, and viewers slow down what asks for fewer than two.
@@ -47,7 +47,7 @@ class Frame(NamedTuple):
 
     obs: np.ndarray
     step: int
-    action: int | None
+    action: int | np.ndarray | None
     reward: float
     score: float
 
@@ -64,7 +64,7 @@ def watch(env_id, agent=None, seed=1, steps=MAX_ACTIONS, fps=FPS, gif=None):
     env = make_env(env_id, observation=agent.spec.observation if agent else None)
     try:
         rng = seed_row(seed, EVALUATION_STREAM)
-        chooser = agent_chooser(agent, env.spec, rng) if agent else random_chooser(env.spec.n_actions, rng)
+        chooser = agent_chooser(agent, env.spec, rng) if agent else lambda obs: env.spec.random_action(rng)
         episode = frames(env, chooser, rng, steps)
         if gif:
             last = write_gif(episode, env.spec, fps, gif, image)
@@ -90,22 +90,23 @@ def frames(env, chooser, rng, limit):
         yield frame
 
 
-def random_chooser(n_actions, rng):
-    return lambda obs: int(choice(rng, n_actions))
-
-
 def agent_chooser(agent, spec, rng):
     """Chooses the actions with which the agent is scored. Raises InputError unless it was trained on such a `spec`."""
-    own, found = ((s.observation.network_shape, s.n_actions) for s in (agent.spec, spec))
+    own, found = ((s.observation.network_shape, s.n_actions, s.bounds) for s in (agent.spec, spec))
     if own != found:
         raise InputError(
             f"{spec.id} is not what the agent was trained on: it has observations of {found[0]} and {found[1]} "
             f"actions, the agent knows {own[0]} and {own[1]}."
         )
     network, policy, epsilon = agent.scorer()
-    tape = np.zeros(network.width, FLOAT)
-    arguments = (tape, policy, epsilon, agent.spec.n_actions, rng)
-    return lambda obs: int(act(network.table, agent.theta, obs, *arguments))
+    actions = agent.spec.new_actions(1)
+    arguments = (network.tape(1), actions, policy, epsilon, agent.spec.n_actions, rng)
+
+    def choose(obs):
+        act(network.table, agent.theta, obs, *arguments)
+        return actions[0]
+
+    return choose
 
 
 def show(episode, observation, fps, out):
@@ -163,7 +164,7 @@ def line_by_line(episode, observation, out):
 
 
 def status(frame):
-    action = "-" if frame.action is None else frame.action
+    action = "-" if frame.action is None else np.round(frame.action, 2)
     return f"step {frame.step}  action {action}  reward {number(frame.reward)}  score {number(frame.score)}"
 
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from numasync.nn.network import network
+
 TOLERANCE = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-12}
 
 
@@ -79,6 +81,48 @@ def conv_backward(x, weight, dy, stride):
     return dweight, dy.sum(axis=(0, 1, 2)), dx
 
 
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+def lstm(x, weight, bias, begins=(), h=0.0, c=0.0):
+    """(h of every row, and for `lstm_backward` what it was computed from). begins: the rows where an episode does;
+    h, c: the state before row 0."""
+    units = len(bias) // 4
+    h, c = h + np.zeros(units), c + np.zeros(units)
+    rows = []
+    for t in range(len(x)):
+        if t in begins:
+            h = c = np.zeros(units)
+        both = np.concatenate([x[t], h])
+        i, f, o, u = (both @ weight + bias).reshape(4, units)
+        i, f, o, u = sigmoid(i), sigmoid(f), sigmoid(o), np.tanh(u)
+        before, c = c, f * c + i * u
+        h = o * np.tanh(c)
+        rows.append((both, i, f, o, u, before, c, h))
+    return np.array([row[-1] for row in rows]), rows
+
+
+def lstm_backward(rows, weight, dy, begins=()):
+    """(dweight, dbias, dx)"""
+    units = dy.shape[1]
+    dweight, dbias, dx = np.zeros_like(weight), np.zeros(4 * units), np.zeros((len(dy), len(weight) - units))
+    dh = dc = np.zeros(units)
+    for t in reversed(range(len(dy))):
+        both, i, f, o, u, before, c, _ = rows[t]
+        dh = dh + dy[t]
+        dc = dc + dh * o * (1 - np.tanh(c) ** 2)
+        di, df, do, du = dc * u, dc * before, dh * np.tanh(c), dc * i
+        dsums = np.concatenate([di * i * (1 - i), df * f * (1 - f), do * o * (1 - o), du * (1 - u**2)])
+        dweight += np.outer(both, dsums)
+        dbias += dsums
+        dboth = weight @ dsums
+        dx[t], dh, dc = dboth[:-units], dboth[-units:], dc * f
+        if t in begins:
+            dh = dc = np.zeros(units)
+    return dweight, dbias, dx
+
+
 def relu(x):
     return np.where(x > 0, x, 0)
 
@@ -90,9 +134,12 @@ def relu_backward(y, dy):
 # nn/network.py
 
 
-def network_forward(net, theta, obs):
-    """The output of every layer, in order; obs: (rows, inputs)."""
+def network_forward(net, theta, obs, begins=()):
+    """The output of every layer, in order; obs: (rows, inputs). begins: the rows where an episode does, for an LSTM."""
     named = net.views(theta)
+    if net.layers[0].kind == "towers":
+        parts = [network_forward(part, part_theta, obs, begins) for part, part_theta in tower_networks(net, theta)]
+        return [*parts[0], *parts[1], np.hstack([parts[0][-1], parts[1][-1]])]
     x = obs.reshape(len(obs), *net.input_shape)
     outputs = []
     for name, layer in zip(net.names, net.layers):
@@ -100,14 +147,28 @@ def network_forward(net, theta, obs):
             x = relu(x)
         elif layer.kind == "conv":
             x = conv(x, named[f"{name}.weight"], named[f"{name}.bias"], layer.sizes[2])
+        elif layer.kind == "lstm":
+            x, _ = lstm(x.reshape(len(x), -1), named[f"{name}.weight"], named[f"{name}.bias"], begins)
         else:
             x = dense(x.reshape(len(x), -1), named[f"{name}.weight"], named[f"{name}.bias"])
         outputs.append(x)
     return outputs
 
 
-def network_backward(net, theta, obs, outputs, dout):
+def tower_networks(net, theta):
+    """Two towers as two networks with their own parameters."""
+    first, second = (network(net.input_shape, *layers) for layers in net.layers[0].sizes)
+    return (first, theta[: first.n_parameters]), (second, theta[first.n_parameters :])
+
+
+def network_backward(net, theta, obs, outputs, dout, begins=()):
     """d(loss)/d(theta), flat, from d(loss)/d(outputs) and what `network_forward` returned."""
+    if net.layers[0].kind == "towers":
+        (first, theta1), (second, theta2) = tower_networks(net, theta)
+        n, m = len(first.layers), first.n_outputs
+        grad1 = network_backward(first, theta1, obs, outputs[:n], dout[:, :m], begins)
+        grad2 = network_backward(second, theta2, obs, outputs[n:-1], dout[:, m:], begins)
+        return np.concatenate([grad1, grad2])
     grad = np.zeros_like(theta)
     named, dnamed = net.views(theta), net.views(grad)
     inputs = [obs.reshape(len(obs), *net.input_shape), *outputs[:-1]]
@@ -120,6 +181,9 @@ def network_backward(net, theta, obs, outputs, dout):
         weight = named[f"{name}.weight"]
         if layer.kind == "conv":
             dweight, dbias, dy = conv_backward(x, weight, dy, layer.sizes[2])
+        elif layer.kind == "lstm":
+            _, rows = lstm(x.reshape(len(x), -1), weight, named[f"{name}.bias"], begins)
+            dweight, dbias, dy = lstm_backward(rows, weight, dy, begins)
         else:
             dweight, dbias, dy = dense_backward(x.reshape(len(x), -1), weight, dy)
         dnamed[f"{name}.weight"][:], dnamed[f"{name}.bias"][:] = dweight, dbias

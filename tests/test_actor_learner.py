@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import sys
 
+import naive
 import numpy as np
 import pytest
 from numba.core.runtime import _nrt_python
@@ -17,14 +18,14 @@ from numasync.actor_learner import (
     compile_loop,
     run_segments,
 )
-from numasync.algorithms import ALGORITHMS
+from numasync.algorithms import ALGORITHMS, algorithm_for
 from numasync.config import Config
 from numasync.envs import make_env
 from numasync.envs.interface import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED, EnvSpec
 from numasync.envs.observation import Observation
 from numasync.envs.python import PythonEnv
 from numasync.jit import DISABLED, FLOAT, kernel
-from numasync.nn.network import backward, dense, forward, heads, network, outputs_of, relu
+from numasync.nn.network import backward, dense, forward, heads, lstm, network, outputs_of, relu
 from numasync.optim import OPTIMIZERS
 from numasync.trainer import FINAL_EPSILONS, make_settings, make_worker
 
@@ -64,12 +65,12 @@ class Scripted(PythonEnv):
 class Run:
     """Workers on one environment each, played from the test's own thread. theta- starts as another theta."""
 
-    def __init__(self, algo, *envs, **options):
+    def __init__(self, algo, *envs, hidden=(dense(8), relu()), **options):
         config = Config(algo=algo, workers=len(envs), **{**OPTIONS, **options})
-        self.algorithm, self.update = ALGORITHMS[algo], OPTIMIZERS[config.optimizer].kernel
         spec = envs[0].spec
-        outputs = (spec.n_actions, 1) if self.algorithm.value_head else (spec.n_actions,)
-        self.network = network(spec.observation.network_shape, dense(8), relu(), heads(*outputs))
+        self.algorithm, self.update = algorithm_for(algo, spec), OPTIMIZERS[config.optimizer].kernel
+        outputs = (spec.n_actions, *self.algorithm.other_heads)
+        self.network = network(spec.observation.network_shape, *hidden, heads(*outputs))
         self.envs, self.settings = envs, make_settings(config, self.algorithm, spec.n_actions)
         theta, theta_target = self.network.initial(1), self.network.initial(2)
         self.shared = Shared(theta, theta_target, np.zeros((len(envs), 8), np.int64), np.zeros(1, np.int64))
@@ -96,7 +97,7 @@ class Run:
     def outputs(self, theta, observations):
         """The network's outputs, computed apart from the loop."""
         obs = np.array(observations, FLOAT).reshape(-1, self.network.n_inputs)
-        tape = np.zeros(len(obs) * self.network.width, FLOAT)
+        tape = self.network.tape(len(obs))
         forward(self.network.table, theta, obs, tape, 0, len(obs))
         return outputs_of(self.network.table, tape, len(obs)).copy()  # a view into the tape, which ends here
 
@@ -106,7 +107,7 @@ class Run:
     def target(self, i):
         """y or R of step i of the last segment, from d_outputs: -2 (y - Q), or -(R - V) in the value column."""
         outputs, d_outputs = self.rows(self.worker.tape)[i], self.rows(self.worker.dtape)[i]
-        if self.algorithm.value_head:
+        if self.algorithm.other_heads:
             return outputs[-1] - d_outputs[-1]
         action = self.worker.actions[i]
         return outputs[action] - d_outputs[action] / 2
@@ -130,6 +131,30 @@ def test_sarsa_executes_the_action_of_its_target():
         assert run.worker.next_action[0] == (-1 if env.resets > resets else a_next)
         promised.append(run.worker.next_action[0])
     assert set(promised) == {-1, 0, 1}
+
+
+@pytest.mark.parametrize("last", [TERMINATED, TRUNCATED])
+@every_algorithm
+def test_an_lstm_remembers_one_episode_across_segments_and_lost_lives(algo, last):
+    # Nothing is learned, so every output can be computed from all observations, of which each ninth begins an episode.
+    env = Scripted(*[(0.0, RUNNING)] * 4, (0.0, LIFE_LOST), *[(0.0, RUNNING)] * 2, (0.0, last))
+    run = Run(algo, env, t_max=3, lr=0.0, hidden=(dense(6), relu(), lstm(5)))
+    run.shared.theta_target[:] = run.shared.theta
+    at, bootstraps = 0, 0
+    while env.resets < 4:
+        T = run.T
+        run.play()
+        n, stream = run.T - T, np.array(env.observations)
+        expected = naive.network_forward(run.network, run.shared.theta, stream, range(0, len(stream), 9))[-1]
+        np.testing.assert_allclose(run.rows(run.worker.tape)[:n], expected[at : at + n], rtol=1e-5, atol=1e-6)
+        first = 1 if run.settings.one_step else n
+        at += n
+        for row in range(first, n + (at % 9 not in (5, 8) or (at % 9 == 8 and last == TRUNCATED))):
+            bootstrap = run.rows(run.worker.bootstrap_tape)[row]
+            np.testing.assert_allclose(bootstrap, expected[at - n + row], rtol=1e-5, atol=1e-6)
+            bootstraps += 1
+        at += at % 9 == 8
+    assert bootstraps >= 3
 
 
 @pytest.mark.parametrize("end", [RUNNING, TRUNCATED, TERMINATED, LIFE_LOST])

@@ -3,8 +3,12 @@
 import numpy as np
 import pytest
 
-from numasync.algorithms import ALGORITHMS
+from numasync import InputError
+from numasync.algorithms import ALGORITHMS, CONTINUOUS, algorithm_for
+from numasync.envs.cartpole import CARTPOLE
+from numasync.envs.pendulum import PENDULUM
 from numasync.jit import FLOAT
+from numasync.policy import SMALLEST_VARIANCE
 
 Q_METHODS = ("one_step_q", "one_step_sarsa", "nstep_q")
 LN2, LN3 = np.log(2), np.log(3)
@@ -26,7 +30,7 @@ def gradient(algo, outputs, bootstrap, actions, rewards, n, terminated=False, ga
 def random_segment(algo, seed, n=5, n_actions=3, dtype=FLOAT):
     """outputs, bootstrap, actions and rewards of n steps, n + 1 rows each."""
     rng = np.random.default_rng(seed)
-    width = n_actions + ALGORITHMS[algo].value_head
+    width = n_actions + sum(ALGORITHMS[algo].other_heads)
     outputs, bootstrap = rng.normal(size=(2, n + 1, width)).astype(dtype)
     return outputs, bootstrap, rng.integers(n_actions, size=n + 1), rng.normal(size=n + 1).astype(dtype)
 
@@ -126,6 +130,73 @@ def test_a3c_gradient_by_central_differences(terminated):
     np.testing.assert_allclose(d_outputs[:n], central_differences(loss, outputs, n), rtol=1e-6, atol=1e-8)
 
 
+def continuous_gradient(outputs, bootstrap, actions, rewards, n, terminated, gamma, beta):
+    """(loss, d_outputs) of a segment of A3C with continuous actions, in float64."""
+    arrays = (np.array(a, np.float64) for a in (outputs, bootstrap, actions, rewards))
+    d_outputs = np.full(np.shape(outputs), UNTOUCHED)
+    loss = CONTINUOUS["a3c"].kernel(*arrays, n, terminated, np.float64(gamma), np.float64(beta), d_outputs)
+    return loss, d_outputs
+
+
+def softplus(x):
+    return np.log(1 + np.exp(x)) + SMALLEST_VARIANCE
+
+
+def gaussian_losses(outputs, actions, returns, advantages, beta):
+    """The loss of every step, from the density itself."""
+    d = actions.shape[1]
+    mu, sigma2, value = outputs[:, :d], softplus(outputs[:, d]), outputs[:, d + 1]
+    density = np.exp(-((actions - mu) ** 2).sum(1) / (2 * sigma2)) / (2 * np.pi * sigma2) ** (d / 2)
+    entropy = d / 2 * np.log(2 * np.pi * np.e * sigma2)
+    return -np.log(density) * advantages - beta * entropy + 0.5 * (returns - value) ** 2
+
+
+@pytest.mark.parametrize("d", [1, 3])
+@pytest.mark.parametrize("terminated", [False, True])
+def test_continuous_a3c_gradient_by_central_differences(terminated, d):
+    n, beta, gamma, rng = 4, 0.3, 0.9, np.random.default_rng(3)
+    outputs, bootstrap = rng.normal(size=(2, n + 1, d + 2))
+    actions, rewards = rng.normal(size=(n + 1, d)), rng.normal(size=n + 1)
+    kernel_loss, d_outputs = continuous_gradient(outputs, bootstrap, actions, rewards, n, terminated, gamma, beta)
+
+    returns, R = np.zeros(n), 0.0 if terminated else bootstrap[n, -1]
+    for i in reversed(range(n)):
+        returns[i] = R = rewards[i] + gamma * R
+    advantages = returns - outputs[:n, -1]  # constant: no gradient through V in the policy term
+
+    def loss(outputs):
+        return gaussian_losses(outputs[:n], actions[:n], returns, advantages, beta).sum()
+
+    np.testing.assert_allclose(kernel_loss, loss(outputs), rtol=1e-7)
+    np.testing.assert_allclose(d_outputs[:n], central_differences(loss, outputs, n), rtol=1e-6, atol=1e-8)
+    assert (d_outputs[n:] == UNTOUCHED).all()
+
+
+def test_continuous_a3c_by_hand():
+    # One action a = 3 with mu = 1 and sigma^2 = 4 (softplus of ln(e^4 - 1)), R = r = 2, V = 1: A = 1. log pi is
+    # - 4/8 - 1/2 ln(8 pi).
+    x = np.log(np.exp(4 - np.float64(SMALLEST_VARIANCE)) - 1)
+    loss, d_outputs = continuous_gradient([[1, x, 1]], np.zeros((2, 3)), [[3]], [2], 1, True, 0.5, 0.0)
+    np.testing.assert_allclose(loss, 0.5 + 0.5 * np.log(8 * np.pi) + 0.5, rtol=1e-6)
+    # - A (a - mu) / sigma^2; A (1 - 4/4) = 0: the distance is what the variance expects; - (R - V).
+    np.testing.assert_allclose(d_outputs, [[-0.5, 0, -1]], atol=1e-7)
+
+
+@pytest.mark.parametrize("x", [-1e4, 1e4])
+def test_continuous_a3c_is_finite_for_an_extreme_variance(x):
+    loss, d_outputs = continuous_gradient([[0, x, 1]], np.zeros((2, 3)), [[0.01]], [2], 1, True, 0.5, 0.01)
+    assert np.isfinite(loss) and np.isfinite(d_outputs).all()
+
+
+def test_which_algorithms_have_continuous_actions():
+    assert algorithm_for("a3c", PENDULUM.spec) is CONTINUOUS["a3c"]
+    for name, algorithm in ALGORITHMS.items():
+        assert algorithm_for(name, CARTPOLE.spec) is algorithm
+    for name in Q_METHODS:
+        with pytest.raises(InputError, match=f"Pendulum-v1 has continuous actions, and {name} needs .* choose a3c.$"):
+            algorithm_for(name, PENDULUM.spec)
+
+
 @pytest.mark.parametrize("terminated", [False, True])
 def test_nstep_of_one_step_is_one_step_q(terminated):
     segment = random_segment("nstep_q", 3)
@@ -180,7 +251,7 @@ def test_only_the_documented_rows_are_read_and_written(algo):
 @every_algorithm
 def test_a_segment_is_a_sum_not_a_mean(algo):
     # r = 1, gamma = 0.5 and a bootstrap of 2 give a return of 2 at every step, so that both steps are the same.
-    width = 2 + ALGORITHMS[algo].value_head
+    width = 2 + sum(ALGORITHMS[algo].other_heads)
     outputs, bootstrap = np.tile(np.linspace(0.1, 0.4, width), (3, 1)), np.full((3, width), 2.0)
     one = gradient(algo, outputs, bootstrap, [1, 1, 1], [1, 1, 1], 1, beta=0.1)
     two = gradient(algo, outputs, bootstrap, [1, 1, 1], [1, 1, 1], 2, beta=0.1)

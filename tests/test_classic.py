@@ -9,14 +9,12 @@ import pytest
 from players import Player
 
 from numasync.envs import acrobot, cartpole, make_env, mountain_car, pendulum
-from numasync.envs.interface import RUNNING, TERMINATED, TRUNCATED, EnvSpec, JittedEnv
+from numasync.envs.interface import RUNNING, TERMINATED, TRUNCATED, JittedEnv
 from numasync.envs.observation import Observation
 from numasync.jit import DISABLED, FLOAT
 
 STEPS = 3_000 if DISABLED else 100_000
-PENDULUM = JittedEnv(
-    EnvSpec("Pendulum-v1", "classic", Observation("vector", (3,)), 0), pendulum.reset, pendulum.step, 3
-)
+PENDULUM = pendulum.PENDULUM
 
 
 class Game(NamedTuple):
@@ -58,14 +56,14 @@ def swing_along(state, rng):
 
 def any_torque(state, rng):
     """Some are beyond the limits."""
-    return rng.uniform(-2.5, 2.5)
+    return np.array([rng.uniform(-2.5, 2.5)], FLOAT)
 
 
 def hold_upright(state, rng):
     """Swings the pendulum up, and holds it there for most of an episode."""
     if np.cos(state[pendulum.ANGLE]) < 0.9:
-        return float(2 * np.sign(state[pendulum.VELOCITY]))
-    return -10 * np.sin(state[pendulum.ANGLE]) - 2 * state[pendulum.VELOCITY]
+        return np.array([2 * np.sign(state[pendulum.VELOCITY])], FLOAT)
+    return np.array([-10 * np.sin(state[pendulum.ANGLE]) - 2 * state[pendulum.VELOCITY]], FLOAT)
 
 
 # A difference in the last bit of a state, 1e-16, stays small in the valley of the mountain car and in a pendulum that
@@ -127,7 +125,7 @@ class Pair:
     def step(self, action):
         """Play `action` in both. Return whether they agree, how far the states are apart, and how the step ended."""
         # Gymnasium's own precision follows its action's; float64 is the dynamics without that rounding.
-        their_action = np.array([action]) if self.player.env is PENDULUM else action
+        their_action = action.astype(np.float64) if self.player.env is PENDULUM else action
         obs, reward, end = self.player.step(action)
         their_obs, their_reward, terminated, truncated, _ = self.twin.step(their_action)
         # Where both of Gymnasium's flags are set, the state is terminal: nothing is bootstrapped.
@@ -234,6 +232,25 @@ def test_a_terminal_state_on_the_last_step_is_terminal(env, limit, terminal, rew
 @pytest.mark.parametrize(("env_id", "inputs", "actions"), [("Acrobot-v1", 6, 3), ("MountainCar-v0", 2, 3)])
 def test_what_an_agent_knows_of_them(env_id, inputs, actions):
     env = make_env(env_id)
-    assert env.jitted and env.spec == (env_id, "classic", Observation("vector", (inputs,)), actions)
+    assert env.jitted and env.spec == (env_id, "classic", Observation("vector", (inputs,)), actions, None)
     # The same for an agent as Gymnasium's own, in Python.
     assert make_env(f"gymnasium:{env_id}").spec[1:] == env.spec[1:]
+
+
+def test_what_an_agent_knows_of_pendulum():
+    spec = make_env("Pendulum-v1").spec
+    assert spec == ("Pendulum-v1", "continuous", Observation("vector", (3,)), 1, ((-2.0,), (2.0,))) and spec.continuous
+    assert make_env("gymnasium:Pendulum-v1").spec[1:] == spec[1:]
+
+
+def test_cartpole_with_its_velocities_hidden_is_cartpole():
+    seen, hidden = Player(cartpole.CARTPOLE), Player(cartpole.POSITIONS)
+    random, end = np.random.default_rng(0), TERMINATED
+    for _ in range(300):
+        if end != RUNNING:
+            whole, part = seen.reset(), hidden.reset()
+        else:
+            action = int(random.integers(2))
+            (whole, *same, end), (part, *also) = seen.step(action), hidden.step(action)
+            assert [*same, end] == also
+        np.testing.assert_array_equal(part, whole[[cartpole.X, cartpole.ANGLE]])

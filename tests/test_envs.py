@@ -26,6 +26,7 @@ from numasync.envs.observation import Observation
 from numasync.envs.python import OPEN, PythonEnv
 from numasync.errors import InputError
 from numasync.jit import DISABLED, FLOAT
+from numasync.rng import seed_row
 
 # --- Jitted environments; test_classic.py and test_minatar.py have more
 
@@ -219,7 +220,7 @@ def box(shape, dtype, low=0, high=255):
 def test_gymnasium_observation_spaces(space, family, observation, network_shape):
     with registered(space) as env_id:
         player = Player(make_env(env_id))
-    assert player.spec == (env_id, family, observation, 2)
+    assert player.spec == (env_id, family, observation, 2, None)
     assert player.spec.observation.network_shape == network_shape
     for play in (player.reset, lambda: player.step(0)[0]):
         obs, raw = play(), player.env.env.unwrapped.last
@@ -248,7 +249,7 @@ def test_gymnasium_ends_actions_and_seeds():
 
 def test_frozen_lake_is_one_hot():
     player = Player(make_env("FrozenLake-v1"))
-    assert player.spec[1:] == ("classic", Observation("discrete", (16,)), 4)
+    assert player.spec[1:] == ("classic", Observation("discrete", (16,)), 4, None)
     np.testing.assert_array_equal(player.reset(), np.eye(16)[0])
     for action in (0, 1, 2):
         obs, _, end = player.step(action)
@@ -273,9 +274,7 @@ def test_gymnasiums_own_cartpole_by_its_module():
     [
         (spaces.Dict(a=spaces.Discrete(2)), None, "Dict observations"),
         (spaces.Tuple([spaces.Discrete(2)]), None, "Tuple observations"),
-        (spaces.MultiDiscrete([2, 3]), None, "MultiDiscrete observations"),
-        (spaces.MultiBinary(3), None, "MultiBinary observations"),
-        (spaces.Discrete(2), box((2,), np.float32), "Box actions"),
+        (spaces.Text(3), None, "Text observations"),
         (spaces.Discrete(2), spaces.MultiDiscrete([2, 3]), "MultiDiscrete actions"),
     ],
 )
@@ -284,6 +283,71 @@ def test_spaces_that_are_refused(observation, action, named):
         make_env(env_id)
     message = str(refusal.value)
     assert message.startswith(f"Any-v0 has {named}, which are not supported") and one_sentence(message)
+
+
+def test_random_actions():
+    rng, spec = seed_row(1), make_env("Acrobot-v1").spec
+    drawn = [spec.random_action(rng) for _ in range(3000)]
+    assert {type(action) for action in drawn} == {int}
+    assert np.abs(np.bincount(drawn, minlength=3) - 1000).max() < 5 * np.sqrt(1000 * 2 / 3)
+    bounded = spec._replace(n_actions=3, bounds=((-2.0, -np.inf, 0.5), (4.0, np.inf, 0.5)))
+    drawn = np.array([bounded.random_action(rng) for _ in range(3000)])
+    assert drawn.dtype == FLOAT and drawn.shape == (3000, 3)
+    np.testing.assert_allclose(drawn.min(0), [-2, -1, 0.5], atol=0.02)
+    np.testing.assert_allclose(drawn.max(0), [4, 1, 0.5], atol=0.02)
+    assert np.abs(drawn.mean(0) - [1, 0, 0.5]).max() < 5 * np.sqrt(3 / 3000)
+
+
+def test_multi_discrete_and_multi_binary_observations():
+    space = spaces.MultiDiscrete(np.array([[2, 3], [1, 4]]), start=np.array([[0, 5], [1, -1]]))
+    with registered(space) as env_id:
+        spec = make_env(env_id).spec
+    assert spec[1:3] == ("classic", Observation("multi_discrete", (2, 3, 1, 4), start=(0, 5, 1, -1)))
+    assert spec.observation.network_shape == (10,)
+    obs = np.full(10, np.nan, FLOAT)
+    spec.observation.encode(np.array([[1, 7], [1, 0]]), obs)
+    np.testing.assert_array_equal(obs, [0, 1, 0, 0, 1, 1, 0, 1, 0, 0])
+    spec.observation.check(np.array([[1, 7], [1, 0]]))
+    for wrong in ([[2, 7], [1, 0]], [[1, 4], [1, 0]], [1, 7, 1], 3):
+        with pytest.raises(InputError, match="it must be 4 integers"):
+            spec.observation.check(np.array(wrong))
+    with registered(spaces.MultiBinary((2, 3))) as env_id:
+        player = Player(make_env(env_id))
+        assert player.spec[1:3] == ("classic", Observation("vector", (2, 3)))
+        assert set(player.reset()) <= {0.0, 1.0}
+
+
+@pytest.mark.parametrize(
+    ("space", "inputs"),
+    [
+        (spaces.Dict(a=spaces.Discrete(3), b=spaces.Box(-1, 1, (2, 2))), 7),
+        (spaces.Tuple([spaces.MultiBinary(4), spaces.Discrete(2)]), 6),
+    ],
+)
+def test_dict_and_tuple_are_flattened_where_the_user_asks(space, inputs):
+    with registered(space) as env_id:
+        with pytest.raises(InputError, match="flatten=True"):
+            make_env(env_id)
+        env = make_env(env_id, flatten=True)
+        assert env.spec.observation == Observation("vector", (inputs,), flattened=True)
+        again = make_env(env_id, observation=env.spec.observation)
+        assert again.spec == env.spec, "as an agent's own evaluation makes it"
+        assert np.isfinite(Player(again).reset()).all()
+
+
+def test_continuous_actions_are_clipped_when_they_are_executed():
+    space = spaces.Box(np.array([[-1, -np.inf], [0, -2]], np.float32), np.array([[1, np.inf], [3, 2]], np.float32))
+    with registered(box((2,), np.float32), space) as env_id:
+        player = Player(make_env(env_id))
+    bounds = ((-1.0, -np.inf, 0.0, -2.0), (1.0, np.inf, 3.0, 2.0))
+    assert player.spec[1:] == ("continuous", Observation("vector", (2,)), 4, bounds) and player.spec.continuous
+    executed = []
+    player.env.env.step = lambda action: (executed.append(action), (np.zeros(2), 0.0, False, False, {}))[1]
+    player.reset()
+    drawn = np.array([-3, 1e6, 1, 2.5], FLOAT)
+    player.step(drawn)
+    np.testing.assert_array_equal(executed, [[[-1, 1e6], [1, 2]]])
+    assert executed[0].dtype == np.float32 and drawn[0] == -3, "the learner keeps what was drawn"
 
 
 @pytest.mark.parametrize("env_id", ["NoSuch-v0", "CartPole-v99", "ALE/NoSuch-v5", "no_module:CartPole-v1", "!", ""])
@@ -479,7 +543,7 @@ def test_an_environment_in_python_takes_over_the_scale_and_the_mean_alone():
     given = Observation("frames", (9, 9, 9), 0.5, start=3, mean=mean)
     with registered(box((2, 3), np.uint8)) as env_id:
         player = Player(make_env(env_id, observation=given))
-    assert player.spec == (env_id, "image", Observation("image", (2, 3), 0.5), 2)
+    assert player.spec == (env_id, "image", Observation("image", (2, 3), 0.5), 2, None)
     assert player.spec.observation.mean is mean
     for play in (player.reset, lambda: player.step(0)[0]):
         np.testing.assert_array_equal(play(), 0.5 * (player.env.env.unwrapped.last - mean).ravel())
@@ -526,7 +590,7 @@ def short_episodes(monkeypatch):
 @atari
 def test_atari_spec_and_encoding():
     player = Player(make_env("ALE/Pong-v5"))
-    assert player.spec == ("ALE/Pong-v5", "atari", Observation("frames", (4, 84, 84), 1 / 255), 6)
+    assert player.spec == ("ALE/Pong-v5", "atari", Observation("frames", (4, 84, 84), 1 / 255), 6, None)
     assert player.spec.observation.network_shape == (84, 84, 4)
     player.reset()
     for action in (2, 3, 2, 3, 2):

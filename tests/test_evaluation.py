@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from numasync import NotFiniteError, dense, evaluation, relu
+from numasync import NotFiniteError, dense, evaluation, lstm, relu
 from numasync.agent import Agent
 from numasync.config import make_config
 from numasync.envs import make_env
@@ -20,12 +20,13 @@ from numasync.jit import FLOAT
 from numasync.rng import seed_row
 
 LAYERS = (dense(16), relu())
+CELLS = (lstm(16),)
 WAIT_SECONDS = 30
 
 
 def agent_of(spec, algo="a3c", **options):
     """An agent with its first random parameters, which samples its policy."""
-    given = dict(network=LAYERS, eval_greedy=False, eval_epsilon=0.3, **options)
+    given = {**dict(network=LAYERS, eval_greedy=False, eval_epsilon=0.3), **options}
     return Agent(make_config("classic", algo=algo, **given), spec)
 
 
@@ -54,29 +55,50 @@ def player_of(env):
 
 
 def scores_by_hand(agent, episodes, seed, stream):
-    """The scores, action by action: four evaluators, episode i played by evaluator i % 4."""
+    """The scores, action by action: four evaluators, episode i played by evaluator i % 4; none remembers another."""
     env, (network, policy, epsilon) = make_env(agent.spec.id), agent.scorer()
     scores = {}
     for number in range(4):
-        rng, obs, tape = seed_row(seed, stream + number), np.zeros((1, network.n_inputs), FLOAT), network.width
-        data = (network.table, agent.theta, obs, np.zeros(tape, FLOAT), policy, epsilon, agent.spec.n_actions, rng)
+        rng, obs = seed_row(seed, stream + number), np.zeros((1, network.n_inputs), FLOAT)
         for i in range(number, episodes, 4):
+            actions = agent.spec.new_actions(1)
+            data = (
+                network.table,
+                agent.theta,
+                obs,
+                network.tape(1),
+                actions,
+                policy,
+                epsilon,
+                agent.spec.n_actions,
+                rng,
+            )
             state, end, scores[i] = env.new_state(), RUNNING, 0.0
             env.reset(state, rng, obs[0])
             while end == RUNNING:
-                reward, end = env.step(state, act(*data), rng, obs[0])
+                act(*data)
+                reward, end = env.step(state, actions[0], rng, obs[0])
                 scores[i] += reward
     return [scores[i] for i in range(episodes)]
 
 
 @pytest.mark.parametrize("slices", [1, 7, 1_000])
+@pytest.mark.parametrize("network", [LAYERS, CELLS])
 @pytest.mark.parametrize("algo", ["a3c", "nstep_q"])
-def test_a_score_does_not_depend_on_the_slices(monkeypatch, algo, slices):
+def test_a_score_does_not_depend_on_the_slices(monkeypatch, algo, network, slices):
     monkeypatch.setattr(evaluation, "CALL_ACTIONS", slices)
-    agent = agent_of(make_env("CartPole-v1").spec, algo)
+    agent = agent_of(make_env("CartPole-v1").spec, algo, network=network)
     expected = scores_by_hand(agent, 6, seed=5, stream=evaluation.EVALUATION_STREAM)
     assert play_episodes(agent.spec, agent.scorer(), agent.theta, 6, 5) == expected
     assert len(set(expected)) > 1 and agent.evaluate(6, seed=5) == summary(expected)
+
+
+def test_scores_of_continuous_actions():
+    agent = agent_of(make_env("Pendulum-v1").spec)
+    expected = scores_by_hand(agent, 5, seed=5, stream=evaluation.EVALUATION_STREAM)
+    assert play_episodes(agent.spec, agent.scorer(), agent.theta, 5, 5) == expected
+    assert len(set(expected)) == 5 and all(-2000 < score < -100 for score in expected)
+    assert agent.evaluate(2, env="gymnasium:Pendulum-v1")["mean"] < -100
 
 
 def test_a_stream_of_its_own_gives_scores_of_its_own():

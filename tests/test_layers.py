@@ -10,6 +10,8 @@ from numasync.nn.layers import (
     conv_forward,
     dense_backward,
     dense_forward,
+    lstm_backward,
+    lstm_forward,
     relu_backward,
     relu_forward,
 )
@@ -36,8 +38,12 @@ CONV = [
     (2, (9, 12, 16), 4, 2, 32),
 ]
 
+# (rows, inputs, units, the rows where an episode begins)
+LSTM = [(1, 1, 1, ()), (1, 300, 4, (0,)), (4, 3, 5, ()), (5, 7, 16, (2,)), (6, 9, 3, (0, 3, 4)), (3, 33, 37, (1,))]
+
 dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 dense_sizes = pytest.mark.parametrize("rows, inputs, units", DENSE)
+lstm_sizes = pytest.mark.parametrize("rows, inputs, units, begins", LSTM)
 conv_sizes = pytest.mark.parametrize("rows, image, kernel_size, stride, filters", CONV)
 
 
@@ -120,6 +126,85 @@ def test_conv_by_hand():
     np.testing.assert_array_equal(y, [[4310.5, 5421.5, 7643.5, 8754.5]])
 
 
+class Lstm:
+    """A layer of LSTM cells over a segment in which episodes begin, played as the loop plays: between one episode and
+    the next the state is cleared. Without one at row 0, the segment goes on from a state of random numbers."""
+
+    def __init__(self, dtype, rows, inputs, units, begins):
+        draw = drawer(dtype)
+        # Sums of about 1: a gate that is all but shut has no gradient to compare.
+        self.x, self.bias = draw(rows, inputs), draw(4 * units)
+        self.weight = draw(inputs + units, 4 * units) / dtype(np.sqrt(inputs + units))
+        self.dy, self.begins, self.units = draw(rows, units), begins, units
+        self.state = np.zeros(1 + 2 * units, dtype) if 0 in begins else np.tanh(draw(1 + 2 * units))
+        self.dweight, self.dbias = draw(*self.weight.shape), draw(4 * units)
+
+    def forward(self, x, weight, bias):
+        rows, dtype = len(x), x.dtype
+        self.states = nothing(rows + 1, 1 + 2 * self.units, dtype=dtype)
+        self.gates, y = nothing(rows, 4 * self.units, dtype=dtype), nothing(*self.dy.shape, dtype=dtype)
+        self.states[0] = self.state
+        edges = sorted({0, *self.begins, rows})
+        for first, last in zip(edges, edges[1:]):
+            if first in self.begins:
+                self.states[first] = 0
+            part = slice(first, last)
+            lstm_forward(x[part], weight, bias, self.states[first : last + 1], self.gates[part], y[part])
+        return y
+
+    def backward(self, with_dx=True):
+        dx = nothing(len(self.x), self.x.shape[1] if with_dx else 0, dtype=self.x.dtype)
+        dstates, dgates = (nothing(*array.shape, dtype=array.dtype) for array in (self.states, self.gates))
+        space = work(self.weight[: self.x.shape[1]]) if with_dx else np.empty(0, self.x.dtype)
+        arrays = (self.x, self.weight, self.states, self.gates, self.dy, self.dweight, self.dbias)
+        lstm_backward(*arrays, dstates, dgates, dx, space)
+        return dx
+
+    def twin(self):
+        h, c = self.state[1 : 1 + self.units], self.state[1 + self.units :]
+        return naive.lstm(self.x, self.weight, self.bias, self.begins, h, c)
+
+
+@dtypes
+@lstm_sizes
+def test_lstm(dtype, rows, inputs, units, begins):
+    layer = Lstm(dtype, rows, inputs, units, begins)
+    y, kept = layer.twin()
+    naive.assert_close(layer.forward(layer.x, layer.weight, layer.bias), y)
+
+    before, before_bias = layer.dweight.copy(), layer.dbias.copy()
+    dx = layer.backward()
+    added, added_bias, expected_dx = naive.lstm_backward(kept, layer.weight, layer.dy, begins)
+    naive.assert_close(layer.dweight, before + added)
+    naive.assert_close(layer.dbias, before_bias + added_bias)
+    naive.assert_close(dx, expected_dx)
+
+    after, after_bias = layer.dweight.copy(), layer.dbias.copy()
+    layer.dweight[:], layer.dbias[:] = before, before_bias
+    layer.backward(with_dx=False)
+    np.testing.assert_array_equal(layer.dweight, after)
+    np.testing.assert_array_equal(layer.dbias, after_bias)
+
+
+def test_lstm_by_hand():
+    # One cell, no weights but biases: i = 1/2, f = 3/4, o = 1/4, u = 3/5; from c = 4/5, c' = 3/5 + 3/10 = 9/10.
+    bias = np.array([0, np.log(3), -np.log(3), np.arctanh(0.6)])
+    states, gates, y = np.array([[1, 0.5, 0.8], [0, 0, 0]]), np.zeros((1, 4)), np.zeros((1, 1))
+    lstm_forward(np.ones((1, 1)), np.zeros((2, 4)), bias, states, gates, y)
+    np.testing.assert_allclose(gates, [[0.5, 0.75, 0.25, 0.6]])
+    np.testing.assert_allclose(y, [[0.25 * np.tanh(0.9)]])
+    np.testing.assert_allclose(states[1], [1, y[0, 0], 0.9])
+
+
+@pytest.mark.parametrize("sum_of_gate", [-200.0, 200.0])
+def test_lstm_saturates(sum_of_gate):
+    bias = np.full(4, sum_of_gate, np.float32)
+    states, gates, y = np.zeros((2, 3), np.float32), np.zeros((1, 4), np.float32), np.zeros((1, 1), np.float32)
+    lstm_forward(np.zeros((1, 1), np.float32), np.zeros((2, 4), np.float32), bias, states, gates, y)
+    on = float(sum_of_gate > 0)
+    np.testing.assert_array_equal(gates, [[on, on, on, np.sign(sum_of_gate)]])
+
+
 @dtypes
 def test_relu(dtype):
     z, dy = drawer(dtype)(3, 11), drawer(dtype, 3)(3, 11)
@@ -186,6 +271,17 @@ def test_gradient_of_conv(rows, image, kernel_size, stride, filters):
     dweight, dbias, dx = np.zeros_like(weight), np.zeros_like(bias), np.empty_like(x)
     conv_backward(x, image, kernel_size, stride, weight, dy, dweight, dbias, dx, work(weight, kernel_size))
     check_slopes(projected, (x, weight, bias), (dx, dweight, dbias))
+
+
+@lstm_sizes
+def test_gradient_of_lstm(rows, inputs, units, begins):
+    layer = Lstm(np.float64, rows, inputs, units, begins)
+    arguments = (layer.x, layer.weight, layer.bias)
+    layer.forward(*arguments)
+    layer.dweight[:], layer.dbias[:] = 0, 0
+    dx = layer.backward()
+    projected = lambda *arguments: np.sum(layer.forward(*arguments) * layer.dy)
+    check_slopes(projected, arguments, (dx, layer.dweight, layer.dbias), 1e-6)
 
 
 def test_gradient_of_relu():

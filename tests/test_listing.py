@@ -101,7 +101,7 @@ def test_jitted_ones_come_first_and_the_games_of_ale_last(printed):
         "phys2d/ListedPlain-v0",  # a duplicate
         "ListedDict-v0",  # Dict observations
         "ListedFails-v0",  # cannot be made
-        "Pendulum-v1",  # continuous actions, unless there is a jitted one
+        "Pendulum-v1",  # there is a jitted one
         "Blackjack-v1",  # Tuple observations
         "ALE/Pong-v5",
         "PongNoFrameskip-v4",

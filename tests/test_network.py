@@ -13,13 +13,17 @@ from numasync.nn.network import (
     Layer,
     backward,
     block_rows,
+    carry_states,
     conv,
     dense,
+    forget,
     forward,
     heads,
+    lstm,
     network,
     outputs_of,
     relu,
+    towers,
 )
 
 RELATIVE = 1e-6
@@ -29,6 +33,9 @@ NETWORKS = {
     "linear": network((5,), heads(3)),
     "mlp": network((4,), *HIDDEN["mlp"], heads(2, 1)),
     "small": network((8, 7, 2), conv(5, 3, 2), relu(), conv(4, 2), relu(), dense(9), relu(), heads(3, 1)),
+    "lstm": network((5,), lstm(6), heads(3, 1)),
+    "conv and lstm": network((6, 7, 2), conv(5, 3, 2), relu(), dense(9), relu(), lstm(4), lstm(5), heads(3, 1)),
+    "towers": network((5,), towers((dense(7), relu(), heads(3, 1)), (lstm(4), dense(6), relu(), heads(1)))),
     "minatar": network((10, 10, 4), *HIDDEN["minatar"], heads(3, 1)),
     "nips": network((84, 84, 4), *HIDDEN["nips"], heads(4, 1)),  # the paper's network for A3C on Breakout
     "nature": network((84, 84, 4), *HIDDEN["nature"], heads(4)),
@@ -48,8 +55,9 @@ class Segment:
         self.theta = self.net.initial(1).astype(dtype)
         self.obs = generator.standard_normal((rows, self.net.n_inputs)).astype(dtype)
         self.dout = generator.standard_normal((rows, self.net.n_outputs)).astype(dtype)
-        self.tape = np.full(rows * self.net.width, np.nan, dtype)  # NaN: whoever reads before writing shows
-        self.dtape = np.full_like(self.tape, np.nan)
+        self.tape, self.dtape = self.net.tape(rows, dtype), self.net.tape(rows, dtype)
+        self.tape[:] = self.dtape[:] = np.nan  # whoever reads before writing shows
+        forget(self.net.table, self.tape, 0, rows)
         self.grad = np.zeros_like(self.theta)
         self.work = np.full(self.net.n_work, np.nan, dtype)
 
@@ -112,11 +120,10 @@ def smooth_step(segment, direction):
     raise AssertionError("no step without a kink: take another seed")
 
 
-def worst_slope_error(name):
+def worst_slope_error(segment, rows):
     """The largest relative error of a slope: along all parameters at once, and along each named one by itself."""
-    segment = Segment(name, 2, np.float64)
     segment.forward()
-    grad = segment.backward(2)
+    grad = segment.backward(rows)
     generator = np.random.default_rng(9)
     everything = generator.standard_normal(grad.size)
     directions = [everything]
@@ -139,10 +146,46 @@ def worst_slope_error(name):
 
 @every_network
 def test_gradient(name):
-    assert worst_slope_error(name) < RELATIVE
+    assert worst_slope_error(Segment(name, 2, np.float64), 2) < RELATIVE
 
 
-@pytest.mark.parametrize("name", ["mlp", "small"])
+recurrent = pytest.mark.parametrize("name", ["lstm", "conv and lstm", "towers"])
+
+
+class TwoEpisodes(Segment):
+    """A segment in which an episode ends before row 3."""
+
+    def forward(self):
+        super().forward(0, 3)
+        forget(self.net.table, self.tape, 3, len(self.obs))
+        return super().forward(3, len(self.obs))
+
+
+@recurrent
+def test_an_end_inside_a_segment_parts_two_episodes(name):
+    segment = TwoEpisodes(name, 5, np.float64)
+    layers = naive.network_forward(segment.net, segment.theta, segment.obs, begins=[3])
+    naive.assert_close(segment.forward(), layers[-1])
+    gradient = naive.network_backward(segment.net, segment.theta, segment.obs, layers, segment.dout, begins=[3])
+    naive.assert_close(segment.backward(5), gradient)
+
+
+@recurrent
+def test_gradient_with_an_end_inside_the_segment(name):
+    assert worst_slope_error(TwoEpisodes(name, 5, np.float64), 5) < RELATIVE
+
+
+@recurrent
+def test_a_segment_goes_on_from_the_states_that_are_carried(name):
+    whole, first, second = (Segment(name, 4, np.float64) for _ in range(3))
+    expected = whole.forward()
+    first.forward(0, 2)
+    carry_states(first.net.table, first.tape, 2, second.tape, 0, 4)
+    second.obs[:2] = whole.obs[2:]
+    naive.assert_close(second.forward(0, 2)[:2], expected[2:])
+
+
+@pytest.mark.parametrize("name", ["mlp", "small", "lstm", "conv and lstm"])
 def test_acting_row_by_row_fills_the_tape_of_one_batch(name):
     batch, acting = Segment(name, 6, np.float32), Segment(name, 6, np.float32)
     batch.forward()
@@ -153,7 +196,7 @@ def test_acting_row_by_row_fills_the_tape_of_one_batch(name):
     naive.assert_close(acting.tape, batch.tape)
 
 
-@pytest.mark.parametrize("name", ["mlp", "small"])
+@pytest.mark.parametrize("name", ["mlp", "small", "conv and lstm"])
 @pytest.mark.parametrize("n", [1, 3, 5])
 def test_backward_over_a_part_of_the_rows(name, n):
     segment = Segment(name, 6, np.float64)
@@ -194,6 +237,14 @@ def test_views_cover_theta_exactly_once(name):
     for view in net.views(theta).values():
         view += 1  # through the view: it aliases theta
     np.testing.assert_array_equal(theta, 1)
+
+
+def test_a_cell_remembers_at_first():
+    net = NETWORKS["lstm"]
+    bias = net.views(net.initial(1))["lstm1.bias"]
+    np.testing.assert_array_equal(bias[6:12], 1)
+    others = np.delete(bias, range(6, 12))
+    assert np.abs(others).max() < 1 / np.sqrt(5 + 6) and len(set(others)) == 18
 
 
 @pytest.mark.parametrize("name", ["small", "nips"])
@@ -240,6 +291,9 @@ def test_names_and_sizes():
         ((9, 9, 1), [conv(4, 3, stride=-1)], "below 1"),
         ((6,), [dense(0)], "below 1"),
         ((6,), [heads(2, -1)], "below 1"),
+        ((6,), [lstm(0)], "below 1"),
+        ((6,), [towers([heads(2)], [heads(1)]), relu()], "no layer can stand before or behind"),
+        ((6,), [dense(2), towers([heads(2)], [heads(1)])], "no layer can stand before or behind"),
         ((6,), [Layer("pool", (2,))], "'pool' is no layer"),
     ],
 )

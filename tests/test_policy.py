@@ -4,7 +4,19 @@ import naive
 import numpy as np
 import pytest
 
-from numasync.policy import EPSILON_GREEDY, SOFTMAX, choose, epsilon_greedy, log_softmax, sample_softmax
+from numasync.policy import (
+    EPSILON_GREEDY,
+    GAUSSIAN,
+    MEAN,
+    SMALLEST_VARIANCE,
+    SOFTMAX,
+    choose,
+    choose_into,
+    epsilon_greedy,
+    log_softmax,
+    sample_softmax,
+    variance,
+)
 from numasync.rng import seed_row
 
 N = 5000
@@ -49,6 +61,35 @@ def test_choose():
     softmax = np.exp(scores.astype(np.float64)) / np.exp(scores.astype(np.float64)).sum()
     for epsilon in (0.0, 1.0):  # which a softmax policy ignores
         assert_frequencies(lambda: choose(SOFTMAX, scores, epsilon, rng), softmax)
+
+
+def test_counted_actions_are_written_where_they_belong():
+    actions, scores = np.full(3, 7), row([1, 2, 0, 9, 9])
+    choose_into(actions, 1, EPSILON_GREEDY, scores, 3, 0.0, seed_row(3))
+    np.testing.assert_array_equal(actions, [7, 1, 7])
+
+
+def test_continuous_actions():
+    actions, rng = np.full((3, 2), 7, np.float32), seed_row(4)
+    x = np.log(np.exp(4.0) - 1)
+    outputs = row([-1, 3, x, 100])
+    choose_into(actions, 1, MEAN, outputs, 2, 0.0, rng)
+    np.testing.assert_array_equal(actions, [[7, 7], [-1, 3], [7, 7]])
+
+    def draw():
+        choose_into(actions, 1, GAUSSIAN, outputs, 2, 0.0, rng)
+        return actions[1].astype(np.float64)
+
+    drawn = np.array([draw() for _ in range(N)])
+    assert np.abs(drawn.mean(0) - [-1, 3]).max() < SIGMAS * 2 / np.sqrt(N)
+    # The variance of the variance of a Gaussian is 2 sigma^4 / N.
+    assert np.abs(drawn.var(0) - 4).max() < SIGMAS * 4 * np.sqrt(2 / N)
+    assert abs(np.corrcoef(drawn.T)[0, 1]) < SIGMAS / np.sqrt(N)
+
+
+@pytest.mark.parametrize("x", [-200.0, -3.0, 0.0, 2.0, 50.0, 1e4])
+def test_variance_is_softplus(x):
+    np.testing.assert_allclose(variance(np.float32(x)), np.logaddexp(0, x) + SMALLEST_VARIANCE, rtol=1e-6)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

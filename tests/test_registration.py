@@ -14,7 +14,7 @@ from runs import trained
 import numasync
 from numasync import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED, InputError, WorkerError, choice, dense, relu, uniform
 from numasync.config import PRESETS
-from numasync.envs import JITTED, REGISTERED, make_env
+from numasync.envs import JITTED, REGISTERED, make_env, pendulum
 from numasync.envs.compiling import compiled_copy, interpreted_copy
 from numasync.envs.interface import FAMILIES, RESET_TYPE
 from numasync.envs.registration import checked_env
@@ -100,6 +100,24 @@ def test_shapes_and_families(shape, kind, family):
     assert (spec.observation.kind, spec.observation.shape) == (kind, tuple(shape))
 
 
+def test_continuous_actions():
+    # The built-in pendulum under another name: the same numbers in, the same parameters out.
+    register(
+        "Trial-v0",
+        reset=pendulum.reset,
+        step=pendulum.step,
+        observation_shape=(3,),
+        n_actions=1,
+        state_size=3,
+        bounds=(-2, 2),
+    )
+    spec = make_env("Trial-v0").spec
+    assert spec == pendulum.PENDULUM.spec._replace(id="Trial-v0")
+    options = dict(algo="a3c", network=(dense(8), relu()), steps=400, workers=2, deterministic=True, eval_episodes=1)
+    own, ours = (numasync.train(env_id, **options) for env_id in ("Trial-v0", "Pendulum-v1"))
+    np.testing.assert_allclose(own.theta, ours.theta, rtol=1e-3, atol=1e-5)
+
+
 def test_every_family_has_a_preset():
     assert set(FAMILIES) == {family for family in PRESETS if isinstance(family, str)}
 
@@ -127,9 +145,16 @@ def three(state, action, rng):
         (dict(observation_shape=(1, 2, 3, 4)), "observation_shape is (1, 2, 3, 4); it must be"),
         (dict(n_actions=0), "n_actions is 0; it must be a whole number from 1 to 10000."),
         (dict(n_actions=2.0), "n_actions is 2.0; it must be"),
+        (dict(bounds=(0, 1)), "bounds is (0, 1); it must be the lowest and the highest values of an action, 3 each."),
+        (dict(bounds=([0, 0, 0], [1, 0, 1])), "bounds is ([0, 0, 0], [1, 0, 1]); it must be the lowest and"),
+        (dict(bounds=([0, 0, 0], [1, float("nan"), 1])), "bounds is ([0, 0, 0], [1, nan, 1]); it must be"),
+        (dict(bounds="low"), "bounds is 'low'; it must be"),
         (dict(n_actions=True), "n_actions is True; it must be"),
         (dict(state_size=-1), "state_size is -1; it must be a whole number from 0 to"),
-        (dict(family="board"), "'board' is no family of presets; choose one of classic, image, minatar, atari."),
+        (
+            dict(family="board"),
+            "'board' is no family of presets; choose one of classic, image, minatar, atari, continuous.",
+        ),
     ],
 )
 def test_arguments_that_are_refused(changes, says):
@@ -474,7 +499,7 @@ def test_our_own_environments_pass_the_rehearsal(env_id):
 
 
 @compiler
-@pytest.mark.parametrize("env_id", ["CartPole-v1", "Catch-v0", "MinAtar/Breakout-v0"])
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "Catch-v0", "MinAtar/Breakout-v0", "Pendulum-v1"])
 def test_our_own_environments_pass_every_check(env_id):
     assert checked_env(JITTED[env_id]).spec.id == env_id
 

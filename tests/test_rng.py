@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from numasync.rng import choice, next_word, seed_row, uniform
+from numasync.rng import choice, next_word, normal, seed_row, uniform
 
 MASK = 2**64 - 1
 N = 5000
@@ -60,6 +60,15 @@ def test_uniform_moments():
     assert u.min() >= 0 and u.max() < 1
     assert abs(u.mean() - 1 / 2) < SIGMAS * np.sqrt(1 / 12 / N)
     assert abs(np.mean((u - 1 / 2) ** 2) - 1 / 12) < SIGMAS * np.sqrt((1 / 80 - 1 / 144) / N)
+
+
+def test_normal_moments():
+    rng = seed_row(8)
+    z = np.array([normal(rng) for _ in range(N)])
+    # The moments of N(0, 1) are 0, 1, 0, 3; those of z^k have the variance E z^2k - (E z^k)^2.
+    for k, moment, var in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
+        assert abs(np.mean(z**k) - moment) < SIGMAS * np.sqrt(var / N)
+    assert np.isfinite(normal(state_with_next_word(0))) and np.isfinite(normal(state_with_next_word(MASK)))
 
 
 @pytest.mark.parametrize("n", [1, 2, 3, 6, 18, 2**31 - 1])

@@ -7,11 +7,13 @@ threads or environments. The loop in `actor_learner.py` does what the columns of
 from typing import Callable, NamedTuple
 
 from numasync.algorithms.a3c import a3c
+from numasync.algorithms.a3c_continuous import a3c_continuous
 from numasync.algorithms.nstep_q import nstep_q
 from numasync.algorithms.one_step_q import one_step_q
 from numasync.algorithms.one_step_sarsa import one_step_sarsa
+from numasync.errors import InputError
 from numasync.jit import BOOL, INT, INTS, MATRIX, REAL, VECTOR, function_type
-from numasync.policy import EPSILON_GREEDY, SOFTMAX
+from numasync.policy import EPSILON_GREEDY, GAUSSIAN, SOFTMAX
 
 
 class Algorithm(NamedTuple):
@@ -19,7 +21,8 @@ class Algorithm(NamedTuple):
     local_copy: act and differentiate on theta', copied from theta at the start of a segment; otherwise on theta
     itself.
     policy: how an action is picked from a row of outputs.
-    value_head: the outputs are n_actions logits and one value; otherwise n_actions Q values.
+    other_heads: sizes of the outputs that follow the first n_actions: (1,) for a value, (1, 1) for the variance of a
+    continuous action and a value; () where the outputs are Q values.
     target_network: bootstrap from theta-; otherwise from the parameters that act.
     one_step: bootstrap after every action of the segment; otherwise after the last one alone.
     next_action: the target needs the action that is executed after the segment.
@@ -28,18 +31,33 @@ class Algorithm(NamedTuple):
     kernel: Callable
     local_copy: bool
     policy: int
-    value_head: bool
+    other_heads: tuple
     target_network: bool
     one_step: bool
     next_action: bool
 
 
 ALGORITHMS = {
-    "one_step_q": Algorithm(one_step_q, False, EPSILON_GREEDY, False, True, True, False),
-    "one_step_sarsa": Algorithm(one_step_sarsa, False, EPSILON_GREEDY, False, True, True, True),
-    "nstep_q": Algorithm(nstep_q, True, EPSILON_GREEDY, False, True, False, False),
-    "a3c": Algorithm(a3c, True, SOFTMAX, True, False, False, False),
+    "one_step_q": Algorithm(one_step_q, False, EPSILON_GREEDY, (), True, True, False),
+    "one_step_sarsa": Algorithm(one_step_sarsa, False, EPSILON_GREEDY, (), True, True, True),
+    "nstep_q": Algorithm(nstep_q, True, EPSILON_GREEDY, (), True, False, False),
+    "a3c": Algorithm(a3c, True, SOFTMAX, (1,), False, False, False),
 }
+
+# For continuous actions: the same names.
+CONTINUOUS = {"a3c": Algorithm(a3c_continuous, True, GAUSSIAN, (1, 1), False, False, False)}
 
 # (outputs, bootstrap, actions, rewards, n, terminated, gamma, beta, d_outputs) -> loss
 ALGORITHM_TYPE = function_type(REAL, MATRIX, MATRIX, INTS, VECTOR, INT, BOOL, REAL, REAL, MATRIX)
+CONTINUOUS_ALGORITHM_TYPE = function_type(REAL, MATRIX, MATRIX, MATRIX, VECTOR, INT, BOOL, REAL, REAL, MATRIX)
+
+
+def algorithm_for(name, spec):
+    """The algorithm of that name for the actions of an EnvSpec. Raises InputError where it has none for them."""
+    algorithms = CONTINUOUS if spec.continuous else ALGORITHMS
+    if name not in algorithms:
+        raise InputError(
+            f"{spec.id} has continuous actions, and {name} needs actions that can be counted; choose "
+            f"{', '.join(CONTINUOUS)}."
+        )
+    return algorithms[name]

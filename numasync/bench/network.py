@@ -18,7 +18,8 @@ def passes(name, net, segment):
     """The Contests of one network; both of its backward's tapes are filled by a forward."""
     products = [row for row in net.table.tolist() if row[KIND] != RELU]
     theta, obs = net.initial(1), numbers(segment, net.n_inputs)
-    tape, dtape = np.zeros(segment * net.width, FLOAT), numbers(segment * net.width)
+    tape = net.tape(segment)
+    dtape = numbers(tape.size)
     forward(net.table, theta, obs, tape, 0, segment)
     for rows in (1, segment):
         dots = [dot for row in products for dot in forward_dots(row, rows)]

@@ -6,26 +6,28 @@ import sys
 from dataclasses import replace
 
 from numasync.envs.acrobot import ACROBOT
-from numasync.envs.cartpole import CARTPOLE
+from numasync.envs.cartpole import CARTPOLE, POSITIONS
 from numasync.envs.catch import CATCH
 from numasync.envs.minatar import MINATAR
 from numasync.envs.mountain_car import MOUNTAIN_CAR
+from numasync.envs.pendulum import PENDULUM
+from numasync.envs.recall import RECALL
 from numasync.errors import InputError
 
-JITTED = {env.spec.id: env for env in (CARTPOLE, ACROBOT, MOUNTAIN_CAR, CATCH, *MINATAR)}
+JITTED = {env.spec.id: env for env in (CARTPOLE, POSITIONS, ACROBOT, MOUNTAIN_CAR, PENDULUM, CATCH, RECALL, *MINATAR)}
 
 # Environments that the user has registered; see `registration.py`.
 REGISTERED = {}
 
 
-def make_env(env_id, life_loss=False, observation=None):
+def make_env(env_id, life_loss=False, observation=None, flatten=False):
     """A JittedEnv, an AtariEnv or a GymEnv, all with spec, reset, step, new_state, jitted and close.
 
     A jitted twin is used where there is one; 'gymnasium:CartPole-v1' (Gymnasium's own module:id form) asks for
     Gymnasium's, which has the same presets. 'game:Game-v0' imports the user's game.py, which registers Game-v0 with
-    us or with Gymnasium. life_loss concerns Atari alone; observation: of an environment in Python, whose scale and
-    mean take the place of its own. Raises InputError, in one sentence, where there is no such
-    environment or its spaces are not supported.
+    us or with Gymnasium. life_loss concerns Atari alone, flatten those of Gymnasium. observation: of an environment in
+    Python, whose scale and mean take the place of its own, and which says whether it was flattened. Raises InputError,
+    in one sentence, where there is no such environment or its spaces are not supported.
     """
     if env_id in JITTED:
         return JITTED[env_id]
@@ -40,7 +42,7 @@ def make_env(env_id, life_loss=False, observation=None):
     if game_id:
         env = AtariEnv(env_id, game_id, life_loss)
     else:
-        env = GymEnv(env_id, twin.spec.family if twin else None)
+        env = GymEnv(env_id, twin.spec.family if twin else None, observation.flattened if observation else flatten)
     if observation:
         own = env.spec.observation
         env.spec = env.spec._replace(observation=replace(own, scale=observation.scale, mean=observation.mean))

@@ -2,6 +2,9 @@
 
 Written from the equations of motion; steps in lockstep with Gymnasium's `CartPole-v1` (float64 dynamics, Euler, 0.02
 s a step). Reward 1 a step; terminal beyond 2.4 m or 12 degrees; truncated after 500 steps.
+
+CartPolePositions-v0 is the same with the velocities hidden: without a memory an agent cannot tell which way the pole is
+moving.
 """
 
 import numpy as np
@@ -31,8 +34,7 @@ def reset(state, rng, obs):
     for i in range(4):
         state[i] = 0.1 * uniform(rng) - 0.05
     state[STEPS] = 0.0
-    for i in range(4):
-        obs[i] = state[i]
+    observe(state, obs)
 
 
 @kernel
@@ -48,8 +50,7 @@ def step(state, action, rng, obs):
     state[ANGLE] += SECONDS * state[ANGLE_DOT]
     state[ANGLE_DOT] += SECONDS * angle_acceleration
     state[STEPS] += 1.0
-    for i in range(4):
-        obs[i] = state[i]
+    observe(state, obs)
 
     if abs(state[X]) > X_LIMIT or abs(state[ANGLE]) > ANGLE_LIMIT:
         return 1.0, TERMINATED
@@ -58,4 +59,13 @@ def step(state, action, rng, obs):
     return 1.0, RUNNING
 
 
+@kernel
+def observe(state, obs):
+    """All four numbers, or the two positions, where obs has room for two: a velocity follows its position."""
+    apart = 4 // obs.size
+    for i in range(obs.size):
+        obs[i] = state[i * apart]
+
+
 CARTPOLE = JittedEnv(EnvSpec("CartPole-v1", "classic", Observation("vector", (4,)), 2), reset, step, 5)
+POSITIONS = JittedEnv(EnvSpec("CartPolePositions-v0", "classic", Observation("vector", (2,)), 2), reset, step, 5)

@@ -1,4 +1,6 @@
-"""Any Gymnasium id with Discrete actions and a Box or Discrete observation."""
+"""Any Gymnasium id with Discrete or Box actions and an observation that is numbers, or is flattened to numbers."""
+
+import dataclasses
 
 import gymnasium
 import numpy as np
@@ -16,19 +18,22 @@ SEEDS = 2**31 - 1
 
 
 class GymEnv(PythonEnv):
-    """One Gymnasium environment. family: whose presets, if its observation is not to tell. Raises InputError where it
-    cannot be made."""
+    """One Gymnasium environment. family: whose presets, if its observation is not to tell. flatten: put Gymnasium's own
+    FlattenObservation around it. Raises InputError where it cannot be made."""
 
-    def __init__(self, env_id, family=None):
+    def __init__(self, env_id, family=None, flatten=False):
         self.env = make(env_id)
+        if flatten:
+            self.env = gymnasium.wrappers.FlattenObservation(self.env)
         try:
             observation, usual_family = encoding(env_id, self.env.observation_space)
-            check_actions(env_id, self.env.action_space)
+            observation = dataclasses.replace(observation, flattened=flatten)
+            n_actions, bounds = actions_of(env_id, self.env.action_space)
         except InputError:
             self.env.close()
             raise
-        self.first_action = int(self.env.action_space.start)
-        super().__init__(EnvSpec(env_id, family or usual_family, observation, int(self.env.action_space.n)))
+        usual_family = "continuous" if bounds and usual_family == "classic" else usual_family
+        super().__init__(EnvSpec(env_id, family or usual_family, observation, n_actions, bounds))
 
     def restart(self, rng, obs):
         # Every episode is seeded from the worker's own row, which is then the whole of the worker's randomness.
@@ -36,9 +41,16 @@ class GymEnv(PythonEnv):
         self.spec.observation.encode(raw, obs)
 
     def play(self, action, rng, obs):
-        raw, reward, terminated, truncated, _ = self.env.step(self.first_action + int(action))
+        raw, reward, terminated, truncated, _ = self.env.step(self.as_gymnasium_has_it(action))
         self.spec.observation.encode(raw, obs)
         return reward, TERMINATED if terminated else TRUNCATED if truncated else RUNNING
+
+    def as_gymnasium_has_it(self, action):
+        """Counted from where the space begins to count; clipped to the space, and in its shape."""
+        space = self.env.action_space
+        if not self.spec.continuous:
+            return space.start + int(action)
+        return np.clip(action.reshape(space.shape), space.low, space.high).astype(space.dtype)
 
     def close(self):
         super().close()
@@ -63,18 +75,30 @@ def one_line(error):
     return text if text.endswith((".", "?", "!")) else text + "."
 
 
-def check_actions(env_id, space):
-    if not isinstance(space, spaces.Discrete):
-        raise InputError(f"{env_id} has {type(space).__name__} actions, which are not supported; Discrete actions are.")
+def actions_of(env_id, space):
+    """n_actions and bounds of an EnvSpec."""
+    if isinstance(space, spaces.Discrete):
+        return int(space.n), None
+    if not isinstance(space, spaces.Box):
+        raise InputError(
+            f"{env_id} has {type(space).__name__} actions, which are not supported; Discrete and Box ones are."
+        )
+    return int(np.prod(space.shape)), tuple(tuple(map(float, bound.reshape(-1))) for bound in (space.low, space.high))
 
 
 def encoding(env_id, space):
     """How observations of `space` become network inputs, and the family of presets that fits them."""
     if isinstance(space, spaces.Discrete):
         return Observation("discrete", (int(space.n),), start=int(space.start)), "classic"
+    if isinstance(space, spaces.MultiDiscrete):
+        sizes, start = (tuple(map(int, numbers.reshape(-1))) for numbers in (space.nvec, space.start))
+        return Observation("multi_discrete", sizes, start=start), "classic"
+    if isinstance(space, spaces.MultiBinary):
+        return Observation("vector", tuple(space.shape)), "classic"
     if not isinstance(space, spaces.Box):
         raise InputError(
-            f"{env_id} has {type(space).__name__} observations, which are not supported; Box and Discrete ones are."
+            f"{env_id} has {type(space).__name__} observations, which are not supported as they are; --flatten "
+            f"(flatten=True) makes one row of numbers of a Dict or a Tuple."
         )
     shape = tuple(int(n) for n in space.shape)
     # A uint8 reading fills 0..255, in pixels as in the RAM of a console; anything else is taken as it is.

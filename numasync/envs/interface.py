@@ -3,8 +3,9 @@
     reset(state, rng, obs)                        starts an episode and writes its first observation into obs
     step(state, action, rng, obs) -> reward, end   plays one action and writes the next observation into obs
 
-state: float64, from the environment's new_state(); all that a jitted one remembers. rng: the worker's generator row,
-see `rng.py`. obs: float32 (inputs,), owned by the caller. Both functions are kernels, also those of an environment in
+state: float64, from the environment's new_state(); all that a jitted one remembers. action: an int; a continuous one is
+float32 (n_actions,), as the policy drew it, and step clips it to its bounds. rng: the worker's generator row, see
+`rng.py`. obs: float32 (inputs,), owned by the caller. Both functions are kernels, also those of an environment in
 Python, which call it back: see `python.py`.
 """
 
@@ -13,8 +14,9 @@ from typing import Callable, NamedTuple
 import numpy as np
 
 from numasync.envs.observation import Observation
-from numasync.jit import DOUBLES, INT, NONE, PAIR, VECTOR, WORDS, function_type
+from numasync.jit import DOUBLES, FLOAT, INT, NONE, PAIR, VECTOR, WORDS, function_type
 from numasync.memory import own_zeros
+from numasync.rng import choice, uniform
 
 # `end`, the second result of step. One code says what Gymnasium's two flags say, without the case where both are set,
 # and what they cannot say: after a lost life nothing may be bootstrapped, and yet the episode goes on.
@@ -25,22 +27,46 @@ LIFE_LOST = 3  # terminal for the learner only: the episode and its score go on
 
 RESET_TYPE = function_type(NONE, DOUBLES, WORDS, VECTOR)
 STEP_TYPE = function_type(PAIR, DOUBLES, INT, WORDS, VECTOR)
+CONTINUOUS_STEP_TYPE = function_type(PAIR, DOUBLES, VECTOR, WORDS, VECTOR)
 
 
 # Kinds of environments for which there are presets.
-FAMILIES = ("classic", "image", "minatar", "atari")
+FAMILIES = ("classic", "image", "minatar", "atari", "continuous")
 
 
 class EnvSpec(NamedTuple):
     """What an agent must know of an environment to be built, saved and used without it.
 
-    id: as the user writes it. family: one of FAMILIES; chooses the preset.
+    id: as the user writes it. family: one of FAMILIES; chooses the preset. n_actions: how many actions there are, or of
+    how many numbers a continuous one consists. bounds: the lowest and the highest continuous action, a tuple of
+    n_actions numbers each; None where actions are counted.
     """
 
     id: str
     family: str
     observation: Observation
     n_actions: int
+    bounds: tuple | None = None
+
+    @property
+    def continuous(self):
+        return self.bounds is not None
+
+    @property
+    def step_type(self):
+        """Of the step function, for the compiler."""
+        return CONTINUOUS_STEP_TYPE if self.continuous else STEP_TYPE
+
+    def new_actions(self, rows):
+        """Room for `rows` actions: int64 (rows,), or float32 (rows, n_actions)."""
+        return own_zeros((rows, self.n_actions), FLOAT) if self.continuous else own_zeros((rows,), np.int64)
+
+    def random_action(self, rng):
+        """Each action with the same probability; where a bound is infinite, 1 or -1 takes its place."""
+        if not self.continuous:
+            return int(choice(rng, self.n_actions))
+        low, high = (np.nan_to_num(bound, posinf=1.0, neginf=-1.0) for bound in self.bounds)
+        return (low + (high - low) * [uniform(rng) for _ in range(self.n_actions)]).astype(FLOAT)
 
 
 class JittedEnv(NamedTuple):

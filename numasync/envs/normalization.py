@@ -12,7 +12,7 @@ import numpy as np
 
 from numasync.envs.interface import TERMINATED, TRUNCATED
 from numasync.jit import FLOAT
-from numasync.rng import choice, seed_row
+from numasync.rng import seed_row
 
 MEASURED_ACTIONS = 1_000
 MEASURE_STREAM = 3_000_000
@@ -39,7 +39,7 @@ def statistics(env, rng):
     env.reset(state, rng, obs.reshape(-1))
     total, squares = np.zeros(picture.shape), 0.0
     for _ in range(MEASURED_ACTIONS):
-        _, end = env.step(state, int(choice(rng, env.spec.n_actions)), rng, obs.reshape(-1))
+        _, end = env.step(state, env.spec.random_action(rng), rng, obs.reshape(-1))
         total += picture
         squares += np.square(picture, dtype=np.float64).mean()
         if end in (TERMINATED, TRUNCATED):

@@ -16,13 +16,16 @@ class Observation:
     mean: of a screen alone, float32, of the shape of one frame or, where there is no stack, of `shape`; None for 0.
     'vector': flattened. 'image': (height, width[, channels]). 'frames': a stack (frames, height, width), turned to
     channels last, frames that are blank stay 0. 'discrete': an integer from `start` on, one-hot over shape[0].
+    'multi_discrete': such an integer for each of `shape` and `start`, their one-hots in a row.
+    flattened: as Gymnasium's FlattenObservation returns it, for a Dict or Tuple.
     """
 
     kind: str
     shape: tuple
     scale: float = 1.0
-    start: int = 0
+    start: int | tuple = 0
     mean: np.ndarray | None = field(default=None, compare=False, repr=False)
+    flattened: bool = False
 
     @property
     def is_screen(self):
@@ -36,6 +39,8 @@ class Observation:
             return (*self.shape[1:], self.shape[0])
         if self.kind == "image":
             return self.shape if len(self.shape) == 3 else (*self.shape, 1)
+        if self.kind == "multi_discrete":
+            return (sum(self.shape),)
         return (int(np.prod(self.shape)),)
 
     @property
@@ -48,16 +53,17 @@ class Observation:
         if self.kind == "frames":
             mean = np.zeros(self.mean_shape, FLOAT) if self.mean is None else self.mean
             channels_last(raw, mean, FLOAT(self.scale), out)
-        elif self.kind == "discrete":
+        elif self.kind in ("discrete", "multi_discrete"):
             out[:] = FLOAT(0)
-            out[int(raw) - self.start] = FLOAT(1)
+            first = np.cumsum((0, *self.shape[:-1]))
+            out[first + np.asarray(raw, np.int64).reshape(-1) - self.start] = FLOAT(1)
         else:
             np.multiply(np.asarray(raw).reshape(-1), FLOAT(self.scale), out=out, casting="unsafe")
             if self.mean is not None:
                 out -= FLOAT(self.scale) * self.mean.reshape(-1)
 
     def decode(self, obs):
-        """The numbers of an encoded observation as they were before, in its network_shape; not of a 'discrete' one."""
+        """The numbers of an encoded observation as they were before, in its network_shape; not of a discrete one."""
         raw = obs.reshape(self.network_shape) / FLOAT(self.scale)
         return raw if self.mean is None else raw + self.mean.reshape(*raw.shape[:2], -1)
 
@@ -66,6 +72,10 @@ class Observation:
         if self.kind == "discrete":
             fits = np.ndim(raw) == 0 and 0 <= int(raw) - self.start < self.shape[0]
             expected = f"an integer from {self.start} to {self.start + self.shape[0] - 1}"
+        elif self.kind == "multi_discrete":
+            offsets = np.asarray(raw).reshape(-1) - self.start if np.size(raw) == len(self.shape) else np.array([-1])
+            fits = ((offsets >= 0) & (offsets < self.shape)).all()
+            expected = f"{len(self.shape)} integers from {self.start} on, fewer than {self.shape} of each"
         else:
             fits = np.shape(raw) == tuple(self.shape)
             expected = f"an array of shape {tuple(self.shape)}"

@@ -1,7 +1,5 @@
 """Pendulum-v1: swing a pendulum up and hold it there by a torque in [-2, 2] at its pivot.
 
-Not among the jitted environments yet: its action is a float, and the agents have discrete actions only.
-
 Written from the equation of motion of a rod; steps in lockstep with Gymnasium's `Pendulum-v1` (float64 dynamics,
 semi-implicit Euler, 0.05 s a step). The reward is minus the cost of the angle, the velocity and the torque before the
 step; nothing is terminal; truncated after 200 steps. The observation is the angle's cosine and sine, and the velocity.
@@ -9,7 +7,8 @@ step; nothing is terminal; truncated after 200 steps. The observation is the ang
 
 import numpy as np
 
-from numasync.envs.interface import RUNNING, TRUNCATED
+from numasync.envs.interface import RUNNING, TRUNCATED, EnvSpec, JittedEnv
+from numasync.envs.observation import Observation
 from numasync.jit import kernel
 from numasync.rng import uniform
 
@@ -34,8 +33,8 @@ def reset(state, rng, obs):
 
 
 @kernel
-def step(state, torque, rng, obs):
-    torque = min(max(torque, -TORQUE_LIMIT), TORQUE_LIMIT)
+def step(state, action, rng, obs):
+    torque = min(max(np.float64(action[0]), -TORQUE_LIMIT), TORQUE_LIMIT)
     # The same angle in [-pi, pi): how far it is from upright.
     off = (state[ANGLE] + np.pi) % (2 * np.pi) - np.pi
     cost = off**2 + 0.1 * state[VELOCITY] ** 2 + 0.001 * torque**2
@@ -54,3 +53,7 @@ def observe(state, obs):
     obs[0] = np.cos(state[ANGLE])
     obs[1] = np.sin(state[ANGLE])
     obs[2] = state[VELOCITY]
+
+
+BOUNDS = ((-TORQUE_LIMIT,), (TORQUE_LIMIT,))
+PENDULUM = JittedEnv(EnvSpec("Pendulum-v1", "continuous", Observation("vector", (3,)), 1, BOUNDS), reset, step, 3)

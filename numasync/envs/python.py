@@ -3,7 +3,7 @@
 A kernel cannot hold an object. So the `state` of an environment in Python is one number, its slot in a table of those
 that are open, where the callback finds it. The GIL is held for the length of the callback, and an exception that it
 raises passes through the loop to whoever called that. What a kernel passes on does not keep its memory alive, because
-kernels count no references: an environment that wants to keep `obs` keeps a copy.
+kernels count no references: an environment that wants to keep `obs` or a continuous action keeps a copy.
 """
 
 import itertools
@@ -11,7 +11,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from numasync.envs.interface import RESET_TYPE, STEP_TYPE
+from numasync.envs.interface import RESET_TYPE
 from numasync.jit import DOUBLE, INT, calling_kernel, compile_as, objmode
 from numasync.memory import own_zeros
 
@@ -62,7 +62,7 @@ class PythonEnv:
 
     def __init__(self, spec):
         compile_as(reset, RESET_TYPE)
-        compile_as(step, STEP_TYPE)
+        compile_as(step, spec.step_type)
         self.spec = spec
         self.slot = next(SLOTS)
         OPEN[self.slot] = self

@@ -6,7 +6,7 @@ import numpy as np
 
 from numasync.envs import JITTED, REGISTERED
 from numasync.envs.compiling import compiled_copy, interpreted_copy
-from numasync.envs.interface import FAMILIES, RESET_TYPE, STEP_TYPE, EnvSpec, JittedEnv
+from numasync.envs.interface import FAMILIES, RESET_TYPE, EnvSpec, JittedEnv
 from numasync.envs.observation import Observation
 from numasync.envs.rehearsal import compare, rehearse
 from numasync.errors import InputError
@@ -16,14 +16,15 @@ MOST_ACTIONS = 10_000
 LARGEST_SIZE = 2**31
 
 
-def register(env_id, reset, step, observation_shape, n_actions, state_size, family=None):
+def register(env_id, reset, step, observation_shape, n_actions, state_size, family=None, bounds=None):
     """Make an environment of two plain Python functions known as `env_id`, to run compiled inside the loop.
 
     reset(state, rng, obs) starts an episode; step(state, action, rng, obs) plays an action and returns reward and end:
     RUNNING, TERMINATED, TRUNCATED or LIFE_LOST. Both write all of obs, float32 and flat. state: float64 (state_size,),
     all that the environment remembers; rng: for numasync.uniform and choice. observation_shape: (n,) for numbers,
     (height, width) or (height, width, channels) for an image. family: whose presets to train with; 'classic' for
-    numbers, 'image' for an image, or 'minatar' or 'atari'.
+    numbers, 'image' for an image, or 'minatar' or 'atari'. bounds: for continuous actions, of n_actions numbers each:
+    their lowest and their highest values, to which step clips them; the family is then 'continuous'.
 
     The functions, and those that they call, may use what Numba compiles. They are first played at random and checked.
     Raises InputError, one sentence, for whatever is wrong; for a compile error the original stands below it.
@@ -32,11 +33,13 @@ def register(env_id, reset, step, observation_shape, n_actions, state_size, fami
     check_function("reset", reset, ("state", "rng", "obs"))
     check_function("step", step, ("state", "action", "rng", "obs"))
     shape = checked_shape(observation_shape)
-    family = ("classic" if len(shape) == 1 else "image") if family is None else family
+    usual = "image" if len(shape) > 1 else "classic" if bounds is None else "continuous"
+    family = usual if family is None else family
     if family not in FAMILIES:
         raise InputError(f"{family!r} is no family of presets; choose one of {', '.join(FAMILIES)}.")
     actions = checked_size("n_actions", n_actions, 1, MOST_ACTIONS)
-    spec = EnvSpec(env_id, family, Observation("vector" if len(shape) == 1 else "image", shape), actions)
+    observation = Observation("vector" if len(shape) == 1 else "image", shape)
+    spec = EnvSpec(env_id, family, observation, actions, checked_bounds(bounds, actions))
     size = checked_size("state_size", state_size, 0)
     REGISTERED[env_id] = checked_env(JittedEnv(spec, reset, step, size))
 
@@ -49,7 +52,7 @@ def checked_env(env):
         return plain
     compiled = env._replace(
         reset=compiled_copy(env.reset, RESET_TYPE, f"reset of {env.spec.id}"),
-        step=compiled_copy(env.step, STEP_TYPE, f"step of {env.spec.id}"),
+        step=compiled_copy(env.step, env.spec.step_type, f"step of {env.spec.id}"),
     )
     compare(plain, compiled, actions)
     return compiled
@@ -87,6 +90,21 @@ def checked_shape(shape):
             f"numbers from 1."
         )
     return tuple(int(n) for n in sizes)
+
+
+def checked_bounds(bounds, n_actions):
+    """The bounds of an EnvSpec."""
+    if bounds is None:
+        return None
+    try:
+        low, high = np.array(bounds, np.float64).reshape(2, n_actions)
+    except (TypeError, ValueError):
+        low = high = np.array([np.nan])
+    if not (low < high).all():
+        raise InputError(
+            f"bounds is {bounds!r}; it must be the lowest and the highest values of an action, {n_actions} each."
+        )
+    return tuple(low.tolist()), tuple(high.tolist())
 
 
 def checked_size(name, value, least, most=LARGEST_SIZE):

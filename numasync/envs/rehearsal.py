@@ -82,7 +82,7 @@ class Player:
 def rehearse(env):
     """Play an interpreted environment; return the actions. Raises InputError, one sentence, for the first mistake."""
     first = Player(env)
-    actions, story, used = play(first, random_actions(env.spec.n_actions), SECONDS)
+    actions, story, used = play(first, random_actions(env.spec), SECONDS)
     if play(Player(env), actions)[1] != story:
         raise InputError(
             f"{env.spec.id} does not repeat itself from the same rng; draw random numbers with numasync.uniform and "
@@ -97,14 +97,20 @@ def rehearse(env):
     return actions
 
 
-def random_actions(n_actions):
-    """Every action once, then random ones, half of them the one before again: play gets further than by chance."""
+def random_actions(spec):
+    """Every action once, then random ones, half of them the one before again: play gets further than by chance.
+    Continuous ones lie beyond their bounds too, as those of a Gaussian do."""
     random = np.random.default_rng(0)
-    actions = random.integers(n_actions, size=max(STEPS, n_actions))
-    for i in np.flatnonzero(random.random(actions.size) < 0.5):
+    if spec.continuous:
+        low, high = (np.nan_to_num(bound, posinf=1.0, neginf=-1.0) for bound in spec.bounds)
+        actions = list(random.uniform(low - (high - low), high + (high - low), (STEPS, spec.n_actions)).astype(FLOAT))
+    else:
+        actions = random.integers(spec.n_actions, size=max(STEPS, spec.n_actions)).tolist()
+    for i in np.flatnonzero(random.random(len(actions)) < 0.5):
         actions[i] = actions[i - 1]
-    actions[:n_actions] = random.permutation(n_actions)
-    return [int(action) for action in actions]
+    if not spec.continuous:
+        actions[: spec.n_actions] = random.permutation(spec.n_actions).tolist()
+    return actions
 
 
 def play(player, actions, seconds=np.inf):

@@ -5,6 +5,10 @@
 All parameters are slices of one flat vector theta. The *tape* holds what a segment computed, layer by layer: layer l
 owns the block (capacity, width) that begins at capacity * OUT_AT, where capacity is the number of rows of the
 observations. Acting fills row t of every block; backward treats the rows of a segment as one batch.
+
+An LSTM remembers. Behind the blocks the tape holds its states, (capacity + 1, 1 + 2 units), one before every row and
+one after the last. What a forward finds in the first of its rows is all that it knows of the past: `carry_states` and
+`forget` put it there.
 """
 
 from dataclasses import dataclass
@@ -13,24 +17,32 @@ import numpy as np
 
 from numasync.errors import InputError
 from numasync.jit import FLOAT, inlined, kernel
+from numasync.memory import own_zeros
 from numasync.nn.layers import (
     conv_backward,
     conv_forward,
     dense_backward,
     dense_forward,
+    fill,
+    join_backward,
+    join_forward,
+    lstm_backward,
+    lstm_forward,
     relu_backward,
     relu_forward,
+    vector_of,
 )
 from numasync.nn.tile import LANES
 from numasync.nn.views import matrix_at, vector_at
 
-CONV, DENSE, RELU = 0, 1, 2
+CONV, DENSE, RELU, LSTM, JOIN = range(5)
 
-# The columns of the table. IN_AT and OUT_AT count widths on the tape; IN_AT is -1 where a layer reads the
-# observation.
+# The columns of the table. IN_AT, OUT_AT and GATES_AT count widths on the tape; IN_AT is -1 where a layer reads the
+# observation. STATES_AT, below 0, counts widths of states from the tape's end. SECOND_AT: the other input of a join.
 KIND, IN_AT, IN_SIZE, OUT_AT, OUT_SIZE, WEIGHT_AT, WEIGHT_ROWS, WEIGHT_COLUMNS, BIAS_AT = range(9)
 HEIGHT, WIDTH, CHANNELS, KERNEL_SIZE, STRIDE = range(9, 14)
-COLUMNS = 14
+GATES_AT, STATES_AT, SECOND_AT = range(14, 17)
+COLUMNS = 17
 
 
 @dataclass(frozen=True)
@@ -56,10 +68,24 @@ def relu():
     return Layer("relu")
 
 
+def lstm(units):
+    """A layer of LSTM cells; it remembers from row to row of an episode."""
+    return Layer("lstm", (units,))
+
+
 def heads(*sizes):
     """The output layer: one dense layer whose columns are the heads in order; heads(n_actions, 1) is pi and V."""
     return Layer("heads", sizes)
 
+
+def towers(first, second):
+    """A whole network of two, tuples of layers each, that read the same observation and share nothing; the outputs are
+    those of the first, then those of the second."""
+    return Layer("towers", (tuple(first), tuple(second)))
+
+
+# Cells of the LSTM behind the hidden layers of the same name.
+CELLS = {"mlp": 128, "minatar": 128, "nips": 256, "nature": 256}
 
 HIDDEN = {
     "mlp": (dense(128), relu()),
@@ -67,14 +93,16 @@ HIDDEN = {
     "nips": (conv(16, 8, 4), relu(), conv(32, 4, 2), relu(), dense(256), relu()),
     "nature": (conv(32, 8, 4), relu(), conv(64, 4, 2), relu(), conv(64, 3, 1), relu(), dense(512), relu()),
 }
+# Section 5.1: 256 LSTM cells after the last hidden layer; fewer where that layer is small.
+HIDDEN.update({f"{name}_lstm": (*HIDDEN[name], lstm(CELLS[name])) for name in CELLS})
 
 
 class Network:
     """The layer table and what follows from it.
 
-    table: int64 (layers, COLUMNS); n_parameters; n_inputs, n_outputs and width: floats a row of observations, outputs
-    and tape; n_work: floats that backward needs to work with. `layers` is what `network` was called with, `input_shape`
-    the shape of one observation.
+    table: int64 (layers, COLUMNS); n_parameters; n_inputs, n_outputs: floats a row of observations and outputs; width,
+    states_width: floats a row of the tape and of the states behind it; n_work: floats that backward needs to work with.
+    `layers` is what `network` was called with, `input_shape` the shape of one observation.
     """
 
     def __init__(self, input_shape, layers):
@@ -85,18 +113,40 @@ class Network:
                 f"A network needs a layer or more, and an input shape of sizes above 0, not {input_shape}."
             )
         self.names = []
-        rows = []
         self.n_inputs = int(np.prod(self.input_shape))
         self.n_parameters = 0
-        self.width = 0
-        shape, read_at = self.input_shape, -1
-        for layer in self.layers:
-            row, shape = self._row(layer, shape, read_at)
-            read_at = row[OUT_AT]
-            rows.append(row)
-        self.n_outputs = int(np.prod(shape))
+        self.width = self.states_width = 0
+        alone = len(self.layers) == 1 and self.layers[0].kind == "towers"
+        rows = self._towers() if alone else self._stack(self.layers)
+        for row in rows:
+            row[STATES_AT] -= self.states_width
+        self.n_outputs = rows[-1][OUT_SIZE]
         self.n_work = max(map(work_size, rows))
         self.table = np.array(rows, np.int64)
+
+    def _stack(self, layers, prefix=""):
+        """The table rows of `layers`, the first of which reads the observation."""
+        rows, shape, read_at = [], self.input_shape, -1
+        for layer in layers:
+            if layer.kind == "towers":
+                raise InputError("towers() are a whole network; no layer can stand before or behind them.")
+            row, shape = self._row(layer, shape, read_at)
+            number = sum(name.startswith(f"{prefix}{layer.kind}") for name in self.names) + 1
+            self.names.append(f"{prefix}{layer.kind}{'' if layer.kind in ('relu', 'heads') else number}")
+            read_at = row[OUT_AT]
+            rows.append(row)
+        return rows
+
+    def _towers(self):
+        """The rows of both towers, and one that joins their outputs."""
+        first, second = (self._stack(layers, f"tower{i}.") for i, layers in enumerate(self.layers[0].sizes, 1))
+        join = [0] * COLUMNS
+        join[KIND], join[IN_AT], join[IN_SIZE] = JOIN, first[-1][OUT_AT], first[-1][OUT_SIZE]
+        join[SECOND_AT], join[OUT_AT] = second[-1][OUT_AT], self.width
+        join[OUT_SIZE] = first[-1][OUT_SIZE] + second[-1][OUT_SIZE]
+        self.width += join[OUT_SIZE]
+        self.names.append("join")
+        return [*first, *second, join]
 
     def _row(self, layer, shape, read_at):
         """The table row of `layer` on an input of `shape`, and the shape of its output."""
@@ -110,22 +160,21 @@ class Network:
                 raise InputError("relu() cannot be the first layer; put it after conv() or dense().")
             # In place: a relu shares its input's block, since backward needs the sign of the output alone.
             row[KIND], row[OUT_AT], row[OUT_SIZE] = RELU, read_at, inputs
-            self.names.append("relu")
             return row, shape
         if layer.kind == "conv":
             row[KIND], fan_in, columns, out_shape = CONV, *self._conv(row, layer, shape)
         elif layer.kind in ("dense", "heads"):
             columns = sum(layer.sizes)
             row[KIND], fan_in, out_shape = DENSE, inputs, (columns,)
+        elif layer.kind == "lstm":
+            row[KIND], fan_in, columns, out_shape = LSTM, *self._lstm(row, layer, inputs)
         else:
-            raise InputError(f"{layer.kind!r} is no layer; one of conv, dense, relu, heads is.")
+            raise InputError(f"{layer.kind!r} is no layer; one of conv, dense, relu, lstm, heads is.")
         row[WEIGHT_AT], row[WEIGHT_ROWS], row[WEIGHT_COLUMNS] = self.n_parameters, fan_in, columns
         row[BIAS_AT] = self.n_parameters + fan_in * columns
         self.n_parameters = row[BIAS_AT] + columns
         row[OUT_AT], row[OUT_SIZE] = self.width, int(np.prod(out_shape))
         self.width += row[OUT_SIZE]
-        number = sum(name.startswith(layer.kind) for name in self.names) + 1
-        self.names.append("heads" if layer.kind == "heads" else f"{layer.kind}{number}")
         return row, out_shape
 
     def _conv(self, row, layer, shape):
@@ -140,12 +189,24 @@ class Network:
         out = tuple((n - kernel_size) // stride + 1 for n in shape[:2])
         return kernel_size * kernel_size * shape[2], filters, (*out, filters)
 
+    def _lstm(self, row, layer, inputs):
+        (units,) = layer.sizes
+        row[GATES_AT], row[STATES_AT] = self.width, self.states_width
+        self.width += 4 * units
+        self.states_width += 1 + 2 * units
+        return inputs + units, 4 * units, (units,)
+
+    def tape(self, capacity, dtype=FLOAT):
+        """A tape for `capacity` rows, of zeros: nothing is remembered."""
+        return own_zeros((capacity * self.width + (capacity + 1) * self.states_width,), dtype)
+
     def views(self, theta):
         """Named views into a flat vector, for reading or for setting by hand: 'conv1.weight' is (kernel, kernel,
-        channels, filters), 'dense1.weight' (inputs, units), '*.bias' (units,)."""
+        channels, filters), 'dense1.weight' (inputs, units), '*.bias' (units,); 'lstm1.weight' (inputs + units, 4
+        units), columns in the order input, forget and output gate, candidate. Of towers: 'tower1.dense1.weight'."""
         named = {}
         for name, row in zip(self.names, self.table):
-            if row[KIND] == RELU:
+            if row[WEIGHT_ROWS] == 0:
                 continue
             shape = (row[WEIGHT_ROWS], row[WEIGHT_COLUMNS])
             if row[KIND] == CONV:
@@ -157,20 +218,25 @@ class Network:
 
     def initial(self, seed):
         """A fresh theta: weights and biases of a layer from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as Torch 7 did for
-        the paper. `seed` is an integer or a numpy SeedSequence."""
+        the paper; but 1 for the bias of an LSTM's forget gate, so that at first a cell remembers. `seed` is an integer
+        or a numpy SeedSequence."""
         generator = np.random.default_rng(seed)
         theta = np.empty(self.n_parameters, FLOAT)
         for row in self.table:
-            if row[KIND] != RELU:
+            if row[WEIGHT_ROWS] > 0:
                 bound = 1.0 / np.sqrt(row[WEIGHT_ROWS])
                 end = row[BIAS_AT] + row[WEIGHT_COLUMNS]
                 theta[row[WEIGHT_AT] : end] = generator.uniform(-bound, bound, end - row[WEIGHT_AT])
+            if row[KIND] == LSTM:
+                units = row[OUT_SIZE]
+                theta[row[BIAS_AT] + units : row[BIAS_AT] + 2 * units] = 1.0
         return theta
 
 
 def work_size(row):
     """Floats that a layer's backward needs to work with: see `work` in `layers.py`. The first layer has no dx."""
-    if row[KIND] == RELU or row[IN_AT] < 0 or (row[KIND] == DENSE and row[WEIGHT_COLUMNS] % LANES == 0):
+    whole_vectors = row[KIND] in (DENSE, LSTM) and row[WEIGHT_COLUMNS] % LANES == 0
+    if row[IN_AT] < 0 or whole_vectors:
         return 0
     return row[WEIGHT_ROWS] * row[WEIGHT_COLUMNS] // (row[KERNEL_SIZE] if row[KIND] == CONV else 1)
 
@@ -191,10 +257,17 @@ def forward(table, theta, obs, tape, first, last):
         if row[KIND] == RELU:
             relu_forward(y)
             continue
+        if row[KIND] == JOIN:
+            one, other = joined_rows(row, tape, capacity, first, last)
+            join_forward(one, other, y)
+            continue
         x = input_rows(row, obs, tape, first, last)
         weight, bias = parameters(row, theta)
         if row[KIND] == DENSE:
             dense_forward(x, weight, bias, y)
+        elif row[KIND] == LSTM:
+            gates = block_rows(tape, capacity, row[GATES_AT], row[WEIGHT_COLUMNS], first, last)
+            lstm_forward(x, weight, bias, state_rows(row, tape, capacity, first, last), gates, y)
         else:
             image = (row[HEIGHT], row[WIDTH], row[CHANNELS])
             conv_forward(x, image, row[KERNEL_SIZE], row[STRIDE], weight, bias, y)
@@ -213,15 +286,45 @@ def backward(table, theta, obs, tape, dtape, grad, work, n):
         if row[KIND] == RELU:
             relu_backward(block_rows(tape, capacity, row[OUT_AT], row[OUT_SIZE], 0, n), dy)
             continue
+        if row[KIND] == JOIN:
+            one, other = joined_rows(row, dtape, capacity, 0, n)
+            join_backward(one, other, dy)
+            continue
         x = input_rows(row, obs, tape, 0, n)
         dx = matrix_at(dtape, 0, 0, 0) if row[IN_AT] < 0 else input_rows(row, obs, dtape, 0, n)
         weight, bias = parameters(row, theta)
         dweight, dbias = parameters(row, grad)
         if row[KIND] == DENSE:
             dense_backward(x, weight, dy, dweight, dbias, dx, work)
+        elif row[KIND] == LSTM:
+            states, dstates = state_rows(row, tape, capacity, 0, n), state_rows(row, dtape, capacity, 0, n)
+            gates = block_rows(tape, capacity, row[GATES_AT], row[WEIGHT_COLUMNS], 0, n)
+            dgates = block_rows(dtape, capacity, row[GATES_AT], row[WEIGHT_COLUMNS], 0, n)
+            lstm_backward(x, weight, states, gates, dy, dweight, dbias, dstates, dgates, dx, work)
         else:
             image = (row[HEIGHT], row[WIDTH], row[CHANNELS])
             conv_backward(x, image, row[KERNEL_SIZE], row[STRIDE], weight, dy, dweight, dbias, dx, work)
+
+
+@kernel
+def carry_states(table, source, at, target, to, capacity):
+    """The states before row `at` of one tape become those before row `to` of another, or of the same."""
+    for i in range(table.shape[0]):
+        row = table[i]
+        if row[KIND] == LSTM:
+            state = vector_of(state_rows(row, source, capacity, at, at))
+            carried = vector_of(state_rows(row, target, capacity, to, to))
+            for j in range(state.size):
+                carried[j] = state[j]
+
+
+@kernel
+def forget(table, tape, at, capacity):
+    """An episode begins with row `at`: nothing is remembered there."""
+    for i in range(table.shape[0]):
+        row = table[i]
+        if row[KIND] == LSTM:
+            fill(state_rows(row, tape, capacity, at, at), FLOAT(0))
 
 
 @inlined
@@ -243,6 +346,24 @@ def input_rows(row, obs, tape, first, last):
 def block_rows(tape, capacity, at, size, first, last):
     """Rows first..last-1 of the block (capacity, size) of a tape that begins `at` widths in."""
     return matrix_at(tape, capacity * at + first * size, last - first, size)
+
+
+@inlined
+def joined_rows(row, tape, capacity, first, last):
+    """Rows first..last-1 of both inputs of a join."""
+    second_size = row[OUT_SIZE] - row[IN_SIZE]
+    return (
+        block_rows(tape, capacity, row[IN_AT], row[IN_SIZE], first, last),
+        block_rows(tape, capacity, row[SECOND_AT], second_size, first, last),
+    )
+
+
+@inlined
+def state_rows(row, tape, capacity, first, last):
+    """An LSTM's states before rows first..last, (last - first + 1, 1 + 2 units)."""
+    size = 1 + 2 * row[OUT_SIZE]
+    at = tape.size + (capacity + 1) * row[STATES_AT] + first * size
+    return matrix_at(tape, at, last - first + 1, size)
 
 
 @kernel

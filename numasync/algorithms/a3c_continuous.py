@@ -1,0 +1,51 @@
+"""A3C for continuous actions: `a3c.py` with a Gaussian policy. Section 5.2.3 and supplement 9 of Mnih et al. 2016.
+
+    pi(. | s_i) = N(mu(s_i), sigma^2(s_i) I),  mu linear, sigma^2 = softplus(x): one variance for all d numbers
+    log pi(a | s) = - |a - mu|^2 / (2 sigma^2) - d/2 log(2 pi sigma^2)
+    H             = d/2 (log(2 pi sigma^2) + 1)
+    loss = sum_i  - log pi(a_i | s_i) A_i  -  beta H(pi(. | s_i))  +  1/2 (R_i - V(s_i))^2
+
+R_i and A_i as there. With softplus'(x) = 1 / (1 + exp(-x)),
+
+    d loss / d mu_j = - A_i (a_j - mu_j) / sigma^2
+    d loss / d x    = (A_i (d - |a - mu|^2 / sigma^2) - beta d) / (2 sigma^2) softplus'(x)
+    d loss / d V    = - (R_i - V)
+
+a_i is what the policy drew, which may lie beyond the bounds of the environment's actions.
+"""
+
+import numpy as np
+
+from numasync.jit import FLOAT, kernel
+from numasync.policy import variance
+
+
+@kernel
+def a3c_continuous(outputs, bootstrap, actions, rewards, n, terminated, gamma, beta, d_outputs):
+    """Write d(loss)/d(outputs) of a segment of n actions into d_outputs and return the loss.
+
+    outputs: mu, x and V(s_i; theta'), (>= n, d + 2). bootstrap: the same of s_n in row n, not read if `terminated`.
+    actions: (>= n, d). rewards: (>= n,). d_outputs: rows 0..n-1 are overwritten.
+    """
+    d = actions.shape[1]
+    x, v = d, d + 1
+    loss = FLOAT(0)
+    R = FLOAT(0)
+    if not terminated:
+        R = bootstrap[n, v]
+    for i in range(n - 1, -1, -1):
+        R = rewards[i] + gamma * R
+        advantage = R - outputs[i, v]
+        sigma2 = variance(outputs[i, x])
+        distance = FLOAT(0)
+        for j in range(d):
+            off = actions[i, j] - outputs[i, j]
+            distance += off * off / sigma2
+            d_outputs[i, j] = -advantage * off / sigma2
+        log_sigma2 = FLOAT(d) * np.log(FLOAT(2 * np.pi) * sigma2)
+        loss += FLOAT(0.5) * (advantage * (distance + log_sigma2) - beta * (log_sigma2 + FLOAT(d)))
+        loss += FLOAT(0.5) * advantage * advantage
+        d_sigma2 = FLOAT(0.5) * (advantage * (FLOAT(d) - distance) - beta * FLOAT(d)) / sigma2
+        d_outputs[i, x] = d_sigma2 / (FLOAT(1) + np.exp(-outputs[i, x]))
+        d_outputs[i, v] = -advantage
+    return loss
