@@ -11,7 +11,7 @@ import pytest
 
 import numasync
 from numasync import InputError, conv, dense, lstm, relu
-from numasync.agent import Agent, shipped
+from numasync.agent import SHIPPED, Agent, shipped
 from numasync.config import make_config
 from numasync.envs.cartpole import CARTPOLE
 from numasync.envs.catch import CATCH
@@ -273,6 +273,15 @@ def test_a_name_that_does_not_ship_and_a_file_of_ones_own_are_paths(shipped_agen
             numasync.load(path)
     cartpole_agent("a3c", seed=12).save("cartpole-a3c.npz")
     assert numasync.load("cartpole-a3c.npz").config.seed == 12 and numasync.load("cartpole-a3c").config.seed == 11
+
+
+@pytest.mark.parametrize("name", ["pong-a3c", "pong-nstep_q"])
+def test_agents_that_ship(name):
+    assert name in shipped() and (SHIPPED / f"{name}.npz").stat().st_size < 2_000_000
+    agent = numasync.load(name)
+    assert agent.spec.id == "PongNoFrameskip-v4" and name == f"pong-{agent.config.algo}"
+    assert np.isfinite(agent.theta).all() and agent.result["evaluation"]["mean"] > 15
+    assert agent.predict(np.zeros((4, 84, 84), np.uint8)) in range(6)
 
 
 def test_no_agents_ship_where_there_is_no_folder(tmp_path, monkeypatch):
