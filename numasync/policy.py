@@ -39,7 +39,7 @@ def choose_continuous(kind, outputs, action, rng):
 
 @kernel
 def variance(x):
-    """sigma^2 = softplus(x) = log(1 + exp(x)), plus SMALLEST_VARIANCE. Section 5.2.3 of the paper."""
+    """sigma^2 = softplus(x) = log(1 + exp(x)), plus SMALLEST_VARIANCE, as in the paper's MuJoCo tasks."""
     return max(x, FLOAT(0)) + np.log1p(np.exp(-abs(x))) + SMALLEST_VARIANCE
 
 

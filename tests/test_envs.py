@@ -18,7 +18,7 @@ import numasync
 import numasync.envs.atari
 from numasync import dense, relu
 from numasync.algorithms import ALGORITHMS
-from numasync.envs import catch, make_env
+from numasync.envs import catch, make_env, recall
 from numasync.envs.gym import GymEnv
 from numasync.envs.interface import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED, EnvSpec
 from numasync.envs.normalization import SMALLEST_DEVIATION, normalized
@@ -283,6 +283,21 @@ def test_spaces_that_are_refused(observation, action, named):
         make_env(env_id)
     message = str(refusal.value)
     assert message.startswith(f"Any-v0 has {named}, which are not supported") and one_sentence(message)
+
+
+def test_recall_asks_for_the_cue_when_it_is_gone():
+    player, cues = Player(make_env("Recall-v0")), set()
+    for episode in range(20):
+        cue, asked = player.reset()
+        assert asked == 0
+        answer = episode % 2
+        for i in range(recall.DELAY):
+            (seen, asked), reward, end = player.step(i % 2)
+            assert (seen, asked, reward, end) == (0, i == recall.DELAY - 1, 0, RUNNING)
+        _, reward, end = player.step(answer)
+        assert (reward, end) == (1 if cue == 2 * answer - 1 else -1, TERMINATED)
+        cues.add((cue, reward))
+    assert cues == {(1, 1), (1, -1), (-1, 1), (-1, -1)}
 
 
 def test_random_actions():

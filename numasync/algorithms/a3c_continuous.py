@@ -1,4 +1,4 @@
-"""A3C for continuous actions: `a3c.py` with a Gaussian policy. Section 5.2.3 and supplement 9 of Mnih et al. 2016.
+"""A3C for continuous actions: `a3c.py` with a Gaussian policy, that of the MuJoCo tasks of Mnih et al. 2016.
 
     pi(. | s_i) = N(mu(s_i), sigma^2(s_i) I),  mu linear, sigma^2 = softplus(x): one variance for all d numbers
     log pi(a | s) = - |a - mu|^2 / (2 sigma^2) - d/2 log(2 pi sigma^2)

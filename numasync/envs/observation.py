@@ -53,7 +53,10 @@ class Observation:
         if self.kind == "frames":
             mean = np.zeros(self.mean_shape, FLOAT) if self.mean is None else self.mean
             channels_last(raw, mean, FLOAT(self.scale), out)
-        elif self.kind in ("discrete", "multi_discrete"):
+        elif self.kind == "discrete":
+            out[:] = FLOAT(0)
+            out[int(raw) - self.start] = FLOAT(1)
+        elif self.kind == "multi_discrete":
             out[:] = FLOAT(0)
             first = np.cumsum((0, *self.shape[:-1]))
             out[first + np.asarray(raw, np.int64).reshape(-1) - self.start] = FLOAT(1)
