@@ -19,7 +19,7 @@ from numasync.envs.interface import (
     TERMINATED,
     TRUNCATED,
 )
-from numasync.jit import FLOAT, INT, compile_for, inlined, kernel, type_of
+from numasync.jit import FLOAT, INT, compile_for, inlined, kernel, remember_compiled, type_of
 from numasync.nn.network import backward, carry_states, forget, forward, outputs_of
 from numasync.nn.views import vector_at
 from numasync.optim import UPDATE_TYPE, clip_scale
@@ -280,10 +280,14 @@ def log_episode(worker, T):
     worker.episode[:] = 0.0
 
 
-def compile_loop(table, shared, worker, settings):
-    """Compile the loop before threads start: compilation holds a lock of its own."""
+def compile_loop(table, shared, worker, settings, functions):
+    """Compile the loop, and the (reset, step, algorithm, update) that it is given, before threads start: compilation
+    holds a lock of its own."""
     data = (type_of(table), type_of(shared), type_of(worker), type_of(settings))
     counted = worker.actions.ndim == 1
     step = STEP_TYPE if counted else CONTINUOUS_STEP_TYPE
     algorithm = ALGORITHM_TYPE if counted else CONTINUOUS_ALGORITHM_TYPE
-    compile_for(run_segments, INT, *data, RESET_TYPE, step, algorithm, UPDATE_TYPE)
+    kinds = (RESET_TYPE, step, algorithm, UPDATE_TYPE)
+    compile_for(run_segments, INT, *data, *kinds)
+    for function, kind in zip(functions, kinds):
+        remember_compiled(function, kind)

@@ -1,5 +1,6 @@
 """Every Numba option of the project, each with its reason. No other file says `njit`."""
 
+import functools
 import os
 
 import numba
@@ -93,6 +94,19 @@ def compile_as(function, kind):
         function.disable_compile(False)
         function.compile(kind.signature)
         function.disable_compile()
+
+
+def remember_compiled(function, kind):
+    """Compile kernel `function` as one of `function_type`, and answer with that when Numba asks for it and for its
+    address. A kernel that takes functions as arguments asks for each at every call, which takes longer than a short
+    segment."""
+    if DISABLED:
+        return
+    compiled, look_up = function.get_compile_result(kind.signature), type(function).get_compile_result
+    function.get_compile_result = lambda asked: compiled if asked == kind.signature else look_up(function, asked)
+    library = compiled.library
+    address = functools.partial(type(library).get_pointer_to_function, library)
+    library.get_pointer_to_function = functools.cache(address)
 
 
 def type_of(value):

@@ -62,6 +62,7 @@ class Trainer:
         self.snapshot = theta.copy()
         self.envs = []
         self.workers = []
+        self._functions = ()
         self._stop = threading.Event()
         self._failure = None
         self._started = self._ended = None
@@ -120,7 +121,9 @@ class Trainer:
             worker = make_worker(i, self.config, self.algorithm, self.network, env, optimizer_state)
             self.workers.append(worker)
             self._attempt(i, env.reset, worker.env_state, worker.rng, worker.obs[0])
-        compile_loop(self.network.table, self.shared, self.workers[0], self.settings)
+        # Every environment of a run has the same two functions.
+        self._functions = (self.envs[0].reset, self.envs[0].step, self.algorithm.kernel, self.update)
+        compile_loop(self.network.table, self.shared, self.workers[0], self.settings, self._functions)
 
     def _run(self, on_progress, on_checkpoint):
         # The first segment is played here, before there are threads: it compiles whatever is still compiled lazily.
@@ -179,11 +182,9 @@ class Trainer:
 
     def play(self, i, segments):
         """One call of the loop for worker i; true if there is more to play."""
-        worker, env = self.workers[i], self.envs[i]
-        functions = (env.reset, env.step, self.algorithm.kernel, self.update)
-        status = self._attempt(
-            i, run_segments, segments, self.network.table, self.shared, worker, self.settings, *functions
-        )
+        worker = self.workers[i]
+        data = (segments, self.network.table, self.shared, worker, self.settings)
+        status = self._attempt(i, run_segments, *data, *self._functions)
         self._keep_episodes(i, worker)
         if status == NOT_FINITE:
             self._fail(NotFiniteError(self._not_finite(f"The loss or gradient of worker {i}")))

@@ -80,7 +80,8 @@ class Run:
         ]
         for env, worker in zip(envs, self.workers):
             env.reset(worker.env_state, worker.rng, worker.obs[0])
-        compile_loop(self.network.table, self.shared, self.workers[0], self.settings)
+        self.functions = (envs[0].reset, envs[0].step, self.algorithm.kernel, self.update)
+        compile_loop(self.network.table, self.shared, self.workers[0], self.settings, self.functions)
 
     @property
     def worker(self):
@@ -91,8 +92,8 @@ class Run:
         return self.shared.steps[:, 0].sum()
 
     def play(self, segments=1, i=0):
-        env, data = self.envs[i], (self.network.table, self.shared, self.workers[i], self.settings)
-        return run_segments(segments, *data, env.reset, env.step, self.algorithm.kernel, self.update)
+        data = (self.network.table, self.shared, self.workers[i], self.settings)
+        return run_segments(segments, *data, *self.functions)
 
     def outputs(self, theta, observations):
         """The network's outputs, computed apart from the loop."""
