@@ -1,5 +1,6 @@
 """A run: the shared arrays, the workers, their threads, and the supervisor that owns stopping."""
 
+import os
 import threading
 import time
 from collections import deque
@@ -29,7 +30,10 @@ from numasync.rng import seed_row, uniform
 FINAL_EPSILONS = (0.1, 0.01, 0.5)
 FINAL_EPSILON_PROBABILITIES = (0.4, 0.3, 0.3)
 
-CALL_SECONDS = 0.02  # a call of the loop grows until it lasts this long, then Python looks in
+# A call of the loop grows until it lasts this long, then Python looks in: for a worker with a thread of its own, and for
+# one that shares it, which should not play many episodes in a row.
+CALL_SECONDS = 0.02
+TURN_SECONDS = 0.002
 POLL_SECONDS = 0.1
 PARAMETER_CHECK_SECONDS = 1.0
 RECENT_EPISODES = 100
@@ -129,8 +133,8 @@ class Trainer:
         # The first segment is played here, before there are threads: it compiles whatever is still compiled lazily.
         self.play(0, 1)
         self._started = time.perf_counter()
-        numbers = range(self.config.workers)
-        groups = [list(numbers)] if self.config.deterministic else [[i] for i in numbers]
+        threads = 1 if self.config.deterministic else min(self.config.workers, cores())
+        groups = [range(i, self.config.workers, threads) for i in range(threads)]
         with ThreadPoolExecutor(len(groups)) as pool:
             try:
                 self._supervise([pool.submit(self._turns, group) for group in groups], on_progress, on_checkpoint)
@@ -168,16 +172,19 @@ class Trainer:
     def _turns(self, group):
         """The body of a thread: give each worker of the group its turn until the run ends.
 
-        A worker alone in its thread gets longer and longer calls; workers that share one get one segment each in
-        turn, in a fixed order, which makes the run repeatable.
+        Workers that share a thread change after a segment. Were each a thread, the system would stop most of them in
+        the middle of one, for as long as all others take: a gradient would be as old as there are workers, where it
+        is now as old as there are cores. On two cores with sixteen threads, one-step Sarsa's Q values ran away.
+
+        In deterministic mode a turn is one segment, so that the run repeats.
         """
-        segments = 1
-        while not self._stop.is_set():
+        segments, longest = 1, CALL_SECONDS if len(group) == 1 else TURN_SECONDS
+        while True:
             started = time.perf_counter()
             for i in group:
-                if not self.play(i, segments):
+                if self._stop.is_set() or not self.play(i, segments):
                     return
-            if len(group) == 1 and time.perf_counter() - started < CALL_SECONDS:
+            if not self.config.deterministic and time.perf_counter() - started < longest * len(group):
                 segments = min(2 * segments, MAX_SEGMENTS)
 
     def play(self, i, segments):
@@ -219,6 +226,11 @@ class Trainer:
 
     def _not_finite(self, what):
         return f"{what} became NaN or infinite after {self.steps:,} actions; try a lower lr or a smaller clip_norm."
+
+
+def cores():
+    """How many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def make_settings(config, algorithm, n_actions):

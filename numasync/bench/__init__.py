@@ -13,12 +13,13 @@ import sys
 import tempfile
 from pathlib import Path
 
-from numasync.bench.machine import cores, machine
+from numasync.bench.machine import machine
 from numasync.bench.measure import Options
 from numasync.bench.report import machine_lines, section_lines
 from numasync.config import check_real_number, check_whole_number
 from numasync.errors import InputError
 from numasync.jit import DISABLED
+from numasync.trainer import cores
 
 SECTIONS = {
     "products": "Products: register tiles against NumPy's BLAS, one thread each",

@@ -8,6 +8,8 @@ from pathlib import Path
 import llvmlite.binding
 import numpy as np
 
+from numasync.trainer import cores
+
 PACKAGES = ("numasync", "numpy", "numba", "llvmlite", "gymnasium", "ale-py")
 PROCESSORS = Path("/proc/cpuinfo")
 
@@ -40,11 +42,6 @@ def processor():
             if line.startswith("model name"):
                 return line.partition(":")[2].strip()
     return platform.processor() or platform.machine()
-
-
-def cores():
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
 
 def version_of(package):

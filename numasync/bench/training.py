@@ -6,12 +6,11 @@ from typing import NamedTuple
 
 from numasync.agent import Agent
 from numasync.bench.environments import RandomPlayer, speed
-from numasync.bench.machine import cores
 from numasync.bench.measure import in_turn, median_ratio
 from numasync.bench.subjects import CARTPOLE, MINATAR, PONG, usable
 from numasync.config import make_config
 from numasync.envs import make_env
-from numasync.trainer import Trainer
+from numasync.trainer import Trainer, cores
 
 ENDLESS = 10**12
 ALGORITHMS = ("a3c", "nstep_q")

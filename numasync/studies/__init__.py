@@ -9,7 +9,6 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import NamedTuple
 
-from numasync.bench.machine import cores
 from numasync.config import check_whole_number
 from numasync.errors import InputError
 from numasync.plots import drawing_library
@@ -20,6 +19,7 @@ from numasync.studies.plan import THREADS, make_settings, runs_of
 from numasync.studies.playing import final_score, learning_curve
 from numasync.studies.speedup import COLUMNS, speedup_lines, speedups
 from numasync.studies.table import POINT_COLUMNS, POINTS, RUN_COLUMNS, RUNS, Table, open_folder, write_table
+from numasync.trainer import cores
 
 FIGURE, SPEEDUPS = "figure", "speedups.csv"
 MOST_JOBS = 1024
