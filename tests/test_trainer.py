@@ -358,3 +358,26 @@ def test_an_interrupted_run_waits_for_its_workers(scripted):
         signal.signal(signal.SIGINT, before)
     assert run.interrupted and 20 <= run.steps < 2000 and made[0].closed
     assert not inside, "the environment was closed and the agent saved while a worker was still in its step"
+
+
+@pytest.mark.parametrize(
+    "cores, deterministic, groups", [(2, False, [{0, 2, 4}, {1, 3}]), (8, False, None), (2, True, [set(range(5))])]
+)
+def test_workers_beyond_the_cores_share_threads_and_take_turns(scripted, monkeypatch, cores, deterministic, groups):
+    """None: a thread for each of the five."""
+    scripted(plain)
+    monkeypatch.setattr(trainer, "cores", lambda: cores)
+    run, played = make_trainer(workers=5, deterministic=deterministic, steps=3_000), {}
+    play = run.play
+
+    def recorded(i, segments):
+        played.setdefault(threading.get_ident(), []).append(i)
+        return play(i, segments)
+
+    monkeypatch.setattr(run, "play", recorded)
+    run.train()
+    played.pop(threading.get_ident())  # the first segment, played before there are threads
+    groups = groups or [{i} for i in range(5)]
+    assert sorted(map(set, played.values()), key=min) == groups
+    for turns in played.values():
+        assert all(turns[at] == turns[at % len(set(turns))] for at in range(len(turns)))
