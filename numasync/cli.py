@@ -256,7 +256,7 @@ def add_bench(verbs):
     verb = verbs.add_parser("bench", help=text, description=text.capitalize(), prog="numasync bench")
     verb.add_argument("--only", metavar="NAME[,NAME]", help=f"what to measure: {', '.join(SECTIONS)} [all]")
     verb.add_argument(
-        "--workers", metavar="N[,N]", help="numbers of threads [powers of 2 up to the cores, and 1.5 times the cores]"
+        "--workers", metavar="N[,N]", help="numbers of workers [powers of 2 up to the cores, and 1.5 times the cores]"
     )
     shared = dict(metavar="N", help="how often everything is measured, in turn; medians are printed [%(default)s]")
     verb.add_argument("--repetitions", type=int, default=REPETITIONS, **shared)

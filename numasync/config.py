@@ -40,7 +40,7 @@ class Config:
         choices=("default", "paper"),
     )
     steps: int = option(80_000_000, "actions to train for (T_max)", 1)
-    workers: int = option(16, "actor-learner threads", 1, 1024)
+    workers: int = option(16, "actor-learners, on a thread a core", 1, 1024)
     seed: int = option(1, "seed of initial parameters, exploration and environments", 0)
     lr: float = option(7e-4, "initial learning rate, annealed linearly to 0 over the run (eta)", SMALLEST)
     gamma: float = option(0.99, "discount per action (gamma)", 0.0, 1.0)
