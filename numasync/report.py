@@ -71,8 +71,9 @@ class Report(Lines):
         self._print_over(progress_line(trainer))
         how = "Interrupted" if trainer.interrupted else "Trained"
         self._print(f"{how} after {trainer.steps:,} steps in {clock(trainer.seconds)}.")
-        if not trainer.interrupted:
-            self._print(f"Evaluating {self.config.eval_episodes} episodes ...")
+
+    def evaluating(self):
+        self._print(f"Evaluating {self.config.eval_episodes} episodes ...")
 
     def evaluated(self, result):
         if result["evaluation"]:
@@ -92,6 +93,9 @@ class SilentReport:
         pass
 
     def ended(self, trainer):
+        pass
+
+    def evaluating(self):
         pass
 
     def evaluated(self, result):

@@ -115,6 +115,7 @@ class Training:
         try:
             if self.sideline:
                 self.sideline.finish()
+            self.report.evaluating()
             score = self.agent.evaluate(self.agent.config.eval_episodes)
         except KeyboardInterrupt:
             return None

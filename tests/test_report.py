@@ -81,7 +81,7 @@ def test_a_terminal_gets_one_line_that_is_rewritten():
     report.ended(trainer())
     last, *more = file.getvalue().split("\r")[-1].splitlines()
     assert last.rstrip() == progress_line(trainer())
-    assert more == ["Trained after 250,000 steps in 0:10.", "Evaluating 30 episodes ..."]
+    assert more == ["Trained after 250,000 steps in 0:10."]
 
 
 def test_a_whole_run_in_a_file():
@@ -90,6 +90,7 @@ def test_a_whole_run_in_a_file():
     report.started()
     report.progress(trainer(steps=100, seconds=0.1))
     report.ended(trainer(steps=1_000_004))
+    report.evaluating()
     report.evaluated({"evaluation": EVALUATION})
     assert file.getvalue().splitlines() == [
         "a3c on Catch-v0: 4 workers, 1,000,000 steps, seed 7; compiling ...",

@@ -189,6 +189,19 @@ def test_a_verbose_run_says_which_evaluation_is_the_best_so_far(capsys, monkeypa
     assert [line.endswith("; the best so far.") for line in lines] == [True, True, False, False]
 
 
+def test_an_evaluation_still_under_way_at_the_end_is_said_before_the_next_begins(capsys, monkeypatch):
+    class Late(training.Sideline):
+        def look(self, trainer):
+            if not self.future:
+                super().look(trainer)
+
+    monkeypatch.setattr(training, "Trainer", InTurns)
+    monkeypatch.setattr(training, "Sideline", Late)
+    numasync.train(verbose=True, eval_every=200, **SHORT)
+    kinds = [line.split()[0] for line in capsys.readouterr().out.splitlines() if "valuat" in line]
+    assert kinds[-2:] == ["Evaluating", "Evaluation"] and len(kinds) == 3
+
+
 def test_parameters_that_are_not_finite_are_never_the_best(tmp_path, monkeypatch, in_turns):
     class Poisons(SilentReport):
         def progress(self, run):
