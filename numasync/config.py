@@ -73,8 +73,7 @@ SMALL = dict(workers=8, reward_clip=0.0, checkpoint_every=250_000, eval_epsilon=
 ATARI_Q = dict(workers=16, target_interval=5_000, epsilon_steps=400_000)
 ATARI_ONE_STEP = dict(ATARI_Q, lr=5e-4, rms_eps=0.01, target_interval=2_500)
 
-# What each family of environments changes, and each algorithm within it. Chosen on other seeds than those reported;
-# "continuous" on Pendulum's seeds 21 to 57, with no scores reported yet.
+# What each family of environments changes, and each algorithm within it. Chosen on other seeds than those reported.
 PRESETS = {
     "classic": dict(SMALL, network="mlp", steps=1_000_000, epsilon_steps=100_000, target_interval=1_000, lr=1e-3),
     "image": dict(SMALL, network="minatar", steps=500_000, epsilon_steps=50_000, target_interval=1_000, lr=1e-3),
