@@ -275,7 +275,7 @@ def test_a_name_that_does_not_ship_and_a_file_of_ones_own_are_paths(shipped_agen
     assert numasync.load("cartpole-a3c.npz").config.seed == 12 and numasync.load("cartpole-a3c").config.seed == 11
 
 
-@pytest.mark.parametrize("name", ["pong-a3c", "pong-nstep_q", "pong-one_step_sarsa"])
+@pytest.mark.parametrize("name", ["pong-a3c", "pong-nstep_q", "pong-one_step_q", "pong-one_step_sarsa"])
 def test_agents_that_ship(name):
     assert name in shipped() and (SHIPPED / f"{name}.npz").stat().st_size < 2_000_000
     agent = numasync.load(name)
