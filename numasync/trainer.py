@@ -172,7 +172,7 @@ class Trainer:
     def _turns(self, group):
         """The body of a thread: give each worker of the group its turn until the run ends.
 
-        Workers that share a thread change after a segment. Were each a thread, the system would stop most of them in
+        Workers that share a thread change between segments. Were each a thread, the system would stop most of them in
         the middle of one, for as long as all others take: a gradient would be as old as there are workers, where it
         is now as old as there are cores. On two cores with sixteen threads, one-step Sarsa's Q values ran away.
 

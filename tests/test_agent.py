@@ -275,12 +275,14 @@ def test_a_name_that_does_not_ship_and_a_file_of_ones_own_are_paths(shipped_agen
     assert numasync.load("cartpole-a3c.npz").config.seed == 12 and numasync.load("cartpole-a3c").config.seed == 11
 
 
-@pytest.mark.parametrize("name", ["pong-a3c", "pong-nstep_q", "pong-one_step_q", "pong-one_step_sarsa"])
-def test_agents_that_ship(name):
+@pytest.mark.parametrize(
+    "name, score", [("pong-a3c", 18), ("pong-nstep_q", 15), ("pong-one_step_q", 10), ("pong-one_step_sarsa", 15)]
+)
+def test_agents_that_ship(name, score):
     assert name in shipped() and (SHIPPED / f"{name}.npz").stat().st_size < 2_000_000
     agent = numasync.load(name)
     assert agent.spec.id == "PongNoFrameskip-v4" and name == f"pong-{agent.config.algo}"
-    assert np.isfinite(agent.theta).all() and agent.result["evaluation"]["mean"] > 10
+    assert np.isfinite(agent.theta).all() and agent.result["evaluation"]["mean"] >= score
     assert agent.predict(np.zeros((4, 84, 84), np.uint8)) in range(6)
 
 
