@@ -47,3 +47,16 @@ def test_presets_solve(algo, env_id, score):
 @pytest.mark.parametrize(("env_id", "score"), [("MinAtar/Breakout-v1", 8), ("MinAtar/SpaceInvaders-v1", 30)])
 def test_the_minatar_preset_learns(env_id, score):
     assert numasync.train(env_id, "a3c", steps=2_000_000).result["training"]["mean"] >= score
+
+
+@pytest.mark.slow
+def test_the_continuous_preset_learns_pendulum():
+    # A run that does not learn to swing up ends near -800 or -1,200 (docs/environments.md).
+    assert numasync.train("Pendulum-v1", "a3c").result["evaluation"]["mean"] >= -250
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("network", "solves"), [("mlp_lstm", True), ("mlp", False)])
+def test_recall_takes_a_memory(network, solves):
+    result = numasync.train("Recall-v0", "a3c", network=network, steps=300_000).result
+    assert (result["evaluation"]["mean"] > 0.9) == solves

@@ -61,11 +61,16 @@ class EnvSpec(NamedTuple):
         """Room for `rows` actions: int64 (rows,), or float32 (rows, n_actions)."""
         return own_zeros((rows, self.n_actions), FLOAT) if self.continuous else own_zeros((rows,), np.int64)
 
+    @property
+    def finite_bounds(self):
+        """(low, high) to draw random actions between, (n_actions,) each: 1 or -1 in the place of an infinite bound."""
+        return tuple(np.nan_to_num(bound, posinf=1.0, neginf=-1.0) for bound in self.bounds)
+
     def random_action(self, rng):
-        """Each action with the same probability; where a bound is infinite, 1 or -1 takes its place."""
+        """Each action with the same probability; a continuous one between `finite_bounds`."""
         if not self.continuous:
             return int(choice(rng, self.n_actions))
-        low, high = (np.nan_to_num(bound, posinf=1.0, neginf=-1.0) for bound in self.bounds)
+        low, high = self.finite_bounds
         return (low + (high - low) * [uniform(rng) for _ in range(self.n_actions)]).astype(FLOAT)
 
 

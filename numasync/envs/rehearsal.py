@@ -102,7 +102,7 @@ def random_actions(spec):
     Continuous ones lie beyond their bounds too, as those of a Gaussian do."""
     random = np.random.default_rng(0)
     if spec.continuous:
-        low, high = (np.nan_to_num(bound, posinf=1.0, neginf=-1.0) for bound in spec.bounds)
+        low, high = spec.finite_bounds
         actions = list(random.uniform(low - (high - low), high + (high - low), (STEPS, spec.n_actions)).astype(FLOAT))
     else:
         actions = random.integers(spec.n_actions, size=max(STEPS, spec.n_actions)).tolist()
