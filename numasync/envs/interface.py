@@ -63,7 +63,7 @@ class EnvSpec(NamedTuple):
 
     @property
     def finite_bounds(self):
-        """(low, high) to draw random actions between, (n_actions,) each: 1 or -1 in the place of an infinite bound."""
+        """Of continuous actions, (low, high) to draw random ones between: (n_actions,) each, 1 or -1 for an infinite bound."""
         return tuple(np.nan_to_num(bound, posinf=1.0, neginf=-1.0) for bound in self.bounds)
 
     def random_action(self, rng):
