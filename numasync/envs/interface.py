@@ -63,7 +63,7 @@ class EnvSpec(NamedTuple):
 
     @property
     def finite_bounds(self):
-        """Of continuous actions, (low, high) to draw random ones between: (n_actions,) each, 1 or -1 for an infinite bound."""
+        """Where to draw continuous actions: (low, high), (n_actions,) each, 1 or -1 for a bound that is infinite."""
         return tuple(np.nan_to_num(bound, posinf=1.0, neginf=-1.0) for bound in self.bounds)
 
     def random_action(self, rng):
