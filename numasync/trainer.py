@@ -5,6 +5,7 @@ import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
 
 import numpy as np
 
@@ -37,6 +38,9 @@ TURN_SECONDS = 0.002
 POLL_SECONDS = 0.1
 PARAMETER_CHECK_SECONDS = 1.0
 RECENT_EPISODES = 100
+
+# What a container's processes may use together: microseconds of processor time in each period, and the period.
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 class Trainer:
@@ -229,8 +233,14 @@ class Trainer:
 
 
 def cores():
-    """How many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many cores this process may use: those it may run on, or fewer where its container is granted the time of
+    fewer. Threads beyond that would be stopped in the middle of their segments."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = map(int, QUOTA.read_text().split())
+    except (OSError, ValueError):  # no container of Linux, or "max", which is no limit
+        return allowed
+    return max(min(allowed, quota // period), 1)
 
 
 def make_settings(config, algorithm, n_actions):

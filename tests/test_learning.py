@@ -60,3 +60,11 @@ def test_the_continuous_preset_learns_pendulum():
 def test_recall_takes_a_memory(network, solves):
     result = numasync.train("Recall-v0", "a3c", network=network, steps=300_000).result
     assert (result["evaluation"]["mean"] > 0.9) == solves
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("network", "solves"), [("mlp_lstm", True), ("mlp", False)])
+def test_cartpole_without_velocities_takes_a_memory(network, solves):
+    options = dict(network=network, separate_value=True, lr=3e-3, rms_eps=1e-3, steps=2_000_000)
+    result = numasync.train("CartPolePositions-v0", "a3c", **options).result
+    assert (result["evaluation"]["mean"] > 475) == solves
