@@ -15,7 +15,7 @@ from numasync.rng import choice, normal, uniform
 from numasync.studies import study
 from numasync.training import train
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"
 __all__ = [
     "Agent", "InputError", "NotFiniteError", "WorkerError", "LIFE_LOST", "RUNNING", "TERMINATED", "TRUNCATED",
     "choice", "conv", "dense", "heads", "load", "lstm", "network", "normal", "register", "relu", "study", "towers",

@@ -25,8 +25,8 @@ from numasync.nn.views import vector_at
 from numasync.optim import UPDATE_TYPE, clip_scale
 from numasync.policy import choose_into
 
-# What run_segments returns.
-MORE, FINISHED, NOT_FINITE = 0, 1, 2
+# What run_segments returns; none is 0, which would equal the False of a call that failed.
+MORE, FINISHED, NOT_FINITE = 1, 2, 3
 
 # Segments a call may play: each can end one episode, and the log of episodes must hold them until Python reads it.
 MAX_SEGMENTS = 4096

@@ -8,7 +8,6 @@ import numpy as np
 from numasync.algorithms import algorithm_for
 from numasync.checkpoint import load_checkpoint, save_checkpoint
 from numasync.config import Config, check_whole_number
-from numasync.envs import registered
 from numasync.envs.interface import EnvSpec
 from numasync.envs.observation import Observation
 from numasync.errors import InputError
@@ -90,15 +89,9 @@ class Agent:
         return self.network, policy, self.config.eval_epsilon if self.algorithm.policy == EPSILON_GREEDY else 0.0
 
     def check_env(self, env_id):
-        """Raise InputError unless the agent was trained on `env_id`, or on its jitted or Gymnasium twin; one that the
-        user registers must have the observations and actions that it had then."""
+        """Raise InputError unless the agent was trained on `env_id`, or on its jitted or Gymnasium twin."""
         if env_id.rpartition(":")[2] != self.spec.id.rpartition(":")[2]:
             raise InputError(f"This agent was trained on {self.spec.id}; it cannot play {env_id}.")
-        env = registered(env_id)
-        if env and env.spec[1:] != self.spec[1:]:
-            raise InputError(
-                f"This agent was trained on another {env_id}: its observations, its actions or its family have changed."
-            )
 
     def save(self, path, half=False):
         """Write the agent to one .npz file without pickle, whole or not at all. half: compressed, and the parameters

@@ -51,9 +51,9 @@ def load_checkpoint(path):
     """The (description, arrays) of a file by `save_checkpoint`. Raises InputError if it is none, damaged, or of
     another format."""
     path = Path(path)
-    if path.is_dir():
+    if os.path.isdir(path):
         raise InputError(f"{path} is a directory; name the checkpoint file itself, such as {path / 'checkpoint.npz'}.")
-    if not path.exists():
+    if not os.path.exists(path):
         raise InputError(f"There is no file {path}; a checkpoint is the .npz file that a run or agent.save wrote.")
     try:
         with np.load(path, allow_pickle=False) as file:

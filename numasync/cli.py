@@ -41,7 +41,8 @@ def main(argv=None):
         print(f"numasync: {error}", file=sys.stderr)
         return EXIT_BAD_INPUT
     except NotFiniteError as error:
-        print(f"numasync: {error} The last good checkpoint is kept.", file=sys.stderr)
+        kept = " The last good checkpoint is kept." if arguments.run is run_train else ""
+        print(f"numasync: {error}{kept}", file=sys.stderr)
         return EXIT_FAILED
     except WorkerError as error:
         traceback.print_exception(error.__cause__)
@@ -166,7 +167,9 @@ def add_watch(verbs):
     verb.add_argument("--gif", metavar="FILE", help="write the episode to this .gif file instead of showing it")
     verb.add_argument("--seed", type=int, metavar="N", help=f"seed of the episode [the agent's own, or {Config.seed}]")
     verb.add_argument("--steps", type=int, default=MAX_ACTIONS, metavar="N", help="actions at most [%(default)s]")
-    verb.add_argument("--fps", type=int, default=FPS, metavar="N", help="actions shown a second [%(default)s]")
+    verb.add_argument(
+        "--fps", type=int, default=FPS, metavar="N", help="actions shown a second, 50 at most [%(default)s]"
+    )
     verb.set_defaults(run=run_watch)
 
 
@@ -219,7 +222,7 @@ def add_study(verbs):
     verb.add_argument("--lr-low", type=float, metavar="N", help=text.format(LR_LOW), **shared)
     verb.add_argument("--lr-high", type=float, metavar="N", help=text.format(LR_HIGH), **shared)
     verb.add_argument("--jobs", type=int, metavar="N", help="runs at once; what is timed runs alone [cores]", **shared)
-    text = "folder of the study; one that was stopped goes on [runs/study-NAME-ENV]"
+    text = "folder of the study; one that was stopped goes on [studies/NAME-ENV]"
     verb.add_argument("--out", metavar="DIR", help=text, **shared)
     verb.set_defaults(run=run_study)
 

@@ -100,15 +100,19 @@ PRESETS = {
 }
 
 
+# Where the paper's numbers are others than those for Atari: for MuJoCo, section 9.
+PAPER = {"continuous": dict(beta=1e-4, reward_clip=0.0, separate_value=True)}
+
+
 def make_config(family, **given):
-    """The Config of a run on an environment of `family` ('classic', 'image', 'minatar', 'atari'): what is given, then
-    the family's and the algorithm's presets, then the defaults, which are the paper's. With preset='paper' only the
-    network is the family's. Raises InputError, one sentence, for an option that is out of range."""
+    """The Config of a run on an environment of `family`, one of `interface.FAMILIES`: what is given, then the family's and
+    the algorithm's presets, then the defaults, which are the paper's for Atari. With preset='paper' the network is the
+    family's, and PAPER says what else is. Raises InputError, one sentence, for an option that is out of range."""
     given = checked(given)
     algo = given.get("algo", Config.algo)
     preset = {**PRESETS[family], **PRESETS.get((family, algo), {})}
     if given.get("preset") == "paper":
-        preset = {"network": preset.get("network", Config.network)}
+        preset = {"network": preset.get("network", Config.network), **PAPER.get(family, {})}
     return Config(**{**preset, **given})
 
 

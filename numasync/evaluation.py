@@ -79,17 +79,19 @@ def play_episodes(spec, scorer, theta, episodes, seed, stream=EVALUATION_STREAM,
     """Scores of `episodes` episodes, a list in the order of their number.
 
     spec: the EnvSpec of the environment. scorer: a Network, and the policy and epsilon of `policy.choose`. stop: an
-    Event; once it is set, the scores are worth nothing.
+    Event; once it is set, the scores are worth nothing. Raises InputError where the environment of that id is no
+    longer as `spec` says.
     """
     stop = stop or threading.Event()
     envs = [make_env(spec.id, observation=spec.observation) for _ in range(min(EVALUATORS, episodes))]
-    compile_play(scorer[0].table, spec)
 
     def share(number, env):
         player = Player(env, scorer, theta, seed_row(seed, stream + number))
         return [(i, player.score(stop)) for i in range(number, episodes, len(envs)) if not stop.is_set()]
 
     try:
+        spec.check_twin(envs[0].spec)
+        compile_play(scorer[0].table, spec)
         with ThreadPoolExecutor(len(envs)) as pool:
             try:
                 shares = list(pool.map(share, range(len(envs)), envs))

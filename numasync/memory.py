@@ -9,6 +9,7 @@ Pages: a processor remembers where a few thousand pages of memory lie. The param
 pages of 4 KiB, and there are four arrays like them; of 2 MiB, two pages each. Pong is learned a tenth faster with them.
 """
 
+import contextlib
 import mmap
 
 import numpy as np
@@ -32,9 +33,10 @@ def own_zeros(shape, dtype):
 
 
 def huge_pages(size):
-    """Bytes of zeros, so many more than `size` that whole huge pages of that size lie in them."""
+    """Bytes of zeros, so many more than `size` that whole huge pages of that size lie in them, if there are any."""
     memory = mmap.mmap(-1, (size // HUGE_PAGE + 2) * HUGE_PAGE, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    memory.madvise(mmap.MADV_HUGEPAGE)
+    with contextlib.suppress(OSError):  # a system without them refuses
+        memory.madvise(mmap.MADV_HUGEPAGE)
     return np.frombuffer(memory, np.uint8)
 
 

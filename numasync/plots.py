@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -114,9 +115,9 @@ def file_paths(out):
     name = out.stem if out.suffix.lower() in (".png", ".svg") else out.name
     paths = tuple(out.parent / f"{name}{suffix}" for suffix in (".png", ".svg"))
     for path in (out, *paths):
-        if path.is_dir():
+        if os.path.isdir(path):
             raise InputError(f"{path} is a directory; name the pictures themselves, such as {path / 'curves'}.")
-    if not out.parent.is_dir():
+    if not os.path.isdir(out.parent):
         raise InputError(f"There is no folder {out.parent} for {out.name}; make it first.")
     return paths
 

@@ -3,13 +3,15 @@
 config.json       every option of the run
 monitor.csv       one line a training episode: r (return, unclipped), l (length in actions), t (seconds since the
                   workers started), T (actions over all workers); before them a line of JSON, as other tools expect
-evaluations.csv   one line an evaluation beside the training: T and t of the parameters that were scored, and the score
+evaluations.csv   one line an evaluation, beside the training and at its end: T and t of the parameters that were
+                  scored, and the score
 checkpoint.npz    the last parameters; best.npz: those of the highest evaluation
 result.json       the end of the run: steps, wall time, the evaluation of the last parameters
 """
 
 import dataclasses
 import json
+import os
 from pathlib import Path
 from typing import NamedTuple
 
@@ -36,9 +38,8 @@ class RunFolder:
     """
 
     def __init__(self, out, config):
-        self.path = new_folder(out)
+        self.path = new_folder(out, CONFIG, dataclasses.asdict(config))
         self.config = config
-        write_json(self.path / CONFIG, dataclasses.asdict(config))
 
     @property
     def checkpoint(self):
@@ -77,7 +78,7 @@ class Run(NamedTuple):
 def read_run(folder):
     """The Run in a folder, also of one that is still going on. Raises InputError if it is none."""
     folder = Path(folder)
-    if not (folder / CONFIG).is_file():
+    if not os.path.isfile(folder / CONFIG):
         raise InputError(f"{folder} is no folder of a run; there is no {CONFIG} in it.")
     try:
         config = read_config(folder / CONFIG)
@@ -118,15 +119,18 @@ def append(path, head, lines):
         file.write(lines if file.tell() else head + lines)
 
 
-def new_folder(out):
-    """Create the folder of a run; refuse one that already holds something."""
+def new_folder(out, name, value):
+    """Create a folder with a file `name` in it, `value` as JSON; refuse one that already holds something."""
     folder = Path(out)
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder} already exists and is not empty; give another --out, nothing is overwritten.")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
+        if not taken:
+            folder.mkdir(parents=True, exist_ok=True)
+            write_json(folder / name, value)
     except OSError as error:
-        raise InputError(f"The folder {folder} cannot be made: {error.strerror}.") from error
+        raise InputError(f"The folder {folder} cannot be made or written: {error.strerror}.") from error
+    if taken:
+        raise InputError(f"{folder} already exists and is not empty; give another --out, nothing is overwritten.")
     return folder
 
 

@@ -103,7 +103,8 @@ class Trainer:
         finite parameters in `snapshot`.
 
         Raises WorkerError if a worker failed (after a checkpoint), NotFiniteError if a loss, gradient or parameter is
-        not finite (without one). A first KeyboardInterrupt ends the run early, a second is passed on.
+        not finite (without one). A first KeyboardInterrupt while the workers play ends the run early, a second is
+        passed on, as is one that comes before, while the loop is compiled.
         """
         try:
             self.build()
@@ -144,7 +145,9 @@ class Trainer:
                 self._supervise([pool.submit(self._turns, group) for group in groups], on_progress, on_checkpoint)
             except (KeyboardInterrupt, BrokenPipeError):  # the reader of our output has gone: nobody watches any more
                 self.interrupted = True
-            except Exception as error:  # of a callback, such as an environment's in an evaluation beside the run
+            except (
+                Exception
+            ) as error:  # of a thread, or of a callback: an environment's in an evaluation beside the run
                 self._fail(error)
             finally:
                 self._stop.set()
@@ -154,7 +157,12 @@ class Trainer:
         """Watch the threads from outside until all have ended."""
         every = self.config.checkpoint_every
         saved, checked = 0, time.perf_counter()
-        while wait(turns, POLL_SECONDS).not_done:
+        while True:
+            ended, running = wait(turns, POLL_SECONDS)
+            for turn in ended:
+                turn.result()  # raises what a thread died of
+            if not running:
+                return
             on_progress(self)
             if self.steps // every > saved and self.steps < self.config.steps:
                 saved = self.steps // every
@@ -192,9 +200,9 @@ class Trainer:
                 segments = min(2 * segments, MAX_SEGMENTS)
 
     def play(self, i, segments):
-        """One call of the loop for worker i; true if there is more to play."""
+        """One call of the loop for worker i, of so many segments or MAX_SEGMENTS; true if there is more to play."""
         worker = self.workers[i]
-        data = (segments, self.network.table, self.shared, worker, self.settings)
+        data = (min(segments, MAX_SEGMENTS), self.network.table, self.shared, worker, self.settings)
         status = self._attempt(i, run_segments, *data, *self._functions)
         self._keep_episodes(i, worker)
         if status == NOT_FINITE:
@@ -217,7 +225,7 @@ class Trainer:
         """Call a function on behalf of worker i; what it raises ends the run as a WorkerError."""
         try:
             return function(*arguments)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # some environments leave the program where their window is closed
             failure = WorkerError(f"Worker {i} failed with {type(error).__name__}: {str(error).rstrip('.')}.")
             failure.__cause__ = error
             return self._fail(failure)

@@ -1,6 +1,8 @@
 """A run from its options to its result: the agent, its trainer, the folder and the report, and the evaluations beside
 it."""
 
+from contextlib import closing
+
 from numasync.agent import Agent
 from numasync.config import checked, make_config
 from numasync.envs import make_env
@@ -18,21 +20,25 @@ def train(env="CartPole-v1", algo="nstep_q", out=None, verbose=False, **options)
     steps, workers, seed, lr; what is not given comes from the preset of the environment's family. out: a new folder
     for the records of the run, see `records.py`. verbose: print progress.
 
-    A first Ctrl-C ends the run early and returns the agent as it stands, without its evaluation; a second one at
-    once. Raises InputError for bad input, WorkerError if a worker failed, NotFiniteError if the run diverged.
+    A first Ctrl-C while the workers play ends the run early and returns the agent as it stands, without its
+    evaluation; a second one, and one while the loop is compiled, is a KeyboardInterrupt. Raises InputError for bad input,
+    WorkerError if a worker failed, NotFiniteError if the run diverged.
     """
-    given = checked({"env": env, "algo": algo, **options})
-    probe = make_env(env, flatten=given.get("flatten", False))
-    try:
-        config = make_config(probe.spec.family, **given)
-        agent = Agent(config, probe.spec)
-        folder = RunFolder(out, config) if out else None
-        if config.normalize:
-            agent.spec = agent.spec._replace(observation=normalized(probe, config.seed))
-    finally:
-        probe.close()
-    report = Report(config, folder and folder.checkpoint) if verbose else Report.silent()
+    agent = untrained(env=env, algo=algo, **options)
+    folder = RunFolder(out, agent.config) if out else None
+    report = Report(agent.config, folder and folder.checkpoint) if verbose else Report.silent()
     return Training(agent, folder, report).run()
+
+
+def untrained(**options):
+    """The Agent that a run of these options begins with: fields of `Config`, and presets for what is not given."""
+    given = checked(options)
+    with closing(make_env(given["env"], flatten=given.get("flatten", False))) as env:
+        config = make_config(env.spec.family, **given)
+        agent = Agent(config, env.spec)
+        if config.normalize:
+            agent.spec = agent.spec._replace(observation=normalized(env, config.seed))
+    return agent
 
 
 class Training:
@@ -53,7 +59,6 @@ class Training:
         try:
             self.trainer.train(self._progress, self._checkpoint)
             self._write_episodes()
-            self.report.ended(self.trainer)
             score = self._evaluate_at_the_end()
         finally:
             if self.sideline:
@@ -110,14 +115,15 @@ class Training:
     def _evaluate_at_the_end(self):
         """The score of the last parameters, or None if the run or its evaluation was interrupted."""
         trainer = self.trainer
-        if trainer.interrupted:
-            return None
         try:
+            self.report.ended(trainer)
+            if trainer.interrupted:
+                return None
             if self.sideline:
                 self.sideline.finish()
             self.report.evaluating()
             score = self.agent.evaluate(self.agent.config.eval_episodes)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, BrokenPipeError):  # the reader of our output has gone
             return None
         self._record_score(trainer.steps, trainer.seconds, self.agent.theta, score)
         return score

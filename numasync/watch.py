@@ -63,8 +63,10 @@ def watch(env_id, agent=None, seed=1, steps=MAX_ACTIONS, fps=FPS, gif=None):
     image = gif_library(gif) if gif else None
     env = make_env(env_id, observation=agent.spec.observation if agent else None)
     try:
+        if agent:
+            agent.spec.check_twin(env.spec)
         rng = seed_row(seed, EVALUATION_STREAM)
-        chooser = agent_chooser(agent, env.spec, rng) if agent else lambda obs: env.spec.random_action(rng)
+        chooser = agent_chooser(agent, rng) if agent else lambda obs: env.spec.random_action(rng)
         episode = frames(env, chooser, rng, steps)
         if gif:
             last = write_gif(episode, env.spec, fps, gif, image)
@@ -90,14 +92,8 @@ def frames(env, chooser, rng, limit):
         yield frame
 
 
-def agent_chooser(agent, spec, rng):
-    """Chooses the actions with which the agent is scored. Raises InputError unless it was trained on such a `spec`."""
-    own, found = ((s.observation.network_shape, s.n_actions, s.bounds) for s in (agent.spec, spec))
-    if own != found:
-        raise InputError(
-            f"{spec.id} is not what the agent was trained on: it has observations of {found[0]} and {found[1]} "
-            f"actions, the agent knows {own[0]} and {own[1]}."
-        )
+def agent_chooser(agent, rng):
+    """Chooses the actions with which the agent is scored."""
     network, policy, epsilon = agent.scorer()
     actions = agent.spec.new_actions(1)
     arguments = (network.tape(1), actions, policy, epsilon, agent.spec.n_actions, rng)
@@ -214,9 +210,9 @@ def gif_library(path):
     path = Path(path)
     if path.suffix.lower() != ".gif":
         raise InputError(f"{path} does not end in .gif; an episode is written as GIF only.")
-    if path.is_dir():
+    if os.path.isdir(path):
         raise InputError(f"{path} is a directory; name the GIF file itself, such as {path / 'episode.gif'}.")
-    if not path.parent.is_dir():
+    if not os.path.isdir(path.parent):
         raise InputError(f"There is no folder {path.parent} for {path.name}; make it first.")
     try:
         from PIL import Image

@@ -191,6 +191,13 @@ def test_evaluation_refuses(arguments, says):
         cartpole_agent().evaluate(**arguments)
 
 
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "gymnasium:CartPole-v1"])
+def test_evaluation_refuses_an_environment_that_has_changed(env_id):
+    spec = CARTPOLE.spec._replace(id=env_id, n_actions=3)
+    with pytest.raises(InputError, match=r"are \(4,\), 2, None; the agent knows \(4,\), 3, None\.$"):
+        Agent(make_config("classic", env=env_id), spec).evaluate(2)
+
+
 def test_an_agent_survives_saving_and_loading(trained, tmp_path):
     agent, _ = trained
     agent.save(tmp_path / "copy.npz")

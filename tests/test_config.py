@@ -68,7 +68,9 @@ def test_the_papers_preset_is_the_papers_numbers(algo):
 @pytest.mark.parametrize("family", FAMILIES)
 def test_the_papers_preset_has_the_familys_network_and_what_is_given(family):
     found = make_config(family, algo="a3c", preset="paper", lr=0.5)
-    assert found == Config(algo="a3c", preset="paper", lr=0.5, network=make_config(family, algo="a3c").network)
+    of_mujoco = dict(beta=1e-4, reward_clip=0.0, separate_value=True) if family == "continuous" else {}
+    network = make_config(family, algo="a3c").network
+    assert found == Config(algo="a3c", preset="paper", lr=0.5, network=network, **of_mujoco)
 
 
 def test_every_option_has_a_help_text_of_its_own():

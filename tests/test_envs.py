@@ -311,6 +311,8 @@ def test_random_actions():
     np.testing.assert_allclose(drawn.min(0), [-2, -1, 0.5], atol=0.02)
     np.testing.assert_allclose(drawn.max(0), [4, 1, 0.5], atol=0.02)
     assert np.abs(drawn.mean(0) - [1, 0, 0.5]).max() < 5 * np.sqrt(3 / 3000)
+    half = spec._replace(n_actions=4, bounds=((5.0, -np.inf, -3.0, -np.inf), (np.inf, -4.0, np.inf, 2.0)))
+    np.testing.assert_array_equal(half.finite_bounds, [[5, -5, -3, -1], [6, -4, 1, 2]])
 
 
 def test_multi_discrete_and_multi_binary_observations():
@@ -365,12 +367,23 @@ def test_continuous_actions_are_clipped_when_they_are_executed():
     assert executed[0].dtype == np.float32 and drawn[0] == -3, "the learner keeps what was drawn"
 
 
-@pytest.mark.parametrize("env_id", ["NoSuch-v0", "CartPole-v99", "ALE/NoSuch-v5", "no_module:CartPole-v1", "!", ""])
+@pytest.mark.parametrize(
+    "env_id", ["NoSuch-v0", "CartPole-v99", "ALE/NoSuch-v5", "no_module:CartPole-v1", "Hopper-v3", "!", ""]
+)
 def test_unknown_ids_are_refused(env_id):
     with pytest.raises(InputError) as refusal:
         make_env(env_id)
     message = str(refusal.value)
     assert message.startswith(f"{env_id!r} is no environment that Gymnasium can make: ") and "\n" not in message
+
+
+def test_what_a_constructor_raises_is_said_in_one_sentence(monkeypatch):
+    def broken():
+        raise TypeError("no screen\nwas given")
+
+    monkeypatch.setitem(gymnasium.registry, "Broken-v0", gymnasium.envs.registration.EnvSpec("Broken-v0", broken))
+    with pytest.raises(InputError, match="can make: TypeError: no screen was given [(]"):
+        make_env("Broken-v0")
 
 
 def one_sentence(message):

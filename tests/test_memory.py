@@ -31,8 +31,12 @@ def test_a_large_array_begins_at_a_huge_page(size):
     assert np.array_equal(copy, zeros) and not np.shares_memory(copy, zeros)
 
 
-def test_without_huge_pages(monkeypatch):
-    monkeypatch.delattr(mmap, "MADV_HUGEPAGE", raising=False)
+@pytest.mark.parametrize("system", ["does not know them", "refuses them"])
+def test_without_huge_pages(monkeypatch, system):
+    if system == "refuses them":
+        monkeypatch.setattr(mmap, "MADV_HUGEPAGE", 12345, raising=False)
+    else:
+        monkeypatch.delattr(mmap, "MADV_HUGEPAGE", raising=False)
     zeros = own_zeros((HUGE_PAGE,), np.float32)
     assert zeros.shape == (HUGE_PAGE,) and zeros.ctypes.data % LINE == 0 and not zeros.any()
 

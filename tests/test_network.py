@@ -1,5 +1,7 @@
 """Whole networks: against the twin, against central differences in float64, and how theta and the tape are laid out."""
 
+import json
+
 import naive
 import numpy as np
 import pytest
@@ -300,3 +302,16 @@ def test_names_and_sizes():
 def test_what_cannot_be_built_says_why(shape, layers, message):
     with pytest.raises(InputError, match=message):
         network(shape, *layers)
+
+
+@pytest.mark.parametrize("size", [2.0, "2", None, (2,)])
+@pytest.mark.parametrize("layer", [dense, lstm, heads, lambda size: conv(size, 3), lambda size: conv(4, 3, size)])
+def test_sizes_are_whole_numbers(layer, size):
+    with pytest.raises(InputError, match="has a size that is no whole number"):
+        layer(size)
+
+
+def test_a_size_may_be_numpys():
+    size = np.int64(2)
+    assert [dense(size), conv(size, size, size), heads(size)] == [dense(2), conv(2, 2, 2), heads(2)]
+    assert json.dumps([dense(size).sizes, conv(size, size).sizes, lstm(size).sizes]) == "[[2], [2, 2, 1], [2]]"

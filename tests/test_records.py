@@ -98,7 +98,7 @@ def test_a_record_that_is_a_folder_is_damage(full):
         read_run(full.path)
 
 
-@pytest.mark.parametrize("path", [".", "missing", "file", "file/run", "other"])
+@pytest.mark.parametrize("path", [".", "missing", "file", "file/run", "other", "n" * 300])
 def test_a_folder_of_no_run_is_refused(tmp_path, path):
     (tmp_path / "file").write_text("precious")
     (tmp_path / "other").mkdir()
@@ -109,7 +109,7 @@ def test_a_folder_of_no_run_is_refused(tmp_path, path):
 
 @pytest.mark.parametrize("path, says", [
     ("full", "already exists and is not empty"), ("full/file", "already exists and is not empty"),
-    ("full/file/run", "cannot be made"),
+    ("full/file/run", "cannot be made"), ("n" * 300, "cannot be made or written: File name too long"),
 ])  # fmt: skip
 def test_a_folder_that_is_not_new_is_left_alone(tmp_path, path, says):
     (tmp_path / "full").mkdir()
@@ -121,8 +121,10 @@ def test_a_folder_that_is_not_new_is_left_alone(tmp_path, path, says):
 
 
 def test_a_new_folder_is_made_with_its_parents_or_taken_empty(tmp_path):
-    assert new_folder(tmp_path / "a" / "b").is_dir()
-    assert new_folder(tmp_path / "a" / "b") == tmp_path / "a" / "b"
+    (tmp_path / "empty").mkdir()
+    for path in (tmp_path / "a" / "b", tmp_path / "empty"):
+        assert new_folder(path, "file.json", {"n": 1}) == path
+        assert json.loads((path / "file.json").read_text()) == {"n": 1}
 
 
 def test_the_columns_of_an_evaluation_are_the_names_of_a_score():

@@ -603,7 +603,7 @@ def test_an_agent_does_not_play_another_environment_of_the_same_id(changes):
     agent = numasync.train("Trial-v0", **SHORT, workers=1)
     REGISTERED.clear()
     register(**changes)
-    with pytest.raises(InputError, match="^This agent was trained on another Trial-v0: ") as refused:
+    with pytest.raises(InputError, match="^Trial-v0 is not what the agent was trained on: ") as refused:
         agent.evaluate(5)
     assert one_sentence(str(refused.value))
 

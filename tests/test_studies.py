@@ -241,6 +241,17 @@ def test_half_a_curve_is_dropped_and_played_again(study, tmp_path, undrawn):
         assert sorted(path.read_text().splitlines()) == sorted(whole.splitlines())
 
 
+@pytest.mark.parametrize("name, table", [("lr", "runs.csv"), ("threads", "points.csv")])
+def test_what_two_programs_have_played_counts_once(study, tmp_path, undrawn, name, table):
+    rows = study(name, runs=1, algos="a3c").rows
+    path = tmp_path / "study" / table
+    head, *lines = path.read_text().splitlines(keepends=True)
+    path.write_text("".join([head, *lines, *lines]))
+    again = Fake()
+    assert study(name, again, runs=1, algos="a3c").rows == rows and not again.runs
+    assert path.read_text() == "".join([head, *lines])
+
+
 @pytest.mark.parametrize(
     "change, says",
     [
@@ -766,7 +777,7 @@ def test_a_failed_run_is_exit_code_1(monkeypatch, capsys):
 def test_the_default_folder_has_the_name_of_the_study_and_the_environment(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     found = numasync.study("lr", "MinAtar/Breakout-v1", executor=Fake(), runs=1)
-    assert str(found.folder) == os.path.join("runs", "study-lr-MinAtar-Breakout-v1") and found.folder.is_dir()
+    assert str(found.folder) == os.path.join("studies", "lr-MinAtar-Breakout-v1") and found.folder.is_dir()
 
 
 def command(*arguments):

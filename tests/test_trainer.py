@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import threading
 import time
 import traceback
@@ -185,6 +186,38 @@ def test_a_failing_worker_ends_the_run_and_the_agent_is_saved(scripted, tmp_path
     names = {path.name for path in (tmp_path / "run").iterdir()}
     assert names - {"monitor.csv"} == {"checkpoint.npz", "config.json"} and ("monitor.csv" in names or step == 1)
     assert np.isfinite(numasync.load(tmp_path / "run" / "checkpoint.npz").theta).all()
+
+
+def test_a_failed_worker_has_no_more_to_play(scripted):
+    scripted(fails_at(4, worker=0))
+    run = make_trainer(t_max=2, workers=1)
+    run.build()
+    assert run.play(0, 1) and not run.play(0, 1) and not run.play(0, 1)
+
+
+def test_an_environment_that_leaves_the_program_is_a_failing_worker(scripted):
+    def script(number, n):
+        return sys.exit("the window was closed") if n == 50 else plain(number, n)
+
+    scripted(script)
+    with pytest.raises(WorkerError, match="^Worker [01] failed with SystemExit: the window was closed"):
+        make_trainer(steps=ENDLESS).train()
+
+
+def test_what_a_thread_dies_of_ends_the_run(scripted, monkeypatch):
+    scripted(plain)
+    run = make_trainer(steps=ENDLESS)
+    play = run.play
+
+    def broken(i, segments):
+        if i == 1:
+            raise MemoryError("beside the environment")
+        return play(i, segments)
+
+    monkeypatch.setattr(run, "play", broken)
+    with pytest.raises(MemoryError, match="beside"):
+        run.train()
+    assert run.steps < ENDLESS
 
 
 @pytest.mark.parametrize("worker", [0, 1])

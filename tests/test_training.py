@@ -3,6 +3,7 @@
 import threading
 import time
 import warnings
+from contextlib import nullcontext
 
 import gymnasium
 import numpy as np
@@ -337,3 +338,18 @@ def test_an_evaluation_that_is_given_up_has_no_score_and_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert run._evaluate_beside(agent.theta, run.sideline.stop) is None
+
+
+@pytest.mark.parametrize("moment", ["ended", "evaluating", "evaluated"])
+def test_where_the_reader_of_the_output_has_gone_the_record_is_whole(monkeypatch, tmp_path, moment):
+    def gone(*arguments):
+        raise BrokenPipeError
+
+    report = SilentReport()
+    setattr(report, moment, gone)
+    monkeypatch.setattr(training.Report, "silent", lambda: report)
+    with pytest.raises(BrokenPipeError) if moment == "evaluated" else nullcontext():
+        numasync.train("CartPole-v1", out=tmp_path / "run", **SHORT)
+    result = read_run(tmp_path / "run").result
+    assert result["steps"] >= 1000 and result["interrupted"] == (moment != "evaluated")
+    assert numasync.load(tmp_path / "run" / "checkpoint.npz").result == result

@@ -472,7 +472,7 @@ def test_an_agent_plays_only_its_own_game(complaint, agent_file):
 def test_an_environment_that_has_changed_is_refused(complaint, tmp_path):
     spec = make_env("Catch-v0").spec._replace(id="WatchedScreen-v0")
     Agent(make_config("image", env=spec.id), spec).save(tmp_path / "agent.npz")
-    says = "observations of (40, 50, 3) and 2 actions, the agent knows (10, 5, 1) and 3"
+    says = "bounds of actions are (40, 50, 3), 2, None; the agent knows (10, 5, 1), 3, None."
     assert says in complaint("--agent", "agent.npz")
 
 

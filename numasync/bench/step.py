@@ -87,11 +87,9 @@ class OneWorker:
     def play(self, segments):
         """Train for so many segments."""
         self.segments += segments
-        while segments > 0:
-            at_once = min(segments, MAX_SEGMENTS)
-            if not self.trainer.play(0, at_once):
+        for first in range(0, segments, MAX_SEGMENTS):
+            if not self.trainer.play(0, segments - first):
                 raise RuntimeError("The training that is measured has failed.")
-            segments -= at_once
 
     def warm_up(self, seconds):
         """Train until the agent knows its game a little."""

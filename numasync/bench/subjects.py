@@ -7,8 +7,8 @@ CARTPOLE, MINATAR, PONG = "CartPole-v1", "MinAtar/Breakout-v1", "ALE/Pong-v5"
 
 
 def networks():
-    """{name: (the network of a3c, the rows of a segment)}: t_max of the presets. Both are built without an
-    environment, because ALE and its games may be missing."""
+    """{name: (the network of a3c, the rows of a segment)}: the paper's t_max for its network, that of the presets for the
+    others. They are built without an environment, because ALE and its games may be missing."""
     return {
         "paper": (network((84, 84, 4), *HIDDEN["nips"], heads(6, 1)), 5),
         "MinAtar": (network((10, 10, 4), *HIDDEN["minatar"], heads(3, 1)), 20),

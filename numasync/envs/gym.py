@@ -63,9 +63,10 @@ def make(env_id):
         return gymnasium.make(env_id, disable_env_checker=True)
     except gymnasium.error.DependencyNotInstalled as error:
         raise InputError(f"{env_id} needs a package that is not installed: {one_line(error)}") from error
-    except (gymnasium.error.Error, ModuleNotFoundError, ValueError) as error:
+    except Exception as error:  # a constructor raises what it likes
         own = "one of your own must be registered first, see numasync.register, or be named as module:id"
-        reason = one_line(error).rstrip(".")
+        known = isinstance(error, (gymnasium.error.Error, ImportError, ValueError))
+        reason = one_line(error if known else f"{type(error).__name__}: {error}").rstrip(".")
         raise InputError(f"{env_id!r} is no environment that Gymnasium can make: {reason} ({own}).") from error
 
 
@@ -97,8 +98,8 @@ def encoding(env_id, space):
         return Observation("vector", tuple(space.shape)), "classic"
     if not isinstance(space, spaces.Box):
         raise InputError(
-            f"{env_id} has {type(space).__name__} observations, which are not supported as they are; --flatten "
-            f"(flatten=True) makes one row of numbers of a Dict or a Tuple."
+            f"{env_id} has {type(space).__name__} observations, which are not supported as they are; trained "
+            f"with --flatten (flatten=True), a Dict or a Tuple becomes one row of numbers."
         )
     shape = tuple(int(n) for n in space.shape)
     # A uint8 reading fills 0..255, in pixels as in the RAM of a console; anything else is taken as it is.

@@ -14,6 +14,7 @@ from typing import Callable, NamedTuple
 import numpy as np
 
 from numasync.envs.observation import Observation
+from numasync.errors import InputError
 from numasync.jit import DOUBLES, FLOAT, INT, NONE, PAIR, VECTOR, WORDS, function_type
 from numasync.memory import own_zeros
 from numasync.rng import choice, uniform
@@ -57,14 +58,26 @@ class EnvSpec(NamedTuple):
         """Of the step function, for the compiler."""
         return CONTINUOUS_STEP_TYPE if self.continuous else STEP_TYPE
 
+    def check_twin(self, found):
+        """Raise InputError unless what was trained on this environment can play one of EnvSpec `found`."""
+        own, other = ((s.observation.network_shape, s.n_actions, s.bounds) for s in (self, found))
+        if own != other:
+            raise InputError(
+                f"{found.id} is not what the agent was trained on: observations, number of actions and bounds of actions "
+                f"are {', '.join(map(str, other))}; the agent knows {', '.join(map(str, own))}."
+            )
+
     def new_actions(self, rows):
         """Room for `rows` actions: int64 (rows,), or float32 (rows, n_actions)."""
         return own_zeros((rows, self.n_actions), FLOAT) if self.continuous else own_zeros((rows,), np.int64)
 
     @property
     def finite_bounds(self):
-        """Where to draw continuous actions: (low, high), (n_actions,) each, 1 or -1 for a bound that is infinite."""
-        return tuple(np.nan_to_num(bound, posinf=1.0, neginf=-1.0) for bound in self.bounds)
+        """Where to draw continuous actions: (low, high), (n_actions,) each. For a bound that is infinite -1 or 1, or
+        where the other bound leaves no room for that, what is 1 away from it."""
+        low, high = np.array(self.bounds)
+        below, above = np.minimum(high - 1.0, -1.0), np.maximum(low + 1.0, 1.0)
+        return np.where(np.isinf(low), below, low), np.where(np.isinf(high), above, high)
 
     def random_action(self, rng):
         """Each action with the same probability; a continuous one between `finite_bounds`."""

@@ -24,7 +24,7 @@ def register(env_id, reset, step, observation_shape, n_actions, state_size, fami
     all that the environment remembers; rng: for numasync.uniform and choice. observation_shape: (n,) for numbers,
     (height, width) or (height, width, channels) for an image. family: whose presets to train with; 'classic' for
     numbers, 'image' for an image, or 'minatar' or 'atari'. bounds: for continuous actions, of n_actions numbers each:
-    their lowest and their highest values, to which step clips them; the family is then 'continuous'.
+    their lowest and their highest values, to which step clips them; the family for numbers is then 'continuous'.
 
     The functions, and those that they call, may use what Numba compiles. They are first played at random and checked.
     Raises InputError, one sentence, for whatever is wrong; for a compile error the original stands below it.

@@ -11,6 +11,7 @@ one after the last. What a forward finds in the first of its rows is all that it
 `forget` put it there.
 """
 
+import operator
 from dataclasses import dataclass
 
 import numpy as np
@@ -53,29 +54,37 @@ class Layer:
     sizes: tuple = ()
 
 
+def layer_of(kind, *sizes):
+    """A Layer of whole numbers, NumPy's among them. Raises InputError for anything else."""
+    try:
+        return Layer(kind, tuple(operator.index(size) for size in sizes))
+    except TypeError as error:
+        raise InputError(f"{kind}{sizes} has a size that is no whole number.") from error
+
+
 def conv(filters, kernel_size, stride=1):
     """A convolution without padding over (height, width, channels), square kernel."""
-    return Layer("conv", (filters, kernel_size, stride))
+    return layer_of("conv", filters, kernel_size, stride)
 
 
 def dense(units):
     """A fully connected layer; an image before it is flattened."""
-    return Layer("dense", (units,))
+    return layer_of("dense", units)
 
 
 def relu():
     """max(x, 0)."""
-    return Layer("relu")
+    return layer_of("relu")
 
 
 def lstm(units):
     """A layer of LSTM cells; it remembers from row to row of an episode."""
-    return Layer("lstm", (units,))
+    return layer_of("lstm", units)
 
 
 def heads(*sizes):
     """The output layer: one dense layer whose columns are the heads in order; heads(n_actions, 1) is pi and V."""
-    return Layer("heads", sizes)
+    return layer_of("heads", *sizes)
 
 
 def towers(first, second):

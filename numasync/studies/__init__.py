@@ -39,7 +39,7 @@ def study(name, env="CartPole-v1", jobs=None, out=None, executor=None, verbose=F
 
     name: "optimizers" (figure S5), "lr" (figure 2) or "threads" (figures 3 and 4, table 2).
     jobs: how many runs at once, each a process; as many as there are cores by default. What is timed runs alone.
-    out: the folder; runs/study-NAME-ENV by default. Where the same study was stopped in it, this one goes on.
+    out: the folder; studies/NAME-ENV by default. Where the same study was stopped in it, this one goes on.
     executor: what runs them instead, with the `submit` of concurrent.futures.Executor. A process of its own must know
         `env`: an environment that was registered at a prompt runs on a ThreadPoolExecutor(1) only.
     verbose: print progress.
@@ -67,7 +67,7 @@ def study(name, env="CartPole-v1", jobs=None, out=None, executor=None, verbose=F
 
 
 def default_folder(settings):
-    return Path("runs", re.sub(r"[^\w.-]", "-", f"study-{settings['study']}-{settings['env']}"))
+    return Path("studies", re.sub(r"[^\w.-]", "-", f"{settings['study']}-{settings['env']}"))
 
 
 def play_all(runs, table, executor, jobs, report):

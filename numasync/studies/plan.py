@@ -150,8 +150,8 @@ def runs_of_seed(settings, i, lr):
 
 
 def ways(settings, preset):
-    """The (workers, mode) of the runs. Whatever does not measure time is played in turns: it repeats bit for bit on any
-    machine, does not need as many cores as workers, and leaves the other cores to other runs."""
+    """The (workers, mode) of the runs. Whatever does not measure time is played in turns: it repeats bit for bit,
+    does not need as many cores as workers, and leaves the other cores to other runs."""
     if STUDIES[settings["study"]].draws_lr:
         return [(preset["workers"], TURNS)]
     timed = [(workers, THREADS) for workers in settings["workers"] if workers <= settings["cores"]]

@@ -1,19 +1,14 @@
 """One run of a study, from plain data to plain data: what an executor is given."""
 
-from contextlib import closing
 from math import nan
 
 import numpy as np
 
-from numasync.agent import Agent
-from numasync.config import make_config
-from numasync.envs import make_env
-from numasync.envs.normalization import normalized
 from numasync.errors import NotFiniteError
 from numasync.evaluation import SIDELINE_STREAM, play_episodes, summary
 from numasync.studies.plan import options_of
 from numasync.trainer import Trainer
-from numasync.training import train
+from numasync.training import train, untrained
 
 # Of a curve: how often the parameters are looked at between the start and the end of a run.
 LOOKS = 25
@@ -39,7 +34,7 @@ def learning_curve(run):
 
     Parameters are only copied while the run lasts, and scored when it is over, so that nothing disturbs its clock.
     """
-    agent = untrained(options_of(run))
+    agent = untrained(**options_of(run))
     trainer = CopyingTrainer(agent.config, agent.spec, agent.network)
     try:
         trainer.train()
@@ -59,16 +54,6 @@ def refuse_interrupted(interrupted):
     """A run that Ctrl-C ended early is not the run that was asked for."""
     if interrupted:
         raise KeyboardInterrupt
-
-
-def untrained(options):
-    """The Agent that `train` would begin with."""
-    with closing(make_env(options["env"])) as env:
-        config = make_config(env.spec.family, **options)
-        agent = Agent(config, env.spec)
-        if config.normalize:
-            agent.spec = agent.spec._replace(observation=normalized(env, config.seed))
-    return agent
 
 
 def score_of(agent, theta):

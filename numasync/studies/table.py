@@ -9,12 +9,13 @@ points.csv   threads: a line a point of a curve, `left` is how many points of th
 import csv
 import io
 import json
+import os
 from math import nan
 from pathlib import Path
 
 from numasync.checkpoint import write_atomically
 from numasync.errors import InputError
-from numasync.records import append, new_folder, write_json
+from numasync.records import append, new_folder
 
 SETTINGS, RUNS, POINTS = "study.json", "runs.csv", "points.csv"
 
@@ -30,10 +31,8 @@ def open_folder(out, settings):
     """The path of the folder of a study with these settings: made, or that of the same study, to be continued. Raises
     InputError, and writes nothing, where something else is there."""
     path = Path(out)
-    if not (path / SETTINGS).is_file():
-        new_folder(path)
-        write_json(path / SETTINGS, settings)
-        return path
+    if not os.path.isfile(path / SETTINGS):
+        return new_folder(path, SETTINGS, settings)
     try:
         found = json.loads((path / SETTINGS).read_text())
     except (OSError, ValueError) as error:
@@ -124,9 +123,16 @@ def identity(run):
 
 
 def finished(rows):
-    """Those rows whose run is there to its last."""
-    complete = {identity(row) for row in rows if row.get("left", 0) == 0}
-    return [row for row in rows if identity(row) in complete]
+    """The rows of those runs that are there to their last; where two programs have played the same run, of the first."""
+    blocks, block = {}, []
+    for row in rows:
+        if block and identity(row) != identity(block[0]):
+            block = []
+        block.append(row)
+        if row.get("left", 0) == 0:
+            blocks.setdefault(identity(row), block)
+            block = []
+    return [row for block in blocks.values() for row in block]
 
 
 def cell(value):
