@@ -1,4 +1,4 @@
-"""The two matrix products against NumPy, over shapes that hit every tile and every remainder."""
+"""The matrix products against NumPy, over shapes that hit every tile and every remainder."""
 
 import os
 
@@ -7,7 +7,14 @@ import numpy as np
 import pytest
 from products import LAYOUTS, drawer, dtypes, fenced, layouts, operand
 
-from numasync.nn.gemm import add_product, add_product_transposed, add_row_product, transpose
+from numasync.nn.gemm import (
+    add_column_products,
+    add_product,
+    add_product_transposed,
+    add_row_product,
+    add_wanted_products,
+    transpose,
+)
 
 # Columns: less than a vector, a vector and its neighbours, 2, 3, 4, 5, 7 and 8 vectors, and every panel plus the rest.
 COLUMNS = [1, 2, 15, 16, 17, 32, 37, 48, 64, 80, 112, 128, 243]
@@ -91,6 +98,22 @@ def test_add_product_transposed(dtype, n, k):
 
 
 @dtypes
+@pytest.mark.parametrize("m", [1, 3, 4, 9])
+@pytest.mark.parametrize("share", [0, 0.02, 0.5])
+def test_add_wanted_products(dtype, m, share):
+    draw = drawer(dtype, seed=m)
+    a, b, before = draw(m, 32), draw(53, 32), draw(m, 53)
+    c = before.copy()
+    wanted = (np.random.default_rng(m).random((m, 53)) < share).astype(dtype)
+    expected = naive.add_product_transposed(a, b, before)
+    add_wanted_products(a, b, c, wanted)
+    naive.assert_close(c[wanted != 0], expected[wanted != 0])
+    naive.assert_close(c, np.where(c == before, before, expected))
+    if share == 0:
+        np.testing.assert_array_equal(c[:, :48], before[:, :48])
+
+
+@dtypes
 @pytest.mark.parametrize("n", [*COLUMNS, 256, 400])
 def test_add_row_product(dtype, n):
     for k in (0, 1, 15, 16, 40, 300):
@@ -99,6 +122,50 @@ def test_add_row_product(dtype, n):
         expected = c + a @ b
         add_row_product(a, b, c)
         naive.assert_close(c, expected)
+
+
+# Which columns of A hold nothing but zeros, by their number.
+ZERO_COLUMNS = {
+    "none": lambda j: j < 0,
+    "all": lambda j: j >= 0,
+    "every other": lambda j: j % 2 == 0,
+    "long runs": lambda j: j % 9 < 4,
+    "all but the last": lambda j: j < j[-1],
+}
+zero_columns = pytest.mark.parametrize("zero", ZERO_COLUMNS)
+
+
+def sparse_operands(dtype, zero, k, m, n):
+    """(a, b, c, the zero columns of a); its other columns have a zero or two of their own, and some begin with one."""
+    draw = drawer(dtype, seed=k)
+    a, b, c = np.maximum(draw(k, m), 0), draw(k, n), draw(m, n)
+    empty = ZERO_COLUMNS[zero](np.arange(m))
+    a[-1] = 1
+    a[:, empty] = 0
+    return a, b, c, empty
+
+
+@dtypes
+@zero_columns
+@columns
+def test_add_column_products(dtype, zero, n):
+    for k in (1, 2, 5, 20):
+        for m in (1, 2, 30):
+            a, b, c, empty = sparse_operands(dtype, zero, k, m, n)
+            before, expected = c.copy(), c + a.T @ b
+            add_column_products(a, b, c)
+            naive.assert_close(c, expected)
+            np.testing.assert_array_equal(c[empty], before[empty])
+
+
+@dtypes
+@pytest.mark.parametrize("k, m, n", [(0, 3, 17), (3, 0, 17), (3, 4, 0)])
+def test_empty_column_products(dtype, k, m, n):
+    draw = drawer(dtype)
+    a, b, c = draw(k, m), draw(k, n), draw(m, n)
+    expected = c.copy()
+    add_column_products(a, b, c)
+    np.testing.assert_array_equal(c, expected)
 
 
 @dtypes
@@ -133,6 +200,20 @@ def test_add_row_product_stays_in_its_arrays(dtype, side, n):
         a, b, c = (fenced(x, side) for x in (draw(k), draw(k, n), draw(n)))
         expected = c + a @ b
         add_row_product(a, b, c)
+        naive.assert_close(c, expected)
+
+
+@fences
+@dtypes
+@sides
+@zero_columns
+@pytest.mark.parametrize("n", [7, 16, 243])
+def test_add_column_products_stays_in_its_arrays(dtype, side, zero, n):
+    for k, m in ((1, 1), (5, 30), (20, 19)):
+        *given, _ = sparse_operands(dtype, zero, k, m, n)
+        a, b, c = (fenced(x, side) for x in given)
+        expected = c + a.T @ b
+        add_column_products(a, b, c)
         naive.assert_close(c, expected)
 
 

@@ -15,13 +15,14 @@ from numasync.nn.layers import (
     relu_backward,
     relu_forward,
 )
+from numasync.nn.tile import LANES
 
 RELATIVE = 1e-6
 # Convolution and dense are linear in each argument, so a central difference has no truncation error at any step.
 EPS = 1e-2
 
 # (rows, inputs, units)
-DENSE = [(1, 1, 1), (1, 9, 5), (3, 4, 8), (6, 7, 3), (5, 21, 16), (4, 33, 37), (1, 300, 130)]
+DENSE = [(1, 1, 1), (1, 9, 5), (3, 4, 8), (6, 7, 3), (5, 21, 16), (4, 33, 37), (1, 300, 130), (4, 300, 37)]
 
 # (rows, image, kernel, stride, filters): images that are not square, strides that do not divide, strides beyond the
 # kernel, and a kernel as large as its image
@@ -81,16 +82,33 @@ def test_dense(dtype, rows, inputs, units):
 
     before, before_bias = draw(inputs, units), draw(units)
     dweight, dbias = before.copy(), before_bias.copy()
-    dense_backward(x, weight, dy, dweight, dbias, dx, work(weight))
+    dense_backward(x, weight, dy, dweight, dbias, dx, work(weight), False)
     added, added_bias, expected_dx = naive.dense_backward(x, weight, dy)
     naive.assert_close(dweight, before + added)
     naive.assert_close(dbias, before_bias + added_bias)
     naive.assert_close(dx, expected_dx)
 
     again, again_bias = before.copy(), before_bias.copy()
-    dense_backward(x, weight, dy, again, again_bias, np.empty((rows, 0), dtype), np.empty(0, dtype))
+    dense_backward(x, weight, dy, again, again_bias, np.empty((rows, 0), dtype), np.empty(0, dtype), False)
     np.testing.assert_array_equal(again, dweight)
     np.testing.assert_array_equal(again_bias, dbias)
+
+
+@dtypes
+@pytest.mark.parametrize("rows, inputs, units", [(3, 300, 20), (5, 300, 32), (9, 261, 64), (1, 70, 16)])
+def test_dense_behind_a_relu(dtype, rows, inputs, units):
+    draw = drawer(dtype)
+    x, weight, dy = np.maximum(draw(rows, inputs), 0), draw(inputs, units), draw(rows, units)
+    x[:, 16:64] = 0
+    before, dbias, dx = draw(inputs, units), np.zeros(units, dtype), nothing(rows, inputs, dtype=dtype)
+    dweight = before.copy()
+    dense_backward(x, weight, dy, dweight, dbias, dx, work(weight), True)
+    added, _, expected_dx = naive.dense_backward(x, weight, dy)
+    naive.assert_close(dweight, before + added)
+    naive.assert_close(dx[x > 0], expected_dx[x > 0])
+    assert np.isfinite(dx).all()
+    if units % LANES == 0:
+        assert not dx[:, 16:64].any(), "it was computed for nothing"
 
 
 @dtypes
@@ -157,7 +175,7 @@ class Lstm:
         dstates, dgates = (nothing(*array.shape, dtype=array.dtype) for array in (self.states, self.gates))
         space = work(self.weight[: self.x.shape[1]]) if with_dx else np.empty(0, self.x.dtype)
         arrays = (self.x, self.weight, self.states, self.gates, self.dy, self.dweight, self.dbias)
-        lstm_backward(*arrays, dstates, dgates, dx, space)
+        lstm_backward(*arrays, dstates, dgates, dx, space, False)
         return dx
 
     def twin(self):
@@ -255,7 +273,7 @@ def test_gradient_of_dense(rows, inputs, units):
         return np.sum(y * dy)
 
     dweight, dbias, dx = np.zeros_like(weight), np.zeros_like(bias), np.empty_like(x)
-    dense_backward(x, weight, dy, dweight, dbias, dx, work(weight))
+    dense_backward(x, weight, dy, dweight, dbias, dx, work(weight), False)
     check_slopes(projected, (x, weight, bias), (dx, dweight, dbias))
 
 

@@ -69,7 +69,7 @@ def repeat_dense_forward(times, x, weight, bias, y):
 @kernel
 def repeat_dense_backward(times, x, weight, dy, dweight, dbias, dx, work):
     for _ in range(times):
-        dense_backward(x, weight, dy, dweight, dbias, dx, work)
+        dense_backward(x, weight, dy, dweight, dbias, dx, work, False)
 
 
 @kernel

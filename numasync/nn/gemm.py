@@ -4,7 +4,7 @@ import numpy as np
 
 from numasync.jit import AVX512, kernel
 from numasync.nn.tile import LANES, NARROW, tile_product, tile_product_transposed, tile_sparse_row
-from numasync.nn.views import vector_at
+from numasync.nn.views import matrix_at, vector_at
 
 # The tiles that cover a panel of C, some vectors of columns wide: (vectors, most rows, fewer rows), and one row for
 # what is left. A tile of r rows by v vectors takes r v registers for its sums, and v + 1 for what is multiplied: of
@@ -102,28 +102,77 @@ def add_row_product(a, b, c):
 
 
 @kernel
+def add_column_products(a, b, c):
+    """C += A^T B in place: a row of C is B with a column of A. a: (k, m); b: (k, n); c: (m, n), all C-contiguous.
+
+    C, the gradient of a large layer, does not fit in a fast memory, and fetching its rows takes more time than the
+    arithmetic. After a relu most columns of A are zeros from top to bottom; their rows of C are left alone.
+    """
+    m, n = c.shape
+    i = 0
+    while i < m:
+        columns = 0
+        while i + columns < m and not only_zeros(a, i + columns):
+            columns += 1
+        if columns > 0:
+            from_i, rows = vector_at(a, i, a.size - i), vector_at(c, i * n, columns * n)
+            add_product(columns, from_i, ADJACENT, m, NO_JUMP, ONE_RUN, b, rows, n)
+        i += columns + 1
+
+
+@kernel
+def only_zeros(a, j):
+    """Whether column j of a matrix holds nothing else."""
+    for i in range(a.shape[0]):
+        if a[i, j] != 0:
+            return False
+    return True
+
+
+@kernel
 def add_product_transposed(a, b, c):
     """C += A B^T in place: dot products of rows. a: (m, n); b: (k, n); c: (m, k), all C-contiguous.
 
     Tiles cover C where n is a multiple of LANES, but for the last k % LANES columns; plain loops do the rest. A small
     matrix B with few columns is better transposed first, see `transpose`.
     """
+    add_wanted_products(a, b, c, matrix_at(c, 0, 0, 0))
+
+
+@kernel
+def add_wanted_products(a, b, c, wanted):
+    """`add_product_transposed`, in which a tile of C is left alone where `wanted`, (m, k), is 0 all over. Of size 0: all
+    of C is wanted."""
     m, n = a.shape
     k = b.shape[0]
     tiled = k - k % LANES if n % LANES == 0 else 0
     i = 0
     while m - i >= TRANSPOSED_ROWS:
         for j in range(0, tiled, LANES // TRANSPOSED_ROWS):
-            tile_product_transposed(TRANSPOSED_ROWS, a, i, b, j, c)
+            if is_wanted(wanted, i, TRANSPOSED_ROWS, j, LANES // TRANSPOSED_ROWS):
+                tile_product_transposed(TRANSPOSED_ROWS, a, i, b, j, c)
         i += TRANSPOSED_ROWS
     while i < m:
         for j in range(0, tiled, LANES):
-            tile_product_transposed(1, a, i, b, j, c)
+            if is_wanted(wanted, i, 1, j, LANES):
+                tile_product_transposed(1, a, i, b, j, c)
         i += 1
     for i in range(m):
         for j in range(tiled, k):
             for p in range(n):
                 c[i, j] += a[i, p] * b[j, p]
+
+
+@kernel
+def is_wanted(wanted, i, rows, j, columns):
+    """Whether something in those rows from i on and columns from j on is not 0, or nothing is said."""
+    if wanted.size == 0:
+        return True
+    for r in range(i, i + rows):
+        for q in range(j, j + columns):
+            if wanted[r, q] != 0:
+                return True
+    return False
 
 
 @kernel

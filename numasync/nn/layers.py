@@ -9,7 +9,17 @@ each activation feeds one layer only.
 import numpy as np
 
 from numasync.jit import FLOAT, inlined, kernel
-from numasync.nn.gemm import ADJACENT, NO_JUMP, ONE_RUN, add_product, add_product_transposed, add_row_product, transpose
+from numasync.nn.gemm import (
+    ADJACENT,
+    NO_JUMP,
+    ONE_RUN,
+    add_column_products,
+    add_product,
+    add_product_transposed,
+    add_row_product,
+    add_wanted_products,
+    transpose,
+)
 from numasync.nn.tile import LANES
 from numasync.nn.views import matrix_at, vector_at
 
@@ -29,19 +39,23 @@ def dense_forward(x, weight, bias, y):
 
 
 @kernel
-def dense_backward(x, weight, dy, dweight, dbias, dx, work):
+def dense_backward(x, weight, dy, dweight, dbias, dx, work, rectified):
     """dW += x^T dy, db += sum of dy over rows, dx = dy W^T. `dx` of size 0 is not computed (the first layer).
 
+    rectified: x comes out of a relu. Where it is 0, the relu's backward will make 0 of dx, which is then not computed.
     work: as large as W where the columns of W fill no whole vectors; overwritten.
     """
     rows, inputs = x.shape
     units = dbias.size
-    add_product(inputs, vector_of(x), ADJACENT, inputs, NO_JUMP, ONE_RUN, dy, vector_of(dweight), units)
+    if inputs >= MANY_INPUTS:
+        add_column_products(x, dy, dweight)
+    else:
+        add_product(inputs, vector_of(x), ADJACENT, inputs, NO_JUMP, ONE_RUN, dy, vector_of(dweight), units)
     add_rows(dy, dbias)
     if dx.size > 0:
         fill(dx, FLOAT(0))
         if units % LANES == 0:
-            add_product_transposed(dy, weight, dx)
+            add_wanted_products(dy, weight, dx, x if rectified else matrix_at(x, 0, 0, 0))
         else:
             transposed = matrix_at(work, 0, units, inputs)
             transpose(weight, transposed)
@@ -180,7 +194,7 @@ def lstm_cell(gates, c, c_next, h_next):
 
 
 @kernel
-def lstm_backward(x, weight, states, gates, dy, dweight, dbias, dstates, dgates, dx, work):
+def lstm_backward(x, weight, states, gates, dy, dweight, dbias, dstates, dgates, dx, work, rectified):
     """Backward of `lstm_forward`, same shapes: back through the rows, and truncated: nothing leaves row 0.
 
         dh_t     = dy_t + dh_t of row t + 1
@@ -190,7 +204,7 @@ def lstm_backward(x, weight, states, gates, dy, dweight, dbias, dstates, dgates,
         dh_{t-1} = (di, df, do, du) W_h^T      dc_{t-1} = dc_t f      both 0 where an episode begins
 
     and, for all rows at once, dW_x += x^T dgates, dW_h += h_{t-1}^T dgates, db += sum of dgates, dx = dgates W_x^T.
-    dstates, dgates: overwritten. dx, work: as in `dense_backward`, for W_x.
+    dstates, dgates: overwritten. dx, work, rectified: as in `dense_backward`, for W_x.
     """
     rows, inputs = x.shape
     units = dy.shape[1]
@@ -205,7 +219,7 @@ def lstm_backward(x, weight, states, gates, dy, dweight, dbias, dstates, dgates,
     h = vector_at(states, 1, states.size - 1)
     add_product(units, h, ADJACENT, size, NO_JUMP, ONE_RUN, dgates, vector_of(drecurrent), 4 * units)
     dinput = matrix_at(dweight, 0, inputs, 4 * units)
-    dense_backward(x, matrix_at(weight, 0, inputs, 4 * units), dgates, dinput, dbias, dx, work)
+    dense_backward(x, matrix_at(weight, 0, inputs, 4 * units), dgates, dinput, dbias, dx, work, rectified)
 
 
 @kernel

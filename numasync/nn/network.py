@@ -301,15 +301,16 @@ def backward(table, theta, obs, tape, dtape, grad, work, n):
             continue
         x = input_rows(row, obs, tape, 0, n)
         dx = matrix_at(dtape, 0, 0, 0) if row[IN_AT] < 0 else input_rows(row, obs, dtape, 0, n)
+        rectified = i > 0 and table[i - 1, KIND] == RELU
         weight, bias = parameters(row, theta)
         dweight, dbias = parameters(row, grad)
         if row[KIND] == DENSE:
-            dense_backward(x, weight, dy, dweight, dbias, dx, work)
+            dense_backward(x, weight, dy, dweight, dbias, dx, work, rectified)
         elif row[KIND] == LSTM:
             states, dstates = state_rows(row, tape, capacity, 0, n), state_rows(row, dtape, capacity, 0, n)
             gates = block_rows(tape, capacity, row[GATES_AT], row[WEIGHT_COLUMNS], 0, n)
             dgates = block_rows(dtape, capacity, row[GATES_AT], row[WEIGHT_COLUMNS], 0, n)
-            lstm_backward(x, weight, states, gates, dy, dweight, dbias, dstates, dgates, dx, work)
+            lstm_backward(x, weight, states, gates, dy, dweight, dbias, dstates, dgates, dx, work, rectified)
         else:
             image = (row[HEIGHT], row[WIDTH], row[CHANNELS])
             conv_backward(x, image, row[KERNEL_SIZE], row[STRIDE], weight, dy, dweight, dbias, dx, work)
