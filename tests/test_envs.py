@@ -382,7 +382,7 @@ def test_what_a_constructor_raises_is_said_in_one_sentence(monkeypatch):
         raise TypeError("no screen\nwas given")
 
     monkeypatch.setitem(gymnasium.registry, "Broken-v0", gymnasium.envs.registration.EnvSpec("Broken-v0", broken))
-    with pytest.raises(InputError, match="can make: TypeError: no screen was given [(]"):
+    with pytest.raises(InputError, match="can make: TypeError: no screen was given"):
         make_env("Broken-v0")
 
 
