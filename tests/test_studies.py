@@ -27,7 +27,7 @@ from numasync.report import StudyReport, run_line
 from numasync.studies import figures, playing
 from numasync.studies.execution import as_finished
 from numasync.studies.plan import LR_HIGH, LR_LOW, STUDIES, THREADS, TURNS, WORKERS, make_settings, runs_of
-from numasync.studies.speedup import first_time, speedup_lines, speedups
+from numasync.studies.speedup import first_time, mean_curve, speedup_lines, speedups
 from numasync.studies.table import IDENTITY, POINT_COLUMNS, RUN_COLUMNS, Table, identity
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -485,6 +485,15 @@ def test_the_reference_is_one_that_both_kinds_of_a_single_worker_reach():
     timed = points("a3c", 1, THREADS, [(0, 0, 0), (200, 9, 5)])
     (row,) = speedups(HAND_MADE[:6] + timed)
     assert (row["reference"], row["steps"], row["seconds"]) == (4.0, 80.0, 7.2)
+
+
+def test_a_slow_run_is_not_cut_off_where_the_fastest_ends():
+    fast = points("a3c", 2, THREADS, [(0, 0, 0), (100, 1, 4), (200, 2, 8)])
+    slow = points("a3c", 2, THREADS, [(0, 0, 0), (50, 3, 4), (200, 6, 10)], seed=2)
+    x, score, error = mean_curve(fast + slow, 2, THREADS, "seconds")
+    assert x.tolist() == [0, 1.75, 2.5, 4] and score.tolist() == [0, 3, 5, 9]
+    assert error.tolist() == [0, 1, 1, 1]
+    assert [len(part) for part in mean_curve(fast, 4, THREADS, "seconds")] == [0, 0, 0]
 
 
 def test_speed_ups_have_the_form_of_table_2():

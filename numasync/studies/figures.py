@@ -15,13 +15,12 @@ from numasync.plots import (
     draw_legend,
     drawing_library,
     file_paths,
-    mean_line,
     rendered,
     write,
 )
 from numasync.report import counted
 from numasync.studies.plan import STUDIES, THREADS, TURNS
-from numasync.studies.speedup import lines
+from numasync.studies.speedup import mean_curve
 
 OPTIMIZER_NAMES = {"momentum_sgd": "momentum SGD", "rmsprop": "RMSProp", "shared_rmsprop": "shared RMSProp"}
 OPTIMIZER_COLOURS = dict(zip(OPTIMIZER_NAMES, SPARE_COLOURS))
@@ -86,8 +85,8 @@ def draw_lr(figure, rows, settings):
 
 def draw_threads(figure, rows, settings):
     """Figures 3 and 4: the mean score over the runs of each number of workers and its standard error, against actions
-    of all workers (workers played in turns) in the upper row, against seconds (a thread a worker) in the lower one. A
-    column an algorithm."""
+    of all workers (workers played in turns) in the upper row, against seconds (a thread a worker) in the lower one,
+    the mean of the runs' seconds after as many actions. A column an algorithm."""
     algos = list(settings["presets"])
     grid = figure.subplots(2, len(algos), sharex="row", sharey=True, squeeze=False)
     looks = ("steps", TURNS, STEP_UNITS), ("seconds", THREADS, TIME_UNITS)
@@ -109,20 +108,11 @@ def draw_workers(axes, rows, mode, over, size, bottom):
     """A panel of `draw_threads`: a line and its band a number of workers."""
     for workers in sorted({row["workers"] for row in rows}):
         colour = WORKER_COLOURS[workers]
-        curves = [(x / size, score) for x, score in lines(rows, workers, mode, over)]
-        x, mean = mean_line(curves)
-        axes.plot(x, mean, color=colour, lw=MEAN_WIDTH, label=counted(workers, "worker"))
-        error = standard_error(x, curves)
-        axes.fill_between(x, mean - error, mean + error, color=colour, alpha=BAND_ALPHA, lw=0)
+        x, mean, error = mean_curve(rows, workers, mode, over)
+        axes.plot(x / size, mean, color=colour, lw=MEAN_WIDTH, label=counted(workers, "worker"))
+        axes.fill_between(x / size, mean - error, mean + error, color=colour, alpha=BAND_ALPHA, lw=0)
         ends = [row[over] / size for row in rows if row["workers"] == workers and not np.isfinite(row["score"])]
         mark_diverged(axes, ends, bottom, colour)
-
-
-def standard_error(x, curves):
-    """Of the mean over curves (x, y), each straight between its points, at x: float64 (n,); 0 for a single curve."""
-    if len(curves) == 1:
-        return np.zeros(len(x))
-    return np.std([np.interp(x, *curve) for curve in curves], axis=0, ddof=1) / np.sqrt(len(curves))
 
 
 def panels(figure, settings):

@@ -24,7 +24,7 @@ def speedups(rows):
     found = []
     for algo in dict.fromkeys(row["algo"] for row in rows):
         of_algo = [row for row in rows if row["algo"] == algo]
-        reference = reference_score(lines(of_algo, 1, mode, "steps") for mode in (TURNS, THREADS))
+        reference = reference_score(mean_curve(of_algo, 1, mode, "steps")[1] for mode in (TURNS, THREADS))
         numbers = sorted({row["workers"] for row in of_algo})
         steps = [time_to(of_algo, workers, TURNS, "steps", reference) for workers in numbers]
         seconds = [time_to(of_algo, workers, THREADS, "seconds", reference) for workers in numbers]
@@ -35,27 +35,39 @@ def speedups(rows):
     return found
 
 
-def lines(rows, workers, mode, over):
-    """The curves of that many workers, played in that mode, one a seed: (x, y) float64 (n,), x the column `over`. The
-    curve of a run that diverged ends before."""
-    curves = {}
+def mean_curve(rows, workers, mode, over):
+    """The mean curve of that many workers, played in that mode: (x, score, standard error of the score), float64 (n,);
+    n = 0 where there is none.
+
+    Runs are averaged where they have made the same number of actions, and x is the mean there of the column `over`. Of
+    their means after so many seconds there would be none but up to the end of the fastest. A run that diverged ends
+    before.
+    """
+    runs = {}
     for row in rows:
         if (row["workers"], row["mode"]) == (workers, mode) and np.isfinite(row["score"]):
-            curves.setdefault(row["seed"], []).append((row[over], row["score"]))
-    return [tuple(np.array(points, np.float64).T) for points in curves.values()]
+            runs.setdefault(row["seed"], []).append((row["steps"], row[over], row["score"]))
+    if not runs:
+        return np.empty(0), np.empty(0), np.empty(0)
+    curves = [np.array(points, np.float64).T for points in runs.values()]
+    steps, score = mean_line([(steps, score) for steps, _, score in curves])
+    _, x = mean_line([(steps, x) for steps, x, _ in curves])
+    scores = [np.interp(steps, run_steps, run_score) for run_steps, _, run_score in curves]
+    error = np.std(scores, axis=0, ddof=1) / np.sqrt(len(scores)) if len(scores) > 1 else np.zeros(len(steps))
+    return x, score, error
 
 
-def reference_score(groups):
-    """From groups of one worker's curves; nan where the mean of one does not rise above its start."""
-    means = [mean_line(curves)[1] for curves in groups if curves]
+def reference_score(means):
+    """From mean curves of one worker, (n,) scores each; nan where one does not rise above its start."""
+    means = [mean for mean in means if len(mean)]
     start, highest = means[0][0], min(mean.max() for mean in means)
     return float(start + REFERENCE * (highest - start)) if highest > start else nan
 
 
 def time_to(rows, workers, mode, over, reference):
     """When the mean curve reaches the reference, in the unit of `over`; nan where it does not."""
-    curves = lines(rows, workers, mode, over)
-    return first_time(*mean_line(curves), reference) if curves else nan
+    x, score, _ = mean_curve(rows, workers, mode, over)
+    return first_time(x, score, reference)
 
 
 def first_time(x, y, reference):
