@@ -367,6 +367,7 @@ def test_continuous_actions_are_clipped_when_they_are_executed():
     assert executed[0].dtype == np.float32 and drawn[0] == -3, "the learner keeps what was drawn"
 
 
+@pytest.mark.filterwarnings("ignore:.*out of date")
 @pytest.mark.parametrize(
     "env_id", ["NoSuch-v0", "CartPole-v99", "ALE/NoSuch-v5", "no_module:CartPole-v1", "Hopper-v3", "!", ""]
 )
