@@ -145,9 +145,7 @@ class Trainer:
                 self._supervise([pool.submit(self._turns, group) for group in groups], on_progress, on_checkpoint)
             except (KeyboardInterrupt, BrokenPipeError):  # the reader of our output has gone: nobody watches any more
                 self.interrupted = True
-            except (
-                Exception
-            ) as error:  # of a thread, or of a callback: an environment's in an evaluation beside the run
+            except Exception as error:  # of a thread, or of a callback such as an evaluation beside the run
                 self._fail(error)
             finally:
                 self._stop.set()
