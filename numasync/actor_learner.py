@@ -22,7 +22,7 @@ from numasync.envs.interface import (
 from numasync.jit import FLOAT, INT, compile_for, inlined, kernel, remember_compiled, type_of
 from numasync.nn.network import backward, carry_states, forget, forward, outputs_of
 from numasync.nn.views import vector_at
-from numasync.optim import UPDATE_TYPE, clip_scale
+from numasync.optim import BLOCK, UPDATE_TYPE, OptimizerState, clip_scale, sum_squares, wake
 from numasync.policy import choose_into
 
 # What run_segments returns; none is 0, which would equal the False of a call that failed.
@@ -30,9 +30,6 @@ MORE, FINISHED, NOT_FINITE = 1, 2, 3
 
 # Segments a call may play: each can end one episode, and the log of episodes must hold them until Python reads it.
 MAX_SEGMENTS = 4096
-
-# Parameters that are updated at once: 16 KiB.
-BLOCK = 4096
 
 
 class Shared(NamedTuple):
@@ -52,8 +49,8 @@ class Shared(NamedTuple):
 class Worker(NamedTuple):
     """What belongs to one worker; capacity = t_max + 1 rows.
 
-    theta_local: theta', of size 0 where the algorithm acts on theta. grad: (n_parameters,). optimizer_state: m or g,
-    the same array in all workers for shared RMSProp. obs: (capacity, inputs). tape, dtape, bootstrap_tape, work: see
+    theta_local: theta', of size 0 where the algorithm acts on theta. grad: (n_parameters,). squares: (blocks,), the sum
+    of grad^2 over each block of parameters. optimizer_state: the same in all workers for shared RMSProp. obs: (capacity, inputs). tape, dtape, bootstrap_tape, work: see
     `network.py`. actions: int64 (capacity,), or float32 (capacity, n_actions) where they are continuous. rewards:
     (capacity,). rng: uint64 (4,). env_state: see `interface.py`. next_action: (1,), chosen by the last segment, or -1.
     episode: return and length so far. log: (MAX_SEGMENTS, 3), return, length and T of the episodes that ended;
@@ -64,7 +61,8 @@ class Worker(NamedTuple):
     epsilon_final: float
     theta_local: np.ndarray
     grad: np.ndarray
-    optimizer_state: np.ndarray
+    squares: np.ndarray
+    optimizer_state: OptimizerState
     obs: np.ndarray
     tape: np.ndarray
     dtape: np.ndarray
@@ -100,6 +98,7 @@ class Settings(NamedTuple):
     target_network: bool
     one_step: bool
     next_action: bool
+    rests: bool
 
 
 @kernel
@@ -112,7 +111,7 @@ def run_segments(segments, table, shared, worker, settings, reset, step, algorit
     capacity = worker.obs.shape[0]
     if settings.local_copy:
         copy_values(shared.theta, worker.theta_local)
-    for _ in range(segments):
+    for segment in range(segments):
         T = total_steps(shared)
         if T >= settings.max_steps:
             return FINISHED
@@ -130,7 +129,9 @@ def run_segments(segments, table, shared, worker, settings, reset, step, algorit
             choose_action(table, theta, worker, settings, epsilon, n)
             if end == RUNNING:
                 plan_action(worker.actions, n, worker.next_action)
-        if not learn(table, theta, shared, worker, settings, n, terminated, T, algorithm, update):
+        # The next call, which may come after other workers' turns, begins with a copy of its own.
+        copy = settings.local_copy and segment + 1 < segments
+        if not learn(table, theta, shared, worker, settings, n, terminated, T, algorithm, update, copy):
             return NOT_FINITE
         count_steps(shared, worker, settings, n)
         if end == TERMINATED or end == TRUNCATED:
@@ -210,8 +211,8 @@ def record_reward(worker, settings, n, reward):
 
 
 @kernel
-def learn(table, theta, shared, worker, settings, n, terminated, T, algorithm, update):
-    """Bootstrap, gradient, update of theta. False, and theta untouched, where loss or gradient is not finite."""
+def learn(table, theta, shared, worker, settings, n, terminated, T, algorithm, update, copy):
+    """Bootstrap, gradient, update of theta; theta' <- theta if `copy`. False, and theta untouched, where loss or gradient is not finite."""
     capacity = worker.obs.shape[0]
     first = 1 if settings.one_step else n
     last = n if terminated else n + 1
@@ -231,26 +232,34 @@ def learn(table, theta, shared, worker, settings, n, terminated, T, algorithm, u
         outputs_of(table, worker.dtape, capacity),
     )
     backward(table, theta, worker.obs, worker.tape, worker.dtape, worker.grad, worker.work, n)
-    scale = clip_scale(worker.grad, settings.clip_norm)
+    sum_squares(worker.grad, worker.squares)
+    scale = clip_scale(worker.squares, settings.clip_norm)
     if not (np.isfinite(loss) and np.isfinite(scale)):
         return False
     lr = settings.lr * FLOAT(max(1.0 - T / settings.max_steps, 0.0))
-    apply_gradient(shared, worker, settings, lr, scale, update)
+    apply_gradient(shared, worker, settings, lr, scale, update, copy)
     return True
 
 
 @kernel
-def apply_gradient(shared, worker, settings, lr, scale, update):
-    """One step of theta, and theta' <- theta for the segment to come.
+def apply_gradient(shared, worker, settings, lr, scale, update, copy):
+    """One step of theta, and, if `copy`, theta' <- theta for the segment to come.
 
     A block at a time, so that the copy finds in the processor's cache what the update has just brought there: out of a
-    slower memory, or from another core that has changed it.
+    slower memory, or from another core that has changed it. Where the optimiser allows it, a block without a gradient
+    rests; squares that sum to 0 are those of zeros, or of numbers below 1e-22, which wait for the next gradient.
     """
-    for at in range(0, shared.theta.size, BLOCK):
+    worker.optimizer_state.updates[0] += 1
+    for block in range(worker.squares.size):
+        at = block * BLOCK
         size = min(BLOCK, shared.theta.size - at)
-        theta, grad = vector_at(shared.theta, at, size), vector_at(worker.grad, at, size)
-        update(theta, grad, vector_at(worker.optimizer_state, at, size), lr, settings.decay, settings.rms_eps, scale)
-        if settings.local_copy:
+        theta = vector_at(shared.theta, at, size)
+        if worker.squares[block] > 0 or not settings.rests:
+            grad, state = vector_at(worker.grad, at, size), vector_at(worker.optimizer_state.values, at, size)
+            if settings.rests:
+                wake(worker.optimizer_state, block, state, settings.decay)
+            update(theta, grad, state, lr, settings.decay, settings.rms_eps, scale)
+        if copy:
             copy_values(theta, vector_at(worker.theta_local, at, size))
 
 

@@ -4,6 +4,11 @@ lock.
 A thread adds its own step to whatever the others have left in theta. Two threads that meet on one element may lose
 one of the two steps; nothing waits. All three have one signature and clear the gradient as they go: one pass over
 memory.
+
+Parameters are updated a block at a time, and a block may rest. After a relu most of a large layer's gradient is zeros;
+RMSProp leaves a parameter without a gradient where it is, and its g decays: so many updates in a row make decay^k g of
+it, all at once when the block next has a gradient. What rests is neither fetched nor written, which in another thread's
+cache costs more than the arithmetic.
 """
 
 from typing import Callable, NamedTuple
@@ -11,6 +16,30 @@ from typing import Callable, NamedTuple
 import numpy as np
 
 from numasync.jit import FLOAT, NONE, REAL, VECTOR, function_type, kernel
+from numasync.memory import own_zeros
+from numasync.nn.views import vector_at
+
+# Parameters of a block: about a row of a large layer's weights.
+BLOCK = 256
+
+
+class OptimizerState(NamedTuple):
+    """m or g: (n,); updates: int64 (1,), how many it has seen; updated: int64 (blocks_of(n),), how many it had seen when
+    the block last had a gradient."""
+
+    values: np.ndarray
+    updates: np.ndarray
+    updated: np.ndarray
+
+
+def blocks_of(n):
+    """How many blocks n parameters are; the last may be shorter."""
+    return -(-n // BLOCK)
+
+
+def new_state(n):
+    """The OptimizerState of n parameters before the first update."""
+    return OptimizerState(own_zeros((n,), FLOAT), own_zeros((1,), np.int64), own_zeros((blocks_of(n),), np.int64))
 
 
 @kernel
@@ -39,13 +68,38 @@ def rmsprop(theta, grad, g, lr, decay, rms_eps, scale):
 
 
 @kernel
-def clip_scale(grad, clip_norm):
-    """The factor that brings the L2 norm of grad down to clip_norm (1 if it is below, or clip_norm is 0); NaN or inf
-    where grad, or the sum of its squares, is not finite."""
-    squares = FLOAT(0)
-    for i in range(grad.size):
-        squares += grad[i] * grad[i]
-    norm = np.sqrt(squares)
+def wake(state, block, g, decay):
+    """g = decay^k g, for the k updates that the block has rested through; it is updated now. g: `values` of the block."""
+    now = state.updates[0]
+    rested = now - state.updated[block] - 1
+    state.updated[block] = now
+    if rested > 0:
+        # By its logarithm, because a power of an integer would be float64, and so would the product with it.
+        factor = np.exp(FLOAT(rested) * np.log(decay))
+        for i in range(g.size):
+            g[i] *= factor
+
+
+@kernel
+def sum_squares(grad, squares):
+    """squares[b] = the sum of grad^2 over block b. grad: (n,); squares: (blocks_of(n),)."""
+    for block in range(squares.size):
+        at = block * BLOCK
+        part = vector_at(grad, at, min(BLOCK, grad.size - at))
+        total = FLOAT(0)
+        for i in range(part.size):
+            total += part[i] * part[i]
+        squares[block] = total
+
+
+@kernel
+def clip_scale(squares, clip_norm):
+    """The factor that brings the L2 norm of a gradient, the root of the sum of `squares`, down to clip_norm (1 if it is
+    below, or clip_norm is 0); NaN or inf where the sum is not finite."""
+    total = FLOAT(0)
+    for block in range(squares.size):
+        total += squares[block]
+    norm = np.sqrt(total)
     if not np.isfinite(norm):
         return norm
     if clip_norm > FLOAT(0) and norm > clip_norm:
@@ -54,16 +108,18 @@ def clip_scale(grad, clip_norm):
 
 
 class Optimizer(NamedTuple):
-    """kernel, and whether its state (g) is one array for all workers; otherwise each worker has its own."""
+    """kernel; whether its state (g) is one array for all workers, otherwise each worker has its own; whether a block
+    without a gradient rests: momentum moves a parameter on."""
 
     kernel: Callable
     shared_state: bool
+    rests: bool
 
 
 OPTIMIZERS = {
-    "shared_rmsprop": Optimizer(rmsprop, True),
-    "rmsprop": Optimizer(rmsprop, False),
-    "momentum_sgd": Optimizer(momentum_sgd, False),
+    "shared_rmsprop": Optimizer(rmsprop, True, True),
+    "rmsprop": Optimizer(rmsprop, False, True),
+    "momentum_sgd": Optimizer(momentum_sgd, False, False),
 }
 
 # (theta, grad, state, lr, decay, rms_eps, scale)

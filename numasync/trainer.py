@@ -24,7 +24,7 @@ from numasync.envs import make_env
 from numasync.errors import NotFiniteError, WorkerError
 from numasync.jit import FLOAT
 from numasync.memory import LINE, own_copy, own_zeros
-from numasync.optim import OPTIMIZERS
+from numasync.optim import OPTIMIZERS, blocks_of, new_state
 from numasync.rng import seed_row, uniform
 
 # Section 5.1: each thread draws its final epsilon from these values with these probabilities.
@@ -121,12 +121,12 @@ class Trainer:
 
     def build(self):
         """Environments and workers; the loop compiled. Worker i draws everything from stream i of the seed."""
-        optimizer_state = own_zeros(self.theta.shape, FLOAT)
+        optimizer_state = new_state(self.theta.size)
         for i in range(self.config.workers):
             env = make_env(self.config.env, self.config.life_loss, self.observation)
             self.envs.append(env)
             if i > 0 and not OPTIMIZERS[self.config.optimizer].shared_state:
-                optimizer_state = own_zeros(self.theta.shape, FLOAT)
+                optimizer_state = new_state(self.theta.size)
             worker = make_worker(i, self.config, self.algorithm, self.network, env, optimizer_state)
             self.workers.append(worker)
             self._attempt(i, env.reset, worker.env_state, worker.rng, worker.obs[0])
@@ -269,6 +269,7 @@ def make_settings(config, algorithm, n_actions):
         target_network=algorithm.target_network,
         one_step=algorithm.one_step,
         next_action=algorithm.next_action,
+        rests=OPTIMIZERS[config.optimizer].rests,
     )
 
 
@@ -286,6 +287,7 @@ def make_worker(i, config, algorithm, network, env, optimizer_state):
         epsilon_final=FINAL_EPSILONS[min(int(below), len(FINAL_EPSILONS) - 1)],
         theta_local=zeros(network.n_parameters if algorithm.local_copy else 0),
         grad=zeros(network.n_parameters),
+        squares=zeros(blocks_of(network.n_parameters)),
         optimizer_state=optimizer_state,
         obs=zeros(capacity, network.n_inputs),
         tape=network.tape(capacity),

@@ -15,6 +15,7 @@ from numasync.actor_learner import (
     NOT_FINITE,
     Shared,
     annealed_epsilon,
+    apply_gradient,
     compile_loop,
     run_segments,
 )
@@ -26,7 +27,7 @@ from numasync.envs.observation import Observation
 from numasync.envs.python import PythonEnv
 from numasync.jit import DISABLED, FLOAT, kernel
 from numasync.nn.network import backward, dense, forward, heads, lstm, network, outputs_of, relu
-from numasync.optim import OPTIMIZERS
+from numasync.optim import BLOCK, OPTIMIZERS, new_state, sum_squares
 from numasync.trainer import FINAL_EPSILONS, make_settings, make_worker
 
 OPTIONS = dict(
@@ -75,7 +76,7 @@ class Run:
         theta, theta_target = self.network.initial(1), self.network.initial(2)
         self.shared = Shared(theta, theta_target, np.zeros((len(envs), 8), np.int64), np.zeros(1, np.int64))
         self.workers = [
-            make_worker(i, config, self.algorithm, self.network, env, np.zeros_like(theta))
+            make_worker(i, config, self.algorithm, self.network, env, new_state(theta.size))
             for i, env in enumerate(envs)
         ]
         for env, worker in zip(envs, self.workers):
@@ -310,6 +311,39 @@ def test_learning_rate_goes_linearly_to_zero(T):
     assert np.abs(first_step(T)).max() > 10 * 2e-7
 
 
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("algo", ["a3c", "one_step_q"])  # with theta', and without
+def test_a_block_that_rests_learns_as_if_it_had_not(algo, optimizer):
+    """Sparse gradients of two workers, against every update made on all parameters in float64."""
+    env = Scripted((1.0, RUNNING))
+    options = dict(optimizer=optimizer, decay=0.9, rms_eps=0.1)
+    run = Run(algo, env, Scripted((1.0, RUNNING)), hidden=(dense(3 * BLOCK),), **options)
+    workers = [run.worker, run.workers[1]]
+    if OPTIMIZERS[optimizer].shared_state:
+        workers[1] = workers[1]._replace(optimizer_state=workers[0].optimizer_state)
+    theta = run.shared.theta.astype(np.float64)
+    states = {id(worker.optimizer_state): np.zeros_like(theta) for worker in workers}
+    generator, rested = np.random.default_rng(3), 0
+    for i in generator.integers(2, size=60):
+        worker, grad = workers[i], generator.standard_normal(theta.size).astype(FLOAT)
+        blocks = np.arange(theta.size) // BLOCK
+        grad[np.isin(blocks, np.flatnonzero(generator.random(blocks[-1] + 1) < 0.7))] = 0
+        rested += run.settings.rests and (np.bincount(blocks, grad != 0) == 0).sum()
+        worker.grad[:] = grad
+        sum_squares(worker.grad, worker.squares)
+        apply_gradient(run.shared, worker, run.settings, FLOAT(0.01), FLOAT(0.5), run.update, run.settings.local_copy)
+        state = states[id(worker.optimizer_state)]
+        if optimizer == "momentum_sgd":
+            theta, state[:] = naive.momentum_sgd(theta, grad, state, 0.01, 0.9, 0.5)
+        else:
+            theta, state[:] = naive.rmsprop(theta, grad, state, 0.01, 0.9, 0.1, 0.5)
+        np.testing.assert_allclose(run.shared.theta, theta, rtol=1e-5, atol=1e-6)
+        assert not worker.grad.any()
+        if algo == "a3c":
+            np.testing.assert_array_equal(worker.theta_local, run.shared.theta)
+    assert (rested > 100) == OPTIMIZERS[optimizer].rests
+
+
 @pytest.mark.parametrize(("reward", "clip"), [(np.nan, 0.0), (np.nan, 1.0), (np.inf, 0.0)])
 @every_algorithm
 def test_a_reward_that_is_not_finite_stops_before_theta(algo, reward, clip):
@@ -317,7 +351,7 @@ def test_a_reward_that_is_not_finite_stops_before_theta(algo, reward, clip):
     before = run.shared.theta.copy()
     assert run.play(5) == NOT_FINITE
     np.testing.assert_array_equal(run.shared.theta, before)
-    assert not run.worker.optimizer_state.any() and run.T == 0
+    assert not run.worker.optimizer_state.values.any() and run.T == 0
 
 
 @every_algorithm

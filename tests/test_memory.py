@@ -46,12 +46,9 @@ def test_no_two_workers_write_to_one_line(optimizer):
     trainer = trained("CartPole-v1", "a3c", workers=3, steps=300, optimizer=optimizer, network=(dense(3),))
     owners = {}
     for worker in trainer.workers:
-        for name, array in worker._asdict().items():
-            if (
-                isinstance(array, np.ndarray)
-                and array.size
-                and not (name == "optimizer_state" and "shared" in optimizer)
-            ):
+        state = worker.optimizer_state._asdict() if optimizer == "rmsprop" else {}
+        for name, array in {**worker._asdict(), **state}.items():
+            if isinstance(array, np.ndarray) and array.size:
                 first, last = array.ctypes.data // LINE, (array.ctypes.data + array.nbytes - 1) // LINE
                 for line in range(first, last + 1):
                     assert owners.setdefault(line, worker.index) == worker.index, name

@@ -4,7 +4,7 @@ import naive
 import numpy as np
 import pytest
 
-from numasync.optim import OPTIMIZERS, clip_scale, momentum_sgd, rmsprop
+from numasync.optim import BLOCK, OPTIMIZERS, blocks_of, clip_scale, momentum_sgd, new_state, rmsprop, sum_squares, wake
 
 dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
@@ -62,38 +62,76 @@ def test_momentum_moves_on_without_a_gradient():
     assert m[0] == 0.5 and theta[0] == pytest.approx(0.85)
 
 
+@dtypes
+@pytest.mark.parametrize("decay", [0.99, 0.0, 1.0])
+@pytest.mark.parametrize("rested", [0, 1, 7, 500])
+def test_g_decays_for_all_updates_that_a_block_has_rested_through(rested, decay, dtype):
+    state, g = new_state(3 * BLOCK), np.linspace(1, 2, 5).astype(dtype)
+    state.updates[0], state.updated[1] = 11 + rested, 10
+    wake(state, 1, g, dtype(decay))
+    np.testing.assert_allclose(g, np.linspace(1, 2, 5) * decay**rested, rtol=1e-5 if dtype == np.float32 else 1e-12)
+    np.testing.assert_array_equal(state.updated, [0, 11 + rested, 0])
+
+
+def test_a_block_that_another_worker_has_updated_since_does_not_decay():
+    state, g = new_state(BLOCK), one(1)
+    state.updates[0], state.updated[0] = 10, 12
+    wake(state, 0, g, np.float32(0.9))
+    assert g[0] == 1
+
+
+@pytest.mark.parametrize("n, blocks", [(1, 1), (BLOCK, 1), (BLOCK + 1, 2), (5 * BLOCK, 5)])
+def test_blocks_cover_all_parameters(n, blocks):
+    state = new_state(n)
+    assert blocks_of(n) == blocks == state.updated.size and state.values.size == n
+
+
+def squares_of(grad):
+    squares = np.full(blocks_of(grad.size), 7, grad.dtype)
+    sum_squares(grad, squares)
+    return squares
+
+
+@dtypes
+def test_squares_are_summed_for_each_block(dtype):
+    grad = np.random.default_rng(7).standard_normal(2 * BLOCK + 37).astype(dtype)
+    grad[BLOCK : 2 * BLOCK] = 0
+    parts = grad[:BLOCK], grad[BLOCK : 2 * BLOCK], grad[2 * BLOCK :]
+    np.testing.assert_allclose(squares_of(grad), [np.sum(part.astype(float) ** 2) for part in parts], rtol=1e-5)
+
+
 @pytest.mark.parametrize("clip_norm, expected", [(1, 0.2), (2.5, 0.5), (5, 1), (10, 1), (0, 1)])
 def test_clip_scale_by_hand(clip_norm, expected):
     grad = np.array([3, 0, -4], np.float32)
-    assert clip_scale(grad, np.float32(clip_norm)) == pytest.approx(expected)
+    assert clip_scale(squares_of(grad), np.float32(clip_norm)) == pytest.approx(expected)
     np.testing.assert_array_equal(grad, [3, 0, -4])
 
 
 @dtypes
 def test_clip_scale_brings_the_norm_down(dtype):
     grad = np.random.default_rng(7).standard_normal(1001).astype(dtype)
-    scale = clip_scale(grad, dtype(4))
+    scale = clip_scale(squares_of(grad), dtype(4))
     assert scale == pytest.approx(naive.clip_scale(grad.astype(np.float64), 4), rel=1e-5)
     assert np.linalg.norm(scale * grad) == pytest.approx(4, rel=1e-5)
 
 
 @pytest.mark.parametrize("clip_norm", [0, 4])
-@pytest.mark.parametrize("position", [0, 20])
+@pytest.mark.parametrize("position", [0, 20, BLOCK + 10])
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
 def test_clip_scale_shows_what_is_not_finite(bad, position, clip_norm):
-    grad = np.ones(21, np.float32)
-    assert np.isfinite(clip_scale(grad, np.float32(clip_norm)))
+    grad = np.ones(BLOCK + 21, np.float32)
+    assert np.isfinite(clip_scale(squares_of(grad), np.float32(clip_norm)))
     grad[position] = bad
-    assert not np.isfinite(clip_scale(grad, np.float32(clip_norm)))
+    assert not np.isfinite(clip_scale(squares_of(grad), np.float32(clip_norm)))
 
 
 def test_clip_scale_of_a_zero_gradient():
-    assert clip_scale(np.zeros(5, np.float32), np.float32(4)) == 1
+    assert clip_scale(squares_of(np.zeros(5, np.float32)), np.float32(4)) == 1
 
 
 def test_table():
     assert OPTIMIZERS == {
-        "shared_rmsprop": (rmsprop, True),
-        "rmsprop": (rmsprop, False),
-        "momentum_sgd": (momentum_sgd, False),
+        "shared_rmsprop": (rmsprop, True, True),
+        "rmsprop": (rmsprop, False, True),
+        "momentum_sgd": (momentum_sgd, False, False),
     }

@@ -7,19 +7,18 @@ training is counted to "the rest", as are the choice of actions and the algorith
 import time
 from statistics import median
 
-import numpy as np
-
 from numasync.actor_learner import MAX_SEGMENTS
 from numasync.bench.contest import numbers, repeated
 from numasync.bench.environments import RandomPlayer
 from numasync.bench.measure import interleaved
-from numasync.bench.repeated import repeat_backward, repeat_forward, repeat_update
+from numasync.bench.repeated import repeat_backward, repeat_forward, repeat_learning
 from numasync.bench.subjects import CARTPOLE, MINATAR, PONG, usable
 from numasync.bench.training import trainer_of
-from numasync.jit import FLOAT
 from numasync.nn.network import forward
+from numasync.optim import new_state
 from numasync.trainer import make_worker
 
+BACKWARD, UPDATE, LEARNING = "backward", "clip, update, copy to theta'", "backward and update"
 WHOLE, REST = "whole step", "the rest"
 
 
@@ -46,6 +45,8 @@ def microseconds_an_action(training, repetitions):
     samples = interleaved({**each_action, **each_segment, WHOLE: training.play}, repetitions)
     length = training.actions_a_segment
     costs = {part: median(x) * 1e6 / (1 if part in each_action else length) for part, x in samples.items()}
+    # An update alone would find a gradient of zeros from the second time on.
+    costs[UPDATE] = costs.pop(LEARNING) - costs[BACKWARD]
     whole = costs.pop(WHOLE)
     return {**costs, REST: whole - sum(costs.values()), WHOLE: whole}
 
@@ -57,21 +58,20 @@ def parts(training):
     table, config, env = t.network.table, t.config, t.envs[0]
     player, n = RandomPlayer(config.env, 0), round(training.actions_a_segment)
     theta, capacity = t.theta.copy(), config.t_max + 1
-    spare = make_worker(1, config, t.algorithm, t.network, env, np.ones_like(theta))
+    spare = make_worker(1, config, t.algorithm, t.network, env, new_state(theta.size))
     spare.obs[:] = t.workers[0].obs
     spare.dtape[:] = numbers(spare.dtape.size)
     forward(table, theta, spare.obs, spare.tape, 0, capacity)
     tapes = (spare.obs, spare.tape, spare.dtape, spare.grad, spare.work, n)
-    # No decay: a gradient of zeros would let g fade to numbers so small that arithmetic with them is slow.
-    update = (t.shared._replace(theta=theta.copy()), spare, t.settings._replace(decay=FLOAT(1)))
+    learning = (table, t.shared._replace(theta=theta.copy()), spare, t.settings, n)
     each_action = {
         "environment": player.play,
         "acting forward": repeated(repeat_forward, table, theta, spare.obs, spare.tape, 0, 1),
     }
     each_segment = {
         "bootstrap forward": repeated(repeat_forward, table, theta, spare.obs, spare.bootstrap_tape, n, n + 1),
-        "backward": repeated(repeat_backward, table, theta, *tapes),
-        "clip, update, copy to theta'": repeated(repeat_update, *update),
+        BACKWARD: repeated(repeat_backward, table, theta, *tapes),
+        LEARNING: repeated(repeat_learning, *learning),
     }
     return each_action, each_segment
 

@@ -2,6 +2,7 @@
 sees what learning saw."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 
@@ -48,11 +49,15 @@ class Observation:
         """The shape of `mean`: the frames of a stack share one."""
         return self.shape[1:] if self.kind == "frames" else self.shape
 
+    @cached_property
+    def frame_mean(self):
+        """`mean`, or zeros of its shape; made once, because every step needs it."""
+        return np.zeros(self.mean_shape, FLOAT) if self.mean is None else self.mean
+
     def encode(self, raw, out):
         """Write raw observation into out, float32 (inputs,)."""
         if self.kind == "frames":
-            mean = np.zeros(self.mean_shape, FLOAT) if self.mean is None else self.mean
-            channels_last(raw, mean, FLOAT(self.scale), out)
+            channels_last(raw, self.frame_mean, FLOAT(self.scale), out)
         elif self.kind == "discrete":
             out[:] = FLOAT(0)
             out[int(raw) - self.start] = FLOAT(1)
