@@ -22,7 +22,7 @@ from numasync.envs.interface import (
 from numasync.jit import FLOAT, INT, compile_for, inlined, kernel, remember_compiled, type_of
 from numasync.nn.network import backward, carry_states, forget, forward, outputs_of
 from numasync.nn.views import vector_at
-from numasync.optim import BLOCK, UPDATE_TYPE, OptimizerState, clip_scale, sum_squares, wake
+from numasync.optim import BLOCK, UPDATE_TYPE, OptimizerState, clip_scale, count_update, decay_for, sum_squares
 from numasync.policy import choose_into
 
 # What run_segments returns; none is 0, which would equal the False of a call that failed.
@@ -50,11 +50,11 @@ class Worker(NamedTuple):
     """What belongs to one worker; capacity = t_max + 1 rows.
 
     theta_local: theta', of size 0 where the algorithm acts on theta. grad: (n_parameters,). squares: (blocks,), the sum
-    of grad^2 over each block of parameters. optimizer_state: the same in all workers for shared RMSProp. obs: (capacity, inputs). tape, dtape, bootstrap_tape, work: see
-    `network.py`. actions: int64 (capacity,), or float32 (capacity, n_actions) where they are continuous. rewards:
-    (capacity,). rng: uint64 (4,). env_state: see `interface.py`. next_action: (1,), chosen by the last segment, or -1.
-    episode: return and length so far. log: (MAX_SEGMENTS, 3), return, length and T of the episodes that ended;
-    logged: (1,), how many.
+    of grad^2 over each block of parameters; rested: int64 (blocks,), see `count_update`. optimizer_state: the same in
+    all workers for shared RMSProp. obs: (capacity, inputs). tape, dtape, bootstrap_tape, work: see `network.py`.
+    actions: int64 (capacity,), or float32 (capacity, n_actions) where they are continuous. rewards: (capacity,). rng:
+    uint64 (4,). env_state: see `interface.py`. next_action: (1,), chosen by the last segment, or -1. episode: return and
+    length so far. log: (MAX_SEGMENTS, 3), return, length and T of the episodes that ended; logged: (1,), how many.
     """
 
     index: int
@@ -62,6 +62,7 @@ class Worker(NamedTuple):
     theta_local: np.ndarray
     grad: np.ndarray
     squares: np.ndarray
+    rested: np.ndarray
     optimizer_state: OptimizerState
     obs: np.ndarray
     tape: np.ndarray
@@ -249,15 +250,16 @@ def apply_gradient(shared, worker, settings, lr, scale, update, copy):
     slower memory, or from another core that has changed it. Where the optimiser allows it, a block without a gradient
     rests; squares that sum to 0 are those of zeros, or of numbers below 1e-22, which wait for the next gradient.
     """
-    worker.optimizer_state.updates[0] += 1
+    if settings.rests:
+        count_update(worker.optimizer_state, worker.squares, worker.rested)
     for block in range(worker.squares.size):
         at = block * BLOCK
         size = min(BLOCK, shared.theta.size - at)
         theta = vector_at(shared.theta, at, size)
         if worker.squares[block] > 0 or not settings.rests:
             grad, state = vector_at(worker.grad, at, size), vector_at(worker.optimizer_state.values, at, size)
-            if settings.rests:
-                wake(worker.optimizer_state, block, state, settings.decay)
+            if worker.rested[block] > 0:
+                decay_for(worker.rested[block], state, settings.decay)
             update(theta, grad, state, lr, settings.decay, settings.rms_eps, scale)
         if copy:
             copy_values(theta, vector_at(worker.theta_local, at, size))

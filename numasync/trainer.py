@@ -1,11 +1,9 @@
 """A run: the shared arrays, the workers, their threads, and the supervisor that owns stopping."""
 
-import os
 import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor, wait
-from pathlib import Path
 
 import numpy as np
 
@@ -20,6 +18,7 @@ from numasync.actor_learner import (
     run_segments,
 )
 from numasync.algorithms import algorithm_for
+from numasync.cores import cores, seated, seats
 from numasync.envs import make_env
 from numasync.errors import NotFiniteError, WorkerError
 from numasync.jit import FLOAT
@@ -38,9 +37,6 @@ TURN_SECONDS = 0.002
 POLL_SECONDS = 0.1
 PARAMETER_CHECK_SECONDS = 1.0
 RECENT_EPISODES = 100
-
-# What a container's processes may use together: microseconds of processor time in each period, and the period.
-QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 class Trainer:
@@ -71,6 +67,8 @@ class Trainer:
         self.envs = []
         self.workers = []
         self._functions = ()
+        # A core for each thread; worker i is of thread i modulo their number.
+        self._seats = seats(1 if config.deterministic else min(config.workers, cores()))
         self._stop = threading.Event()
         self._failure = None
         self._started = self._ended = None
@@ -121,28 +119,31 @@ class Trainer:
 
     def build(self):
         """Environments and workers; the loop compiled. Worker i draws everything from stream i of the seed."""
-        optimizer_state = new_state(self.theta.size)
+        state = new_state(self.theta.size)
         for i in range(self.config.workers):
-            env = make_env(self.config.env, self.config.life_loss, self.observation)
-            self.envs.append(env)
             if i > 0 and not OPTIMIZERS[self.config.optimizer].shared_state:
-                optimizer_state = new_state(self.theta.size)
-            worker = make_worker(i, self.config, self.algorithm, self.network, env, optimizer_state)
-            self.workers.append(worker)
-            self._attempt(i, env.reset, worker.env_state, worker.rng, worker.obs[0])
+                state = new_state(self.theta.size)
+            with seated(self._seats[i % len(self._seats)]):  # for the threads that an environment starts
+                self._add_worker(i, state)
         # Every environment of a run has the same two functions.
         self._functions = (self.envs[0].reset, self.envs[0].step, self.algorithm.kernel, self.update)
         compile_loop(self.network.table, self.shared, self.workers[0], self.settings, self._functions)
+
+    def _add_worker(self, i, optimizer_state):
+        env = make_env(self.config.env, self.config.life_loss, self.observation)
+        self.envs.append(env)
+        worker = make_worker(i, self.config, self.algorithm, self.network, env, optimizer_state)
+        self.workers.append(worker)
+        self._attempt(i, env.reset, worker.env_state, worker.rng, worker.obs[0])
 
     def _run(self, on_progress, on_checkpoint):
         # The first segment is played here, before there are threads: it compiles whatever is still compiled lazily.
         self.play(0, 1)
         self._started = time.perf_counter()
-        threads = 1 if self.config.deterministic else min(self.config.workers, cores())
-        groups = [range(i, self.config.workers, threads) for i in range(threads)]
-        with ThreadPoolExecutor(len(groups)) as pool:
+        with ThreadPoolExecutor(len(self._seats)) as pool:
             try:
-                self._supervise([pool.submit(self._turns, group) for group in groups], on_progress, on_checkpoint)
+                turns = [pool.submit(self._turns, thread) for thread in range(len(self._seats))]
+                self._supervise(turns, on_progress, on_checkpoint)
             except (KeyboardInterrupt, BrokenPipeError):  # the reader of our output has gone: nobody watches any more
                 self.interrupted = True
             except Exception as error:  # of a thread, or of a callback such as an evaluation beside the run
@@ -179,8 +180,8 @@ class Trainer:
         if self._take_snapshot():
             on_checkpoint(self)
 
-    def _turns(self, group):
-        """The body of a thread: give each worker of the group its turn until the run ends.
+    def _turns(self, thread):
+        """The body of a thread: give each of its workers its turn until the run ends.
 
         Workers that share a thread change between segments. Were each a thread, the system would stop most of them in
         the middle of one, for as long as all others take: a gradient would be as old as there are workers, where it
@@ -188,14 +189,16 @@ class Trainer:
 
         In deterministic mode a turn is one segment, so that the run repeats.
         """
+        group = range(thread, self.config.workers, len(self._seats))
         segments, longest = 1, CALL_SECONDS if len(group) == 1 else TURN_SECONDS
-        while True:
-            started = time.perf_counter()
-            for i in group:
-                if self._stop.is_set() or not self.play(i, segments):
-                    return
-            if not self.config.deterministic and time.perf_counter() - started < longest * len(group):
-                segments = min(2 * segments, MAX_SEGMENTS)
+        with seated(self._seats[thread]):
+            while True:
+                started = time.perf_counter()
+                for i in group:
+                    if self._stop.is_set() or not self.play(i, segments):
+                        return
+                if not self.config.deterministic and time.perf_counter() - started < longest * len(group):
+                    segments = min(2 * segments, MAX_SEGMENTS)
 
     def play(self, i, segments):
         """One call of the loop for worker i, of so many segments or MAX_SEGMENTS; true if there is more to play."""
@@ -238,17 +241,6 @@ class Trainer:
         return f"{what} became NaN or infinite after {self.steps:,} actions; try a lower lr or a smaller clip_norm."
 
 
-def cores():
-    """How many cores this process may use: those it may run on, or fewer where its container is granted the time of
-    fewer. Threads beyond that would be stopped in the middle of their segments."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    try:
-        quota, period = map(int, QUOTA.read_text().split())
-    except (OSError, ValueError):  # no container of Linux, or "max", which is no limit
-        return allowed
-    return max(min(allowed, quota // period), 1)
-
-
 def make_settings(config, algorithm, n_actions):
     """What kernels read of a config; real numbers as FLOAT, so that arithmetic with them keeps the arrays' dtype."""
     return Settings(
@@ -288,6 +280,7 @@ def make_worker(i, config, algorithm, network, env, optimizer_state):
         theta_local=zeros(network.n_parameters if algorithm.local_copy else 0),
         grad=zeros(network.n_parameters),
         squares=zeros(blocks_of(network.n_parameters)),
+        rested=zeros(blocks_of(network.n_parameters), dtype=np.int64),
         optimizer_state=optimizer_state,
         obs=zeros(capacity, network.n_inputs),
         tape=network.tape(capacity),

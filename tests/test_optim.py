@@ -4,7 +4,18 @@ import naive
 import numpy as np
 import pytest
 
-from numasync.optim import BLOCK, OPTIMIZERS, blocks_of, clip_scale, momentum_sgd, new_state, rmsprop, sum_squares, wake
+from numasync.optim import (
+    BLOCK,
+    OPTIMIZERS,
+    blocks_of,
+    clip_scale,
+    count_update,
+    decay_for,
+    momentum_sgd,
+    new_state,
+    rmsprop,
+    sum_squares,
+)
 
 dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
@@ -64,20 +75,25 @@ def test_momentum_moves_on_without_a_gradient():
 
 @dtypes
 @pytest.mark.parametrize("decay", [0.99, 0.0, 1.0])
-@pytest.mark.parametrize("rested", [0, 1, 7, 500])
-def test_g_decays_for_all_updates_that_a_block_has_rested_through(rested, decay, dtype):
-    state, g = new_state(3 * BLOCK), np.linspace(1, 2, 5).astype(dtype)
-    state.updates[0], state.updated[1] = 11 + rested, 10
-    wake(state, 1, g, dtype(decay))
-    np.testing.assert_allclose(g, np.linspace(1, 2, 5) * decay**rested, rtol=1e-5 if dtype == np.float32 else 1e-12)
-    np.testing.assert_array_equal(state.updated, [0, 11 + rested, 0])
+@pytest.mark.parametrize("updates", [1, 7, 500])
+def test_g_decays_for_many_updates_at_once(updates, decay, dtype):
+    g = np.linspace(1, 2, 5).astype(dtype)
+    decay_for(updates, g, dtype(decay))
+    np.testing.assert_allclose(g, np.linspace(1, 2, 5) * decay**updates, rtol=1e-5 if dtype == np.float32 else 1e-12)
 
 
-def test_a_block_that_another_worker_has_updated_since_does_not_decay():
-    state, g = new_state(BLOCK), one(1)
-    state.updates[0], state.updated[0] = 10, 12
-    wake(state, 0, g, np.float32(0.9))
-    assert g[0] == 1
+def test_updates_are_counted_for_each_block_with_a_gradient():
+    state, rested = new_state(3 * BLOCK), np.zeros(3, np.int64)
+    for squares, rests in [
+        ([1, 0, 2], [0, 0, 0]),
+        ([0, 0, 1], [0, 0, 0]),
+        ([0, 0, 0], [0, 0, 0]),
+        ([3, 1, 0], [2, 3, 0]),
+    ]:
+        count_update(state, np.array(squares, np.float32), rested)
+        np.testing.assert_array_equal(rested, rests)
+    assert state.updates[0] == 4
+    np.testing.assert_array_equal(state.updated, [4, 4, 2])
 
 
 @pytest.mark.parametrize("n, blocks", [(1, 1), (BLOCK, 1), (BLOCK + 1, 2), (5 * BLOCK, 5)])

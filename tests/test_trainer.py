@@ -1,6 +1,5 @@
 """A run from outside: what it counts and saves, and how it ends when something fails."""
 
-import os
 import signal
 import sys
 import threading
@@ -415,23 +414,3 @@ def test_workers_beyond_the_cores_share_threads_and_take_turns(scripted, monkeyp
     assert sorted(map(set, played.values()), key=min) == groups
     for turns in played.values():
         assert all(turns[at] == turns[at % len(set(turns))] for at in range(len(turns)))
-
-
-@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system cannot say which cores are allowed")
-@pytest.mark.parametrize(
-    "granted, expected",
-    [
-        ("200000 100000", 2),
-        ("350000 100000", 3),
-        ("50000 100000", 1),
-        ("9900000 100000", 8),
-        ("max 100000", 8),
-        (None, 8),
-    ],
-)
-def test_cores_are_those_that_the_container_is_granted(monkeypatch, tmp_path, granted, expected):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
-    monkeypatch.setattr(trainer, "QUOTA", tmp_path / "cpu.max")
-    if granted:
-        trainer.QUOTA.write_text(granted + "\n")
-    assert trainer.cores() == expected

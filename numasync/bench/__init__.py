@@ -19,7 +19,7 @@ from numasync.bench.report import machine_lines, section_lines
 from numasync.config import check_real_number, check_whole_number
 from numasync.errors import InputError
 from numasync.jit import DISABLED
-from numasync.trainer import cores
+from numasync.cores import cores
 
 SECTIONS = {
     "products": "Products: register tiles against NumPy's BLAS, one thread each",

@@ -8,6 +8,7 @@ import numpy as np
 
 from numasync.bench.measure import in_turn
 from numasync.bench.subjects import CARTPOLE, MINATAR, PONG, usable
+from numasync.cores import seated, seats
 from numasync.envs import make_env
 from numasync.envs.interface import RESET_TYPE, STEP_TYPE, TERMINATED, TRUNCATED
 from numasync.jit import DOUBLES, FLOAT, INT, VECTOR, WORDS, compile_for, kernel
@@ -19,12 +20,11 @@ JITTED_ACTIONS, PYTHON_ACTIONS = 5_000, 10
 
 def measure(options):
     found, notes = usable(CARTPOLE, MINATAR, PONG)
-    players = {env_id: [RandomPlayer(env_id, i) for i in range(options.workers[-1])] for env_id in found}
-    readings = {
-        (env_id, threads): lambda env_id=env_id, threads=threads: speed(players[env_id][:threads], options.turn)
-        for env_id in found
-        for threads in options.workers
-    }
+    readings = {}
+    for env_id in found:
+        for threads in options.workers:
+            players = players_of(env_id, threads)
+            readings[env_id, threads] = lambda players=players: speed(players, options.turn)
     samples = in_turn(readings, options.repetitions)
     rows = []
     for env_id, threads in readings:
@@ -33,19 +33,29 @@ def measure(options):
     return {"rows": rows, "summary": {}, "notes": notes}
 
 
+def players_of(env_id, threads):
+    """As many RandomPlayers, each with its environment where a worker of so many threads would sit."""
+    players = []
+    for i, core in enumerate(seats(threads)):
+        with seated(core):
+            players.append(RandomPlayer(env_id, i))
+    return players
+
+
 def speed(players, seconds):
     """Actions a second of all players together, each in a thread of its own."""
     end = time.perf_counter() + seconds
 
-    def play(player):
-        played, begin = 0, time.perf_counter()
-        while time.perf_counter() < end or not played:
-            player.play(player.chunk)
-            played += player.chunk
-        return played / (time.perf_counter() - begin)
+    def play(player, core):
+        with seated(core):
+            played, begin = 0, time.perf_counter()
+            while time.perf_counter() < end or not played:
+                player.play(player.chunk)
+                played += player.chunk
+            return played / (time.perf_counter() - begin)
 
     with ThreadPoolExecutor(len(players)) as pool:
-        return sum(pool.map(play, players))
+        return sum(pool.map(play, players, seats(len(players))))
 
 
 class RandomPlayer:

@@ -8,7 +8,7 @@ from pathlib import Path
 import llvmlite.binding
 import numpy as np
 
-from numasync.trainer import cores
+from numasync.cores import cores
 
 PACKAGES = ("numasync", "numpy", "numba", "llvmlite", "gymnasium", "ale-py")
 PROCESSORS = Path("/proc/cpuinfo")

@@ -5,12 +5,13 @@ from statistics import median
 from typing import NamedTuple
 
 from numasync.agent import Agent
-from numasync.bench.environments import RandomPlayer, speed
+from numasync.bench.environments import players_of, speed
 from numasync.bench.measure import in_turn, median_ratio
 from numasync.bench.subjects import CARTPOLE, MINATAR, PONG, usable
 from numasync.config import make_config
 from numasync.envs import make_env
-from numasync.trainer import Trainer, cores
+from numasync.cores import cores
+from numasync.trainer import Trainer
 
 ENDLESS = 10**12
 ALGORITHMS = ("a3c", "nstep_q")
@@ -36,7 +37,7 @@ def measure(options):
         for workers in options.workers
     }
     for env_id in found:
-        players = [RandomPlayer(env_id, i) for i in range(cores())]
+        players = players_of(env_id, cores())
         readings[env_id] = lambda players=players: speed(players, options.turn)
     samples = in_turn(readings, options.repetitions)
     rows = [

@@ -19,7 +19,7 @@ from numasync.studies.plan import THREADS, make_settings, runs_of
 from numasync.studies.playing import final_score, learning_curve
 from numasync.studies.speedup import COLUMNS, speedup_lines, speedups
 from numasync.studies.table import POINT_COLUMNS, POINTS, RUN_COLUMNS, RUNS, Table, open_folder, write_table
-from numasync.trainer import cores
+from numasync.cores import cores
 
 FIGURE, SPEEDUPS = "figure", "speedups.csv"
 MOST_JOBS = 1024

@@ -10,7 +10,7 @@ from numasync.algorithms import ALGORITHMS, CONTINUOUS, algorithm_for
 from numasync.config import MOST, SMALLEST, Config, check_real_number, check_whole_number, checked, make_config
 from numasync.envs import make_env
 from numasync.errors import InputError
-from numasync.trainer import cores
+from numasync.cores import cores
 
 # Section 5.1: initial learning rates are drawn from LogUniform of this range. With fewer digits, so that a table holds
 # exactly the rate that was used.
