@@ -47,7 +47,7 @@ def test_add_product(dtype, layout, n):
 
 
 @dtypes
-@pytest.mark.parametrize("m, terms, n", [(1, 300, 243), (6, 256, 36), (13, 257, 64), (20, 100, 48)])
+@pytest.mark.parametrize("m, terms, n", [(1, 300, 243), (6, 256, 36), (13, 257, 64), (20, 100, 48), (9, 700, 81)])
 def test_add_product_of_long_sums(dtype, m, terms, n):
     for layout in LAYOUTS:
         *given, c = operands(dtype, layout, m, terms, n)

@@ -16,6 +16,10 @@ PANELS = ((4, 5 if AVX512 else 2, 2), (2, 6, 3), (1, 8, 4), (0, 8, 4))
 # integer the compiler would make a literal, and for its value a product of its own.
 ADJACENT, NO_JUMP, ONE_RUN, FIRST = np.int64(1), np.int64(0), np.int64(1), np.int64(0)
 
+# A panel of a long B does not fit in the innermost cache, and would be fetched again for every tile of rows. Where A has
+# more rows than a tile, B is taken DEEP of its rows at a time, 24 KiB a panel.
+FEW_ROWS, MANY_TERMS, DEEP = 8, 512, 96
+
 # Vectors of a tile where C has but one row; the more there are registers for, the longer are the pieces of B's rows.
 WIDEST, WIDE = 16 if AVX512 else 12, 8
 TRANSPOSED_ROWS = 4
@@ -57,7 +61,13 @@ def add_product(m, a, row, column, jump, runs, b, c, pitch):
     The columns of C are cut into panels, 4, 2 or 1 vectors wide, or 8 where there is but one row; the last ones, which
     fill no vector, are taken NARROW at a time.
     """
-    cover_columns(m, a, row, column, jump, runs, b, FIRST, c, pitch)
+    k, n = b.shape
+    if m <= FEW_ROWS or k <= MANY_TERMS or runs > 1:
+        cover_columns(m, a, row, column, jump, runs, b, FIRST, c, pitch)
+        return
+    for p in range(0, k, DEEP):
+        from_p, rows = vector_at(a, p * column, a.size - p * column), matrix_at(b, p * n, min(DEEP, k - p), n)
+        cover_columns(m, from_p, row, column, jump, runs, rows, FIRST, c, pitch)
 
 
 @kernel

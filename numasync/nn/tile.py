@@ -103,6 +103,12 @@ class Emitter:
     def at(self, data, index):
         return self.builder.gep(data, [index])
 
+    def apart(self, pointer):
+        """The pointer, without LLVM seeing where it comes from. It sees that rows lie equally far apart and would compute
+        each row's address from that of the row before: as many additions in a row, for every term of the sum."""
+        kind = ir.FunctionType(pointer.type, [pointer.type])
+        return self.builder.asm(kind, "", "=r,0", [pointer], side_effect=False)
+
     def load(self, pointer, vector=None):
         vector = vector or self.vector
         pointer = self.builder.bitcast(pointer, vector.as_pointer())
@@ -251,7 +257,7 @@ def emitted_product(typing, rows, vectors, a, at, row, column, jump, runs, b, j,
         if vectors.literal_value == 0:
             emitter.use_lanes(builder.sub(n, j))
         sums = [emitter.zeros(len(tile)) for _ in range(chains)]
-        a_rows = [emitter.at(a_data, emitter.offset(at, (r, row))) for r in range(n_rows)]
+        a_rows = [emitter.apart(emitter.at(a_data, emitter.offset(at, (r, row)))) for r in range(n_rows)]
 
         def add_term(run, term, slots):
             in_a = emitter.offset(builder.mul(run, jump), (term, column))
