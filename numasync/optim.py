@@ -6,9 +6,9 @@ one of the two steps; nothing waits. All three have one signature and clear the 
 memory.
 
 Parameters are updated a block at a time, and a block may rest. After a relu most of a large layer's gradient is zeros;
-RMSProp leaves a parameter without a gradient where it is, and its g decays: so many updates in a row make decay^k g of
-it, all at once when the block next has a gradient. What rests is neither fetched nor written, which in another thread's
-cache costs more than the arithmetic.
+RMSProp leaves a parameter without a gradient where it is, and its g decays: k such updates make decay^k g of it, all at
+once when the block next has a gradient. What rests is neither fetched nor written, which takes longer than the
+arithmetic where it is in another core's cache.
 """
 
 from typing import Callable, NamedTuple
@@ -72,8 +72,8 @@ def count_update(state, squares, rested):
     """Count an update of the blocks whose squares are not 0; rested[b] = how many updates block b of them has rested
     through since its last. squares, rested: (blocks,).
 
-    In a pass of its own, because other threads write `state` too: one wait for a line from another core, block after
-    block in the middle of an update, took a fifth of MinAtar's time.
+    Two workers that share `state` and count at the same moment may count one update. In a pass of its own, because a wait
+    for what another core has written, block after block in the middle of an update, took a fifth of MinAtar's time.
     """
     before = state.updates[0]
     state.updates[0] = before + 1
