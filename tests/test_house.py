@@ -17,7 +17,7 @@ MODULES = {
 
 # A module imports only what stands above it. A package is one room.
 ROOMS = (
-    "errors", "jit", "memory", "rng", "nn.views", "nn.tile", "nn.gemm", "nn.layers", "nn.network", "policy", "optim", "algorithms",
+    "errors", "jit", "memory", "cores", "rng", "nn.views", "nn.tile", "nn.gemm", "nn.layers", "nn.network", "policy", "optim", "algorithms",
     "human", "envs", "actor_learner", "config", "evaluation", "trainer", "checkpoint", "records", "report", "agent",
     "training", "watch", "plots", "bench", "studies",
     "__init__", "cli", "__main__",
