@@ -17,8 +17,8 @@ MODULES = {
 
 # A module imports only what stands above it. A package is one room.
 ROOMS = (
-    "errors", "jit", "memory", "cores", "rng", "nn.views", "nn.tile", "nn.gemm", "nn.layers", "nn.network", "policy", "optim", "algorithms",
-    "human", "envs", "actor_learner", "config", "evaluation", "trainer", "checkpoint", "records", "report", "agent",
+    "errors", "jit", "memory", "cores", "rng", "nn.views", "nn.tile", "nn.gemm", "nn.layers", "nn.network", "policy", "optim",
+    "algorithms", "human", "envs", "actor_learner", "config", "evaluation", "trainer", "checkpoint", "records", "report", "agent",
     "training", "watch", "plots", "bench", "studies",
     "__init__", "cli", "__main__",
 )  # fmt: skip
