@@ -17,9 +17,9 @@ from numasync.bench.machine import machine
 from numasync.bench.measure import Options
 from numasync.bench.report import machine_lines, section_lines
 from numasync.config import check_real_number, check_whole_number
+from numasync.cores import cores
 from numasync.errors import InputError
 from numasync.jit import DISABLED
-from numasync.cores import cores
 
 SECTIONS = {
     "products": "Products: register tiles against NumPy's BLAS, one thread each",

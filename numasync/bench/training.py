@@ -9,8 +9,8 @@ from numasync.bench.environments import players_of, speed
 from numasync.bench.measure import in_turn, median_ratio
 from numasync.bench.subjects import CARTPOLE, MINATAR, PONG, usable
 from numasync.config import make_config
-from numasync.envs import make_env
 from numasync.cores import cores
+from numasync.envs import make_env
 from numasync.trainer import Trainer
 
 ENDLESS = 10**12

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from numasync.config import check_whole_number
+from numasync.cores import cores
 from numasync.errors import InputError
 from numasync.plots import drawing_library
 from numasync.report import SilentStudyReport, StudyReport
@@ -19,7 +20,6 @@ from numasync.studies.plan import THREADS, make_settings, runs_of
 from numasync.studies.playing import final_score, learning_curve
 from numasync.studies.speedup import COLUMNS, speedup_lines, speedups
 from numasync.studies.table import POINT_COLUMNS, POINTS, RUN_COLUMNS, RUNS, Table, open_folder, write_table
-from numasync.cores import cores
 
 FIGURE, SPEEDUPS = "figure", "speedups.csv"
 MOST_JOBS = 1024

@@ -8,9 +8,9 @@ import numpy as np
 
 from numasync.algorithms import ALGORITHMS, CONTINUOUS, algorithm_for
 from numasync.config import MOST, SMALLEST, Config, check_real_number, check_whole_number, checked, make_config
+from numasync.cores import cores
 from numasync.envs import make_env
 from numasync.errors import InputError
-from numasync.cores import cores
 
 # Section 5.1: initial learning rates are drawn from LogUniform of this range. With fewer digits, so that a table holds
 # exactly the rate that was used.
