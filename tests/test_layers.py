@@ -37,6 +37,8 @@ CONV = [
     (1, (8, 8, 1), 8, 1, 2),
     (2, (18, 14, 4), 8, 4, 6),
     (2, (9, 12, 16), 4, 2, 32),
+    (2, (30, 27, 1), 4, 2, 3),  # 168 patches, and 102 in a row: more than are summed at once
+    (1, (5, 205, 1), 3, 2, 2),
 ]
 
 # (rows, inputs, units, the rows where an episode begins)

@@ -16,7 +16,7 @@ from numasync.nn.layers import conv_backward, conv_forward, dense_backward, dens
 from numasync.nn.network import backward, forward
 from numasync.nn.tile import LANES, tile_product
 from numasync.nn.views import matrix_at
-from numasync.optim import clip_scale, rmsprop, sum_squares
+from numasync.optim import clip_scale, sum_squares
 
 # Twelve sums do not wait for each other, eight loads a term are fewer than its multiply-adds, all fits the L1 cache.
 PEAK_ROWS, PEAK_VECTORS, PEAK_TERMS = 6, 2, 192
@@ -97,10 +97,10 @@ def repeat_backward(times, table, theta, obs, tape, dtape, grad, work, n):
 
 
 @kernel
-def repeat_learning(times, table, shared, worker, settings, n):
-    """Backward, then clip and update."""
+def repeat_learning(times, table, shared, worker, settings, n, update):
+    """Backward, then clip and update. update: see `optim.UPDATE_TYPE`."""
     for _ in range(times):
         backward(table, shared.theta, worker.obs, worker.tape, worker.dtape, worker.grad, worker.work, n)
         sum_squares(worker.grad, worker.squares)
         scale = clip_scale(worker.squares, settings.clip_norm)
-        apply_gradient(shared, worker, settings, settings.lr, scale, rmsprop, settings.local_copy)
+        apply_gradient(shared, worker, settings, settings.lr, scale, update, settings.local_copy)

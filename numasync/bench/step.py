@@ -14,8 +14,9 @@ from numasync.bench.measure import interleaved
 from numasync.bench.repeated import repeat_backward, repeat_forward, repeat_learning
 from numasync.bench.subjects import CARTPOLE, MINATAR, PONG, usable
 from numasync.bench.training import trainer_of
+from numasync.jit import INT, compile_for, type_of
 from numasync.nn.network import forward
-from numasync.optim import new_state
+from numasync.optim import UPDATE_TYPE, new_state
 from numasync.trainer import make_worker
 
 BACKWARD, UPDATE, LEARNING = "backward", "clip, update, copy to theta'", "backward and update"
@@ -64,6 +65,7 @@ def parts(training):
     forward(table, theta, spare.obs, spare.tape, 0, capacity)
     tapes = (spare.obs, spare.tape, spare.dtape, spare.grad, spare.work, n)
     learning = (table, t.shared._replace(theta=theta.copy()), spare, t.settings, n)
+    compile_for(repeat_learning, INT, *map(type_of, learning), UPDATE_TYPE)
     each_action = {
         "environment": player.play,
         "acting forward": repeated(repeat_forward, table, theta, spare.obs, spare.tape, 0, 1),
@@ -71,7 +73,7 @@ def parts(training):
     each_segment = {
         "bootstrap forward": repeated(repeat_forward, table, theta, spare.obs, spare.bootstrap_tape, n, n + 1),
         BACKWARD: repeated(repeat_backward, table, theta, *tapes),
-        LEARNING: repeated(repeat_learning, *learning),
+        LEARNING: repeated(repeat_learning, *learning, t.update),
     }
     return each_action, each_segment
 

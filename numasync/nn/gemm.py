@@ -18,7 +18,7 @@ ADJACENT, NO_JUMP, ONE_RUN, FIRST = np.int64(1), np.int64(0), np.int64(1), np.in
 
 # A panel of a long B does not fit in the innermost cache, and would be fetched again for every tile of rows. Where A has
 # more rows than a tile, B is taken DEEP of its rows at a time, 24 KiB a panel.
-FEW_ROWS, MANY_TERMS, DEEP = 8, 512, 96
+FEW_ROWS, MANY_TERMS, DEEP = 8, 256, 96
 
 # Vectors of a tile where C has but one row; the more there are registers for, the longer are the pieces of B's rows.
 WIDEST, WIDE = 16 if AVX512 else 12, 8
