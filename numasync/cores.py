@@ -39,7 +39,8 @@ def seats(threads):
 
 @contextlib.contextmanager
 def seated(core):
-    """Keep to a core: this thread inside the block, and for good the threads that it starts there. None: no core."""
+    """Keep to a core: this thread inside the block, and for good the threads and processes that it starts there. None: no
+    core."""
     if core is None:
         yield
         return
