@@ -213,7 +213,8 @@ def record_reward(worker, settings, n, reward):
 
 @kernel
 def learn(table, theta, shared, worker, settings, n, terminated, T, algorithm, update, copy):
-    """Bootstrap, gradient, update of theta; theta' <- theta if `copy`. False, and theta untouched, where loss or gradient is not finite."""
+    """Bootstrap, gradient, update of theta; theta' <- theta if `copy`. False, and theta untouched, where loss or gradient
+    is not finite."""
     capacity = worker.obs.shape[0]
     first = 1 if settings.one_step else n
     last = n if terminated else n + 1

@@ -73,7 +73,7 @@ def count_update(state, squares, rested):
     through since its last. squares, rested: (blocks,).
 
     Two workers that share `state` and count at the same moment may count one update. In a pass of its own, because a wait
-    for what another core has written, block after block in the middle of an update, took a fifth of MinAtar's time.
+    for what another core has written, block after block in the middle of an update, took a quarter of MinAtar's time.
     """
     before = state.updates[0]
     state.updates[0] = before + 1

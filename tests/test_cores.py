@@ -87,6 +87,6 @@ def test_each_thread_of_a_run_and_its_environments_sit_on_one_core(monkeypatch):
 
     monkeypatch.setattr(Trainer, "play", noted_play)
     monkeypatch.setattr(Trainer, "_add_worker", noted_add)
-    trained("CartPole-v1", "a3c", workers=2 * len(allowed), steps=20_000, network=(dense(3),))
+    trained("CartPole-v1", "a3c", workers=2 * len(allowed), steps=1_000_000, network=(dense(3),))
     assert [played[i] for i in range(len(made))] == made == [{core} for core in allowed] * 2
     assert os.sched_getaffinity(0) == set(allowed)
