@@ -15,9 +15,12 @@ from numasync.bench.environments import RandomPlayer, speed
 from numasync.bench.layers import layer_contests
 from numasync.bench.machine import machine
 from numasync.bench.measure import Options, in_turn, interleaved, median_ratio, times_that_fill
+from numasync.bench.peak import PEAK_FLOPS, ROUNDS, SUMS, multiply_adds, plain_multiply_adds
 from numasync.bench.report import COLUMNS, machine_lines, section_lines, table
 from numasync.bench.subjects import CARTPOLE, networks, usable
 from numasync.cli import main
+from numasync.jit import FLOAT, kernel
+from numasync.nn.emitter import LANES
 from numasync.nn.network import KIND, RELU
 
 compiled = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="measures compiled code")
@@ -68,6 +71,15 @@ def test_readings_take_turns():
 def test_a_ratio_is_the_median_of_ratios_within_a_repetition():
     assert median_ratio([2.0, 40.0, 6.0], [1.0, 10.0, 2.0]) == 3.0
     assert Options(5, 3.0, [1]).turn == pytest.approx(0.6)
+
+
+def test_the_peak_is_the_multiply_adds_that_it_counts():
+    @kernel
+    def run(rounds, x):
+        return multiply_adds(rounds, x)
+
+    assert run(3, FLOAT(0.5)) == pytest.approx(plain_multiply_adds(3, FLOAT(0.5)))
+    assert PEAK_FLOPS == 2 * SUMS * LANES * ROUNDS
 
 
 def test_a_row_of_a_contest():

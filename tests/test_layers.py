@@ -4,6 +4,7 @@ import naive
 import numpy as np
 import pytest
 
+from numasync.nn.emitter import LANES
 from numasync.nn.layers import (
     add_rows,
     conv_backward,
@@ -15,7 +16,6 @@ from numasync.nn.layers import (
     relu_backward,
     relu_forward,
 )
-from numasync.nn.tile import LANES
 
 RELATIVE = 1e-6
 # Convolution and dense are linear in each argument, so a central difference has no truncation error at any step.
@@ -39,6 +39,11 @@ CONV = [
     (2, (9, 12, 16), 4, 2, 32),
     (2, (30, 27, 1), 4, 2, 3),  # 168 patches, and 102 in a row: more than are summed at once
     (1, (5, 205, 1), 3, 2, 2),
+    # Kernels two and three strides wide, whose patches share what is loaded: the paper's, MinAtar's, and with a rest
+    (1, (84, 84, 4), 8, 4, 16),
+    (2, (20, 20, 16), 4, 2, 32),
+    (2, (10, 10, 4), 3, 1, 16),
+    (1, (9, 21, 2), 6, 2, 37),
 ]
 
 # (rows, inputs, units, the rows where an episode begins)

@@ -13,9 +13,8 @@ from typing import Callable, NamedTuple
 import numpy as np
 
 from numasync.bench.measure import interleaved, median_ratio
-from numasync.bench.repeated import PEAK_FLOPS, PEAK_ROWS, PEAK_TERMS, PEAK_VECTORS, repeat_peak
+from numasync.bench.peak import PEAK_FLOPS, repeat_peak
 from numasync.jit import FLOAT
-from numasync.nn.tile import LANES
 
 LEAST_SECONDS = 1e-9  # where noise has made a call of np.dot longer than a product
 
@@ -37,7 +36,7 @@ def contests(entries, options):
     """The result of a section that measures these Contests. All numbers are medians, but the best that was seen
     stands for the peak, and for a call of np.dot: it is subtracted from times that may be hardly longer."""
     runs = {
-        "peak": repeated_peak(),
+        "peak": repeated(repeat_peak, FLOAT(0.5)),
         "call": repeated_dots([(numbers(1, 1), numbers(1, 1), numbers(1, 1))]),
     }
     for i, entry in enumerate(entries):
@@ -73,16 +72,8 @@ def row_of(entry, ours, theirs, peak):
 
 
 def repeated(repeat, *arguments):
-    """run(times) of a kernel of `repeated.py`, whose first argument is the number of times."""
+    """run(times) of a kernel of `repeated.py` or `peak.py`, whose first argument is the number of times."""
     return lambda times: repeat(times, *arguments)
-
-
-def repeated_peak():
-    """run(times) of PEAK_FLOPS operations as fast as they can be done."""
-    width = PEAK_VECTORS * LANES
-    return repeated(
-        repeat_peak, numbers(PEAK_ROWS * PEAK_TERMS), numbers(PEAK_TERMS, width), numbers(PEAK_ROWS * width)
-    )
 
 
 def repeated_dots(dots):

@@ -14,21 +14,8 @@ from numasync.nn.gemm import (
 )
 from numasync.nn.layers import conv_backward, conv_forward, dense_backward, dense_forward, vector_of
 from numasync.nn.network import backward, forward
-from numasync.nn.tile import LANES, tile_product
 from numasync.nn.views import matrix_at
 from numasync.optim import clip_scale, sum_squares
-
-# Twelve sums do not wait for each other, eight loads a term are fewer than its multiply-adds, all fits the L1 cache.
-PEAK_ROWS, PEAK_VECTORS, PEAK_TERMS = 6, 2, 192
-PEAK_FLOPS = 2 * PEAK_ROWS * PEAK_VECTORS * LANES * PEAK_TERMS
-
-
-@kernel
-def repeat_peak(times, a, b, c):
-    """The most multiply-adds that a core does: one tile on operands in its innermost cache. a: (6 * PEAK_TERMS,);
-    b: (PEAK_TERMS, n); c: (6 n,), where n is the width of a tile."""
-    for _ in range(times):
-        tile_product(PEAK_ROWS, PEAK_VECTORS, a, 0, PEAK_TERMS, 1, 0, 1, b, 0, c, 0, b.shape[1])
 
 
 @kernel

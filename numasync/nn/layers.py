@@ -9,6 +9,7 @@ each activation feeds one layer only.
 import numpy as np
 
 from numasync.jit import FLOAT, inlined, kernel
+from numasync.nn.emitter import LANES
 from numasync.nn.gemm import (
     ADJACENT,
     NO_JUMP,
@@ -20,7 +21,6 @@ from numasync.nn.gemm import (
     add_wanted_products,
     transpose,
 )
-from numasync.nn.tile import LANES
 from numasync.nn.views import matrix_at, vector_at
 
 # Patches whose share of a convolution's weights' gradient is summed before that of the next: 100 of the paper's first

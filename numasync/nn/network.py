@@ -19,6 +19,7 @@ import numpy as np
 from numasync.errors import InputError
 from numasync.jit import FLOAT, inlined, kernel
 from numasync.memory import own_zeros
+from numasync.nn.emitter import LANES
 from numasync.nn.layers import (
     conv_backward,
     conv_forward,
@@ -33,7 +34,6 @@ from numasync.nn.layers import (
     relu_forward,
     vector_of,
 )
-from numasync.nn.tile import LANES
 from numasync.nn.views import matrix_at, vector_at
 
 CONV, DENSE, RELU, LSTM, JOIN = range(5)
