@@ -15,6 +15,7 @@ import numpy as np
 from numasync.bench.measure import interleaved, median_ratio
 from numasync.bench.peak import PEAK_FLOPS, repeat_peak
 from numasync.jit import FLOAT
+from numasync.memory import own_zeros
 
 LEAST_SECONDS = 1e-9  # where noise has made a call of np.dot longer than a product
 
@@ -88,5 +89,8 @@ def repeated_dots(dots):
 
 
 def numbers(*shape):
-    """Random numbers of a normal distribution: none so small that arithmetic with it is slow."""
-    return np.random.default_rng(1).standard_normal(shape).astype(FLOAT)
+    """Random numbers of a normal distribution, none so small that arithmetic with it is slow, in an array that begins
+    where a cache line does, as those of a training."""
+    array = own_zeros(shape, FLOAT)
+    array[:] = np.random.default_rng(1).standard_normal(shape)
+    return array

@@ -12,6 +12,7 @@ from numasync.bench.repeated import (
 )
 from numasync.bench.subjects import networks
 from numasync.jit import FLOAT
+from numasync.memory import own_zeros
 from numasync.nn.network import (
     CHANNELS,
     CONV,
@@ -61,8 +62,9 @@ def contest(label, which, row, rows):
     else:
         with_inputs = which == "backward"
         repeat = repeat_conv_backward if geometry else repeat_dense_backward
-        dx = np.zeros((rows, row[IN_SIZE] if with_inputs else 0), FLOAT)
-        dweight, dbias, work = np.zeros_like(weight), np.zeros_like(bias), np.zeros(work_size(row), FLOAT)
+        dx = own_zeros((rows, row[IN_SIZE] if with_inputs else 0), FLOAT)
+        dweight, dbias = own_zeros(weight.shape, FLOAT), own_zeros(bias.shape, FLOAT)
+        work = own_zeros((work_size(row),), FLOAT)
         ours = repeated(repeat, x, *geometry, weight, y, dweight, dbias, dx, work)
         dots = backward_dots(row, rows, with_inputs)
     a, b, _ = forward_dots(row, 1)[0]

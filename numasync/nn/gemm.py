@@ -114,7 +114,8 @@ def add_product(m, a, row, column, jump, runs, b, c, pitch):
     C be columns of a wider matrix.
 
     The columns of C are cut into panels, 4, 2 or 1 vectors wide, or 8 where there is but one row; the last ones, which
-    fill no vector, are taken NARROW at a time.
+    fill no vector, are taken NARROW at a time. Where patches share a half or two thirds of their numbers, the panels are
+    others, which load a number once for all patches that hold it.
     """
     k, n = b.shape
     if runs > 1:
