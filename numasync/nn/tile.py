@@ -193,9 +193,8 @@ def emitted_sparse_row(typing, vectors, a, b, j, c):
 
         def add_term(p):
             x = emitter.broadcast(emitter.at(a_data, p))
-            in_b = emitter.offset(j, (p, n))
-            for v, slot in enumerate(sums):
-                emitter.multiply_add(slot, x, emitter.load(emitter.at(b_fields.data, emitter.offset(in_b, (v, LANES)))))
+            for slot, y in zip(sums, emitter.load_row(b_fields.data, emitter.offset(j, (p, n)), len(sums))):
+                emitter.multiply_add(slot, x, y)
 
         emitter.for_each_nonzero(a_data, k, add_term)
         for v, slot in enumerate(sums):
