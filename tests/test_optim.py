@@ -4,6 +4,7 @@ import naive
 import numpy as np
 import pytest
 
+from numasync.memory import LINE
 from numasync.optim import (
     BLOCK,
     OPTIMIZERS,
@@ -18,6 +19,12 @@ from numasync.optim import (
 )
 
 dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+
+
+def test_every_thread_counts_updates_in_a_line_that_holds_nothing_else():
+    arrays = new_state(3)
+    lines = [array.ctypes.data // LINE for array in arrays]
+    assert len(set(lines)) == len(lines) and all(array.ctypes.data % LINE == 0 for array in arrays)
 
 
 @dtypes
