@@ -55,6 +55,8 @@ class Worker(NamedTuple):
     actions: int64 (capacity,), or float32 (capacity, n_actions) where they are continuous. rewards: (capacity,). rng:
     uint64 (4,). env_state: see `interface.py`. next_action: (1,), chosen by the last segment, or -1. episode: return and
     length so far. log: (MAX_SEGMENTS, 3), return, length and T of the episodes that ended; logged: (1,), how many.
+
+    What SCRATCH names says nothing between two calls (grad is zeros), and one array serves all workers of a thread.
     """
 
     index: int
@@ -77,6 +79,9 @@ class Worker(NamedTuple):
     episode: np.ndarray
     log: np.ndarray
     logged: np.ndarray
+
+
+SCRATCH = ("theta_local", "grad", "squares", "rested", "dtape", "bootstrap_tape", "work")
 
 
 class Settings(NamedTuple):

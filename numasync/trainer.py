@@ -11,6 +11,7 @@ from numasync.actor_learner import (
     MAX_SEGMENTS,
     MORE,
     NOT_FINITE,
+    SCRATCH,
     Settings,
     Shared,
     Worker,
@@ -133,6 +134,9 @@ class Trainer:
         env = make_env(self.config.env, self.config.life_loss, self.observation)
         self.envs.append(env)
         worker = make_worker(i, self.config, self.algorithm, self.network, env, optimizer_state)
+        if i >= len(self._seats):  # one set for a thread finds its place in the caches, one for each worker would not
+            before = self.workers[i - len(self._seats)]
+            worker = worker._replace(**{name: getattr(before, name) for name in SCRATCH})
         self.workers.append(worker)
         self._attempt(i, env.reset, worker.env_state, worker.rng, worker.obs[0])
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from runs import trained
 
+from numasync import trainer
 from numasync.algorithms import ALGORITHMS
 from numasync.jit import DISABLED
 from numasync.optim import OPTIMIZERS
@@ -21,6 +22,15 @@ def theta(algo="nstep_q", optimizer="shared_rmsprop", env_id="Catch-v0", steps=S
 @pytest.mark.parametrize("algo", ALGORITHMS)
 def test_workers_in_turns_repeat_bit_for_bit(algo, optimizer):
     np.testing.assert_array_equal(theta(algo, optimizer), theta(algo, optimizer))
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("algo", ALGORITHMS)
+@pytest.mark.parametrize("network", ["mlp", "mlp_lstm"])
+def test_workers_of_a_thread_learn_as_if_each_had_arrays_of_its_own(network, algo, optimizer, monkeypatch):
+    shared = theta(algo, optimizer, network=network, steps=min(STEPS, 1_000))
+    monkeypatch.setattr(trainer, "SCRATCH", ())
+    np.testing.assert_array_equal(shared, theta(algo, optimizer, network=network, steps=min(STEPS, 1_000)))
 
 
 @pytest.mark.parametrize("algo", ALGORITHMS)

@@ -7,6 +7,7 @@ import pytest
 from runs import trained
 
 from numasync import dense
+from numasync.actor_learner import SCRATCH
 from numasync.memory import HUGE_PAGE, LINE, own_copy, own_zeros
 
 
@@ -42,16 +43,18 @@ def test_without_huge_pages(monkeypatch, system):
 
 
 @pytest.mark.parametrize("optimizer", ["shared_rmsprop", "rmsprop"])
-def test_no_two_workers_write_to_one_line(optimizer):
+def test_no_two_threads_write_to_one_line(optimizer, monkeypatch):
+    monkeypatch.setattr("numasync.trainer.cores", lambda: 2)
     trainer = trained("CartPole-v1", "a3c", workers=3, steps=300, optimizer=optimizer, network=(dense(3),))
     owners = {}
     for worker in trainer.workers:
         state = worker.optimizer_state._asdict() if optimizer == "rmsprop" else {}
         for name, array in {**worker._asdict(), **state}.items():
+            owner = f"thread {worker.index % 2}" if name in SCRATCH else worker.index
             if isinstance(array, np.ndarray) and array.size:
                 first, last = array.ctypes.data // LINE, (array.ctypes.data + array.nbytes - 1) // LINE
                 for line in range(first, last + 1):
-                    assert owners.setdefault(line, worker.index) == worker.index, name
+                    assert owners.setdefault(line, owner) == owner, name
     rows = trainer.shared.steps
     assert rows.strides[0] % LINE == 0 and rows.ctypes.data % LINE == 0
     shared = [trainer.shared.theta, trainer.shared.theta_target, trainer.shared.target_copies]

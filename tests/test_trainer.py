@@ -12,6 +12,7 @@ import pytest
 
 import numasync
 from numasync import InputError, NotFiniteError, WorkerError, dense, network, relu, trainer
+from numasync.actor_learner import SCRATCH, Worker
 from numasync.config import make_config
 from numasync.envs.interface import EnvSpec
 from numasync.envs.observation import Observation
@@ -70,6 +71,20 @@ def make_trainer(**options):
     """A Trainer alone, without agent and files: worker i plays instance i."""
     config = make_config("classic", env=ID, **{"network": LAYERS, "workers": 2, "steps": 400, **options})
     return Trainer(config, SPEC, network((2,), *LAYERS, heads(2)))
+
+
+def test_only_workers_of_one_thread_share_arrays(scripted, monkeypatch):
+    scripted(plain)
+    monkeypatch.setattr(trainer, "cores", lambda: 2)
+    run = make_trainer(workers=5)
+    run.build()
+    for name in Worker._fields:
+        arrays = [getattr(worker, name) for worker in run.workers]
+        owners = [[i for i, array in enumerate(arrays) if array is own] for own in arrays]
+        if name in SCRATCH:
+            assert owners == [[0, 2, 4], [1, 3], [0, 2, 4], [1, 3], [0, 2, 4]], name
+        elif isinstance(arrays[0], np.ndarray):
+            assert owners == [[0], [1], [2], [3], [4]], name
 
 
 def fails_at(step, worker=1):
