@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 # The strides of A and its runs, (row, column, jump, runs), for m rows and runs of `terms` terms. "patches" are those of an
-# image with 3 rows, a stride of 2 and one channel, or their transpose; "in twos" and "in threes" if two or three patches
-# overlap, where terms, or m of the transpose, can be divided so.
+# image with 3 rows, a stride of 2 and one channel, or their transpose.
 LAYOUTS = {
     "plain": lambda m, terms: (terms, 1, 0, 1),
     "transposed": lambda m, terms: (1, m, 0, 1),
@@ -17,10 +16,6 @@ LAYOUTS = {
     "spread": lambda m, terms: (2 * terms + 1, 2, 0, 1),
     "patches": lambda m, terms: (2, 1, 2 * m + terms, 3),
     "patches transposed": lambda m, terms: (1, 2, m + 2 * terms, 3),
-    "patches in twos": lambda m, terms: (terms // 2, 1, (m + 1) * terms, 3),
-    "patches in threes": lambda m, terms: (terms // 3, 1, (m + 2) * terms, 3),
-    "transposed in twos": lambda m, terms: (1, m // 2, m * (terms + 1), 3),
-    "transposed in threes": lambda m, terms: (1, m // 3, m * (terms + 2), 3),
 }
 
 layouts = pytest.mark.parametrize("layout", LAYOUTS)

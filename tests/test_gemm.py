@@ -14,7 +14,6 @@ from numasync.nn.gemm import (
     add_product_transposed,
     add_row_product,
     add_wanted_products,
-    overlap_of,
     transpose,
 )
 
@@ -56,42 +55,6 @@ def test_add_product_of_long_sums(dtype, m, terms, n):
         expected = naive.add_product(*given, c)
         multiply(given, c)
         naive.assert_close(c, expected)
-
-
-# Rows that overlap and fill equal tiles, more than one of them; rows of the transpose that fill shifted tiles. Terms of a
-# run, the fewest too; columns that fill no vector, one, three and a rest.
-@dtypes
-@pytest.mark.parametrize("n", [3, 16, 53])
-@pytest.mark.parametrize("words, overlap", [("in twos", 2), ("in threes", 3)])
-def test_add_product_of_patches_that_overlap(dtype, words, overlap, n):
-    shapes = [(f"patches {words}", m, overlap * part) for m in (8, 9, 10, 16, 20, 27) for part in (1, 2, 16)]
-    shapes += [
-        (f"transposed {words}", overlap * column, terms) for column in (4, 8, 12, 16) for terms in (overlap, 5, 20)
-    ]
-    for layout, m, terms in shapes:
-        *given, c = operands(dtype, layout, m, terms, n)
-        assert overlap_of(m, *given[1:3], terms) == overlap
-        expected = naive.add_product(*given, c)
-        multiply(given, c)
-        naive.assert_close(c, expected)
-
-
-@pytest.mark.parametrize(
-    "m, row, column, terms",
-    [
-        (11, 4, 1, 8),  # rows that fill no equal tiles
-        (10, 2, 1, 8),  # rows of which four hold a number
-        (10, 3, 1, 7),  # a kernel that is no multiple of its stride
-        (10, 8, 1, 8),  # rows that do not overlap
-        (10, 4, 2, 8),  # columns apart
-        (10, 1, 5, 8),  # groups of five rows
-        (24, 1, 8, 2),  # groups of three in which no term is common to all
-        (16, 1, 16, 8),  # the transpose of a matrix
-        (16, 2, 8, 8),
-    ],
-)
-def test_other_rows_share_nothing(m, row, column, terms):
-    assert overlap_of(m, row, column, terms) == 1
 
 
 @dtypes

@@ -17,7 +17,7 @@ MODULES = {
 
 # A module imports only what stands above it. A package is one room.
 ROOMS = (
-    "errors", "jit", "memory", "cores", "rng", "nn.views", "nn.emitter", "nn.tile", "nn.gemm", "nn.layers", "nn.network", "policy", "optim",
+    "errors", "jit", "memory", "cores", "rng", "nn.views", "nn.emitter", "nn.tile", "nn.convolution_tile", "nn.gemm", "nn.layers", "nn.convolution", "nn.network", "policy", "optim",
     "algorithms", "human", "envs", "actor_learner", "config", "evaluation", "trainer", "checkpoint", "records", "report", "agent",
     "training", "watch", "plots", "bench", "studies",
     "__init__", "cli", "__main__",
@@ -81,12 +81,13 @@ def test_who_calls_back_into_python(module):
 
 @every_module
 def test_who_imports_the_compiler(module):
-    """emitter.py, tile.py, views.py and the peak of bench write LLVM's language themselves, and bench asks LLVM which processor it
+    """emitter.py, the tiles, views.py and the peak of bench write LLVM's language themselves, and bench asks LLVM which processor it
     sees; everything else is left to Numba, which jit.py alone talks to."""
     allowed = {
         "numasync.jit": {"numba", "llvmlite"},
         "numasync.nn.emitter": {"numba.core", "llvmlite"},
         "numasync.nn.tile": {"numba.core", "numba.extending"},
+        "numasync.nn.convolution_tile": {"numba.core", "numba.extending"},
         "numasync.nn.views": {"numba.core", "numba.extending", "numba.np"},
         "numasync.bench.machine": {"llvmlite.binding"},
         "numasync.bench.peak": {"numba.core", "numba.extending", "llvmlite"},

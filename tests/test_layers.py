@@ -4,11 +4,10 @@ import naive
 import numpy as np
 import pytest
 
+from numasync.nn.convolution import conv_backward, conv_forward
 from numasync.nn.emitter import LANES
 from numasync.nn.layers import (
     add_rows,
-    conv_backward,
-    conv_forward,
     dense_backward,
     dense_forward,
     lstm_backward,

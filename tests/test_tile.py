@@ -13,41 +13,28 @@ from numasync.nn.emitter import FLAGS, LANES
 from numasync.nn.tile import (
     NARROW,
     plain_product,
-    plain_product_shifted,
     plain_product_transposed,
     plain_sparse_row,
     tile_product,
-    tile_product_shifted,
     tile_product_transposed,
     tile_sparse_row,
 )
 
 
 TILES = sorted({(rows, vectors) for vectors, *sizes in gemm.PANELS for rows in (*sizes, 1)} | {(1, gemm.WIDE)})
-OVERLAPPING = sorted({(rows, vectors) for rows in gemm.OVERLAPPING_ROWS for vectors in (1, gemm.WIDEST_OVERLAPPING)})
 TRANSPOSED = [1, gemm.TRANSPOSED_ROWS]
 
 tiles = pytest.mark.parametrize("rows, vectors", TILES)
-overlaps = pytest.mark.parametrize("overlap, words", [(2, "in twos"), (3, "in threes")])
 compiled_only = pytest.mark.skipif(DISABLED, reason="without compilation a tile is its twin")
 
 
 @functools.cache
-def product(rows, vectors, overlap=1):
+def product(rows, vectors):
     """The tile as a kernel; its sizes are literals there."""
 
     @kernel
     def run(a, at, row, column, jump, runs, b, j, c, c_at, pitch):
-        tile_product(rows, vectors, overlap, a, at, row, column, jump, runs, b, j, c, c_at, pitch)
-
-    return run
-
-
-@functools.cache
-def product_shifted(rows, vectors, overlap):
-    @kernel
-    def run(a, at, column, jump, runs, b, j, c, c_at, pitch):
-        tile_product_shifted(rows, vectors, overlap, a, at, column, jump, runs, b, j, c, c_at, pitch)
+        tile_product(rows, vectors, a, at, row, column, jump, runs, b, j, c, c_at, pitch)
 
     return run
 
@@ -120,7 +107,7 @@ def test_twin_of_product(dtype, layout, rows, vectors, left):
     given, c, inside = arguments(dtype, layout, rows, vectors, terms=6, left=left)
     a, at, row, column, jump, runs, b, j, *_ = given
     before = c.copy()
-    plain_product(rows, vectors, 1, *given)
+    plain_product(rows, vectors, *given)
     columns = b[:, j : j + width_of(vectors, left)]
     naive.assert_close(c[inside], naive.add_product(a[at:], row, column, jump, runs, columns, before[inside]))
     assert_outside_unchanged(c, before, inside)
@@ -136,7 +123,7 @@ def test_product(dtype, layout, rows, vectors):
         given, c, inside = arguments(dtype, layout, rows, vectors, terms, left)
         before, expected = c.copy(), c.copy()
         *operands, _, c_at, pitch = given
-        plain_product(rows, vectors, 1, *operands, expected.reshape(-1), c_at, pitch)
+        plain_product(rows, vectors, *operands, expected.reshape(-1), c_at, pitch)
         product(rows, vectors)(*given)
         naive.assert_close(c, expected)
         assert_outside_unchanged(c, before, inside)
@@ -150,70 +137,6 @@ def test_product_of_no_terms(dtype, rows, vectors):
     pitch = c.size // rows
     product(rows, vectors)(np.empty(0, dtype), 0, 1, 1, 1, 2, np.empty((0, pitch), dtype), 0, c, 0, pitch)
     np.testing.assert_array_equal(c, before)
-
-
-@compiled_only
-@dtypes
-@overlaps
-@pytest.mark.parametrize("rows, vectors", OVERLAPPING)
-def test_overlapping_product(dtype, overlap, words, rows, vectors):
-    for part in (1, 2, 16):
-        given, c, inside = arguments(dtype, f"patches {words}", rows, vectors, overlap * part)
-        before, expected = c.copy(), c.copy()
-        *operands, _, c_at, pitch = given
-        plain_product(rows, vectors, overlap, *operands, expected.reshape(-1), c_at, pitch)
-        product(rows, vectors, overlap)(*given)
-        naive.assert_close(c, expected)
-        assert_outside_unchanged(c, before, inside)
-
-
-def shifted_arguments(dtype, overlap, words, rows, vectors, terms, i=1):
-    """All arguments after the sizes of the tile, C as a matrix, and the rows and columns of the tile in C: of each group,
-    `rows` rows from row i on. What the tile must not read is NaN."""
-    draw = drawer(dtype, seed=terms)
-    m, width = overlap * (rows + 3), vectors * LANES
-    row, column, jump, runs = strides = LAYOUTS[f"transposed {words}"](m, terms)
-    wanted = np.add.outer(np.arange(overlap) * column, np.arange(i, i + rows)).ravel()
-    cells = naive.cells(m, terms, *strides)
-    a, b, c = (
-        np.full(cells.max() + 1, np.nan, dtype),
-        np.full((runs * terms, width + 7), np.nan, dtype),
-        draw(m, width + 9),
-    )
-    a[cells[wanted]] = draw(*cells[wanted].shape)
-    b[:, 5 : 5 + width] = draw(runs * terms, width)
-    pitch = c.shape[1]
-    inside = np.ix_(wanted, np.arange(2, 2 + width))
-    return (a, i, column, jump, runs, b, 5, c.reshape(-1), i * pitch + 2, pitch), c, inside
-
-
-@dtypes
-@overlaps
-def test_twin_of_product_shifted(dtype, overlap, words):
-    given, c, inside = shifted_arguments(dtype, overlap, words, rows=4, vectors=2, terms=6)
-    a, _, column, jump, runs, b, j, *_ = given
-    before = c.copy()
-    plain_product_shifted(4, 2, overlap, *given)
-    columns = b[:, j : j + 2 * LANES]
-    whole = naive.add_product(a, 1, column, jump, runs, columns, before[:, inside[1].ravel()])
-    naive.assert_close(c[inside], whole[inside[0].ravel()])
-    assert_outside_unchanged(c, before, inside)
-
-
-@compiled_only
-@dtypes
-@overlaps
-@pytest.mark.parametrize("rows", sorted({*gemm.SHIFTED_ROWS}))
-@pytest.mark.parametrize("vectors", [1, 2])
-def test_product_shifted(dtype, overlap, words, rows, vectors):
-    for terms in (overlap, 4, 9, 20):
-        given, c, inside = shifted_arguments(dtype, overlap, words, rows, vectors, terms)
-        before, expected = c.copy(), c.copy()
-        *operands, _, c_at, pitch = given
-        plain_product_shifted(rows, vectors, overlap, *operands, expected.reshape(-1), c_at, pitch)
-        product_shifted(rows, vectors, overlap)(*given)
-        naive.assert_close(c, expected)
-        assert_outside_unchanged(c, before, inside)
 
 
 def sparse_arguments(dtype, vectors, k, zeros, j=5):

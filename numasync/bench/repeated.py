@@ -3,6 +3,7 @@ Python that starts it does not count."""
 
 from numasync.actor_learner import apply_gradient
 from numasync.jit import kernel
+from numasync.nn.convolution import conv_backward, conv_forward
 from numasync.nn.gemm import (
     ADJACENT,
     NO_JUMP,
@@ -12,7 +13,7 @@ from numasync.nn.gemm import (
     add_row_product,
     transpose,
 )
-from numasync.nn.layers import conv_backward, conv_forward, dense_backward, dense_forward, vector_of
+from numasync.nn.layers import dense_backward, dense_forward, vector_of
 from numasync.nn.network import backward, forward
 from numasync.nn.views import matrix_at
 from numasync.optim import clip_scale, sum_squares

@@ -100,9 +100,12 @@ class Emitter:
     def zeros(self, count):
         """`count` vectors of zeros. LLVM turns these stack slots into registers."""
         slots = [cgutils.alloca_once(self.builder, self.vector) for _ in range(count)]
-        for slot in slots:
-            self.builder.store(zeros_of(self.vector), slot)
+        self.fill(slots, zeros_of(self.vector))
         return slots
+
+    def fill(self, slots, vector):
+        for slot in slots:
+            self.builder.store(vector, slot)
 
     def multiply_add(self, slot, x, y):
         product = self.builder.fmul(x, y, flags=FLAGS)

@@ -4,13 +4,7 @@ import numpy as np
 
 from numasync.jit import AVX512, kernel
 from numasync.nn.emitter import LANES
-from numasync.nn.tile import (
-    NARROW,
-    tile_product,
-    tile_product_shifted,
-    tile_product_transposed,
-    tile_sparse_row,
-)
+from numasync.nn.tile import NARROW, tile_product, tile_product_transposed, tile_sparse_row
 from numasync.nn.views import matrix_at, vector_at
 
 # The tiles that cover a panel of C, some vectors of columns wide: (vectors, most rows, fewer rows), and one row for
@@ -18,12 +12,6 @@ from numasync.nn.views import matrix_at, vector_at
 # 32, or of 16. Enough sums keep the processor from waiting for the last multiply-add, enough of both r and v make
 # loads rare. 0 vectors: columns that are left, NARROW at a time; those of the heads, above all.
 PANELS = ((4, 5 if AVX512 else 2, 2), (2, 6, 3), (1, 8, 4), (0, 8, 4))
-
-# Where patches overlap, loads are rare with one vector already, and C is cut into equal tiles: an output row of the usual
-# networks is 20, 9 or 8 patches long. A shifted tile takes its rows for each of two or three groups.
-WIDEST_OVERLAPPING = 2 if AVX512 else 1
-OVERLAPPING_ROWS = (10, 9, 8)
-SHIFTED_ROWS = (8, 4) if AVX512 else (4, 4)
 
 # Strides of an operand of `add_product` that is a matrix as it lies. They are NumPy's integers because of a Python
 # integer the compiler would make a literal, and for its value a product of its own.
@@ -46,61 +34,19 @@ def panel(vectors, most, fewer):
     def cover(m, a, row, column, jump, runs, b, j, c, pitch):
         i = 0
         while m - i >= most:
-            tile_product(most, vectors, 1, a, i * row, row, column, jump, runs, b, j, c, i * pitch + j, pitch)
+            tile_product(most, vectors, a, i * row, row, column, jump, runs, b, j, c, i * pitch + j, pitch)
             i += most
         while m - i >= fewer:
-            tile_product(fewer, vectors, 1, a, i * row, row, column, jump, runs, b, j, c, i * pitch + j, pitch)
+            tile_product(fewer, vectors, a, i * row, row, column, jump, runs, b, j, c, i * pitch + j, pitch)
             i += fewer
         while i < m:
-            tile_product(1, vectors, 1, a, i * row, row, column, jump, runs, b, j, c, i * pitch + j, pitch)
+            tile_product(1, vectors, a, i * row, row, column, jump, runs, b, j, c, i * pitch + j, pitch)
             i += 1
 
     return cover
 
 
 panel_of_four, panel_of_two, panel_of_one, narrow_panel = (panel(*sizes) for sizes in PANELS)
-
-
-def overlapping_panel(vectors, overlap):
-    """The kernel of a panel where a number of A lies in `overlap` rows; one of OVERLAPPING_ROWS divides m."""
-    most, fewer, least = OVERLAPPING_ROWS
-
-    @kernel
-    def cover(m, a, row, jump, runs, b, j, c, pitch):
-        if m % most == 0:
-            for i in range(0, m, most):
-                tile_product(most, vectors, overlap, a, i * row, row, 1, jump, runs, b, j, c, i * pitch + j, pitch)
-        elif m % fewer == 0:
-            for i in range(0, m, fewer):
-                tile_product(fewer, vectors, overlap, a, i * row, row, 1, jump, runs, b, j, c, i * pitch + j, pitch)
-        else:
-            for i in range(0, m, least):
-                tile_product(least, vectors, overlap, a, i * row, row, 1, jump, runs, b, j, c, i * pitch + j, pitch)
-
-    return cover
-
-
-def shifted_panel(overlap):
-    """The kernel of a panel one vector wide where A's rows are `overlap` groups of `column` rows, each group the one
-    before it a term later; the last of SHIFTED_ROWS divides `column`."""
-    most, fewer = SHIFTED_ROWS
-
-    @kernel
-    def cover(a, column, jump, runs, b, j, c, pitch):
-        i = 0
-        while column - i >= most:
-            tile_product_shifted(most, 1, overlap, a, i, column, jump, runs, b, j, c, i * pitch + j, pitch)
-            i += most
-        while i < column:
-            tile_product_shifted(fewer, 1, overlap, a, i, column, jump, runs, b, j, c, i * pitch + j, pitch)
-            i += fewer
-
-    return cover
-
-
-wide_panel_in_twos, wide_panel_in_threes = (overlapping_panel(WIDEST_OVERLAPPING, overlap) for overlap in (2, 3))
-panel_in_twos, panel_in_threes = (overlapping_panel(1, overlap) for overlap in (2, 3))
-shifted_panel_in_twos, shifted_panel_in_threes = (shifted_panel(overlap) for overlap in (2, 3))
 
 
 @kernel
@@ -114,18 +60,10 @@ def add_product(m, a, row, column, jump, runs, b, c, pitch):
     C be columns of a wider matrix.
 
     The columns of C are cut into panels, 4, 2 or 1 vectors wide, or 8 where there is but one row; the last ones, which
-    fill no vector, are taken NARROW at a time. Where patches share a half or two thirds of their numbers, the panels are
-    others, which load a number once for all patches that hold it.
+    fill no vector, are taken NARROW at a time.
     """
     k, n = b.shape
-    if runs > 1:
-        overlap = overlap_of(m, row, column, k // runs)
-        if overlap > 1 and column == 1:
-            cover_overlapping(m, overlap, a, row, jump, runs, b, c, pitch)
-        elif overlap > 1:
-            cover_shifted(overlap, a, column, jump, runs, b, c, pitch)
-        cover_columns(m, a, row, column, jump, runs, b, n - n % LANES if overlap > 1 else FIRST, c, pitch)
-    elif m <= FEW_ROWS or k <= MANY_TERMS:
+    if m <= FEW_ROWS or k <= MANY_TERMS or runs > 1:
         cover_columns(m, a, row, column, jump, runs, b, FIRST, c, pitch)
     else:
         for p in range(0, k, DEEP):
@@ -134,56 +72,12 @@ def add_product(m, a, row, column, jump, runs, b, c, pitch):
 
 
 @kernel
-def overlap_of(m, row, column, terms):
-    """How many rows of A hold the same number, if tiles use it, else 1. Two or three patches of a convolution overlap if
-    its kernel is twice or three times as wide as its stride: row i + 1 begins `row` terms further on in row i. In their
-    transpose, row i + column begins one term further on in row i."""
-    most, fewer, least = OVERLAPPING_ROWS
-    for overlap in (2, 3):
-        if column == 1 and overlap * row == terms and (m % most == 0 or m % fewer == 0 or m % least == 0):
-            return overlap
-        if row == 1 and overlap * column == m and terms >= overlap and column > 1 and column % SHIFTED_ROWS[1] == 0:
-            return overlap
-    return 1
-
-
-@kernel
-def cover_overlapping(m, overlap, a, row, jump, runs, b, c, pitch):
-    """`add_product`, column = 1, of as many columns as fill whole vectors, for patches side by side."""
-    n = b.shape[1]
-    j = FIRST
-    while n - j >= WIDEST_OVERLAPPING * LANES:
-        if overlap == 2:
-            wide_panel_in_twos(m, a, row, jump, runs, b, j, c, pitch)
-        else:
-            wide_panel_in_threes(m, a, row, jump, runs, b, j, c, pitch)
-        j += WIDEST_OVERLAPPING * LANES
-    while n - j >= LANES:
-        if overlap == 2:
-            panel_in_twos(m, a, row, jump, runs, b, j, c, pitch)
-        else:
-            panel_in_threes(m, a, row, jump, runs, b, j, c, pitch)
-        j += LANES
-
-
-@kernel
-def cover_shifted(overlap, a, column, jump, runs, b, c, pitch):
-    """`add_product`, row = 1, of as many columns as fill whole vectors, for the transpose of such patches."""
-    n = b.shape[1]
-    for j in range(0, n - n % LANES, LANES):
-        if overlap == 2:
-            shifted_panel_in_twos(a, column, jump, runs, b, j, c, pitch)
-        else:
-            shifted_panel_in_threes(a, column, jump, runs, b, j, c, pitch)
-
-
-@kernel
 def cover_columns(m, a, row, column, jump, runs, b, j, c, pitch):
     """`add_product` from column j on."""
     n = b.shape[1]
     if m == 1:
         while n - j >= WIDE * LANES:
-            tile_product(1, WIDE, 1, a, 0, row, column, jump, runs, b, j, c, j, pitch)
+            tile_product(1, WIDE, a, 0, row, column, jump, runs, b, j, c, j, pitch)
             j += WIDE * LANES
     while n - j >= 4 * LANES:
         panel_of_four(m, a, row, column, jump, runs, b, j, c, pitch)

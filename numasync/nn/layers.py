@@ -1,9 +1,7 @@
-"""The layers: each forward, and its backward right below it.
+"""The layers but the convolution: each forward, and its backward right below it. The convolution is in `convolution.py`.
 
-Images are stored channels last, (height, width, channels), so that a patch of one image row is one contiguous run and
-the products run over channels. x and y are rows of a segment, one row a time step. `d` + name is the gradient of
-name. Gradients of parameters are added to (the caller clears them); gradients of activations are written, because
-each activation feeds one layer only.
+x and y are rows of a segment, one row a time step. `d` + name is the gradient of name. Gradients of parameters are
+added to (the caller clears them); gradients of activations are written, because each activation feeds one layer only.
 """
 
 import numpy as np
@@ -22,10 +20,6 @@ from numasync.nn.gemm import (
     transpose,
 )
 from numasync.nn.views import matrix_at, vector_at
-
-# Patches whose share of a convolution's weights' gradient is summed before that of the next: 100 of the paper's first
-# convolution, and their dy, are 13 KiB for each row of the kernel.
-PATCHES = 100
 
 # Inputs from which on it pays to look which of them are zero.
 MANY_INPUTS = 256
@@ -64,84 +58,6 @@ def dense_backward(x, weight, dy, dweight, dbias, dx, work, rectified):
             transposed = matrix_at(work, 0, units, inputs)
             transpose(weight, transposed)
             add_product(rows, vector_of(dy), units, ADJACENT, NO_JUMP, ONE_RUN, transposed, vector_of(dx), inputs)
-
-
-@kernel
-def conv_forward(x, image, kernel_size, stride, weight, bias, y):
-    """y[oy, ox] = b + sum over (ky, kx, c) of x[oy stride + ky, ox stride + kx, c] W[ky, kx, c].
-
-    x: (rows, height * width * channels); image: (height, width, channels); weight: (kernel * kernel * channels,
-    filters), rows ordered (ky, kx, c); bias: (filters,); y: (rows, out_height * out_width * filters). No padding.
-
-    For one output row, the patches of all ox are rows of a matrix that overlap in memory, stride * channels apart,
-    and a patch is a run of kernel * channels numbers in each of `kernel` image rows. So the convolution is a product
-    on the image as it lies: no im2col copy.
-    """
-    out_height, out_width = output_size(image, kernel_size, stride)
-    image_row, step, filters = image[1] * image[2], stride * image[2], bias.size
-    fill_rows(bias, matrix_at(y, 0, y.size // filters, filters))
-    for r in range(x.shape[0]):
-        for oy in range(out_height):
-            patches = vector_at(x, r * x.shape[1] + oy * stride * image_row, kernel_size * image_row)
-            out_row = vector_at(y, r * y.shape[1] + oy * out_width * filters, out_width * filters)
-            add_product(out_width, patches, step, ADJACENT, image_row, kernel_size, weight, out_row, filters)
-
-
-@kernel
-def conv_backward(x, image, kernel_size, stride, weight, dy, dweight, dbias, dx, work):
-    """Backward of `conv_forward`, same shapes: the same products, with the roles of the three matrices exchanged.
-
-    dW[ky] += patches^T dy, summed over a few output rows at a time, which for all ky stay in the innermost cache. `dx`
-    of size 0 is not computed (the first layer). work: as large as W / kernel; overwritten.
-    """
-    out_height, out_width = output_size(image, kernel_size, stride)
-    image_row, step, filters = image[1] * image[2], stride * image[2], dbias.size
-    run = kernel_size * image[2]
-    add_rows(matrix_at(dy, 0, dy.size // filters, filters), dbias)
-    piece = max(PATCHES // out_width, 1)
-    for r in range(x.shape[0]):
-        for oy in range(0, out_height, piece):
-            out_rows = min(piece, out_height - oy)
-            dout = matrix_at(dy, r * dy.shape[1] + oy * out_width * filters, out_rows * out_width, filters)
-            for ky in range(kernel_size):
-                at = (oy * stride + ky) * image_row
-                image_rows = vector_at(x, r * x.shape[1] + at, x.shape[1] - at)
-                dweight_rows = vector_at(dweight, ky * run * filters, run * filters)
-                add_product(run, image_rows, ADJACENT, step, stride * image_row, out_rows, dout, dweight_rows, filters)
-    if dx.size > 0:
-        conv_backward_inputs(image, kernel_size, stride, weight, dy, dx, work)
-
-
-@kernel
-def conv_backward_inputs(image, kernel_size, stride, weight, dy, dx, work):
-    """dx = sum over all patches of dpatch = dy W^T, where overlapping patches add up.
-
-    Neighbouring patches overlap, so their rows must not be updated together: only every `apart`-th patch of a row is.
-    """
-    out_height, out_width = output_size(image, kernel_size, stride)
-    image_row, step, filters = image[1] * image[2], stride * image[2], weight.shape[1]
-    run = kernel_size * image[2]
-    apart = (kernel_size - 1) // stride + 1
-    transposed = matrix_at(work, 0, filters, run)
-    fill(dx, FLOAT(0))
-    for ky in range(kernel_size):
-        transpose(matrix_at(weight, ky * run * filters, run, filters), transposed)
-        for r in range(dx.shape[0]):
-            for oy in range(out_height):
-                for ox in range(min(apart, out_width)):
-                    dout = vector_at(dy, r * dy.shape[1] + (oy * out_width + ox) * filters, (out_width - ox) * filters)
-                    at = (oy * stride + ky) * image_row + ox * step
-                    dpatches = vector_at(dx, r * dx.shape[1] + at, dx.shape[1] - at)
-                    patches = (out_width - ox + apart - 1) // apart
-                    add_product(
-                        patches, dout, apart * filters, ADJACENT, NO_JUMP, ONE_RUN, transposed, dpatches, apart * step
-                    )
-
-
-@kernel
-def output_size(image, kernel_size, stride):
-    """(out_height, out_width) of a convolution."""
-    return (image[0] - kernel_size) // stride + 1, (image[1] - kernel_size) // stride + 1
 
 
 @kernel

@@ -20,9 +20,8 @@ from numasync.errors import InputError
 from numasync.jit import FLOAT, inlined, kernel
 from numasync.memory import own_zeros
 from numasync.nn.emitter import LANES
+from numasync.nn.convolution import conv_backward, conv_forward
 from numasync.nn.layers import (
-    conv_backward,
-    conv_forward,
     dense_backward,
     dense_forward,
     fill,

@@ -6,7 +6,6 @@ term of the sum loads a few vectors of B and multiplies them with one number of 
 vectors of 16 floats are 12 multiply-adds, 192 products, for 8 loads and no store.
 
     tile_product              C += A B     vectors along the columns of C, one term of the sum at a time
-    tile_product_shifted      C += A B     for two or three groups of rows of A that hold the same numbers, a term apart
     tile_product_transposed   C += A B^T   vectors along the sum, as both matrices lie; their lanes are added at the end
     tile_sparse_row           C += A B     for one row of A in which many numbers are zero
 
@@ -29,17 +28,13 @@ NARROW = 4
 ENOUGH_SUMS = 8
 
 
-def plain_product(rows, vectors, overlap, a, at, row, column, jump, runs, b, j, c, c_at, pitch):
+def plain_product(rows, vectors, a, at, row, column, jump, runs, b, j, c, c_at, pitch):
     """C[i, q] += sum over s < runs and p < terms of A[i, s, p] B[s terms + p, j + q], for `rows` rows and LANES *
     `vectors` columns of C; terms = a run's share of B's rows. vectors = 0: for the columns that B has from j on, NARROW
     of them at most.
 
     A[i, s, p] = a[at + i * row + s * jump + p * column]: a matrix, its transpose, or the patches of an image, where a
     run is one row of a patch; runs divides the rows of B. b: (k, n). C[i, q] = c[c_at + i * pitch + q]. a and c: flat.
-
-    overlap: 1, or how many rows a number of A lies in: where patches overlap, row i + 1 begins at the term of row i that
-    is terms / overlap further, row = terms / overlap * column. The result is the same, but the emitted tile then
-    loads the number once for all these rows.
     """
     terms = b.shape[0] // runs
     width = vectors * LANES or min(NARROW, b.shape[1] - j)
@@ -48,15 +43,6 @@ def plain_product(rows, vectors, overlap, a, at, row, column, jump, runs, b, j, 
         for s in range(runs):
             for p in range(terms):
                 sums += a[at + i * row + s * jump + p * column] * b[s * terms + p, j : j + width]
-
-
-def plain_product_shifted(rows, vectors, overlap, a, at, column, jump, runs, b, j, c, c_at, pitch):
-    """`plain_product`, row = 1, for `overlap` groups of rows of A and C, `column` rows apart: A[i + column, s, p] =
-    A[i, s, p + 1], the patches again, transposed. terms >= overlap. The emitted tile loads a number once for all
-    groups."""
-    for g in range(overlap):
-        from_a, from_c = at + g * column, c_at + g * column * pitch
-        plain_product(rows, vectors, 1, a, from_a, 1, column, jump, runs, b, j, c, from_c, pitch)
 
 
 def plain_product_transposed(rows, a, i, b, j, c):
@@ -89,93 +75,42 @@ def check_operands(a, b, c, *literals):
 
 
 @intrinsic(prefer_literal=True)
-def emitted_product(typing, rows, vectors, overlap, a, at, row, column, jump, runs, b, j, c, c_at, pitch):
-    """`plain_product` with its sums in registers. `rows`, `vectors` and `overlap` are written as literals."""
-    check_operands(a, b, c, rows, vectors, overlap)
-    n_rows, n_vectors, n_parts = rows.literal_value, max(vectors.literal_value, 1), overlap.literal_value
+def emitted_product(typing, rows, vectors, a, at, row, column, jump, runs, b, j, c, c_at, pitch):
+    """`plain_product` with its sums in registers. `rows` and `vectors` are written as literals."""
+    check_operands(a, b, c, rows, vectors)
+    n_rows, n_vectors = rows.literal_value, max(vectors.literal_value, 1)
     tile = [(r, v) for r in range(n_rows) for v in range(n_vectors)]
     chains = max(ENOUGH_SUMS // len(tile), 1)
 
     def emit(context, builder, signature, arguments):
         emitter = Emitter(context, builder, a.dtype, LANES if vectors.literal_value else NARROW)
-        _, _, _, a_array, at, row, column, jump, runs, b_array, j, c_array, c_at, pitch = arguments
+        _, _, a_array, at, row, column, jump, runs, b_array, j, c_array, c_at, pitch = arguments
         a_data, c_data = emitter.array(a, a_array).data, emitter.array(c, c_array).data
         b_fields = emitter.array(b, b_array)
         k, n = cgutils.unpack_tuple(builder, b_fields.shape, 2)
         terms = builder.sdiv(k, runs)
-        part = builder.sdiv(terms, terms.type(n_parts))
         if vectors.literal_value == 0:
             emitter.use_lanes(builder.sub(n, j))
         sums = [dict(zip(tile, emitter.zeros(len(tile)))) for _ in range(chains)]
-        # Row r of the tile lies in the parts r, r + 1, ... of the numbers from here on, each as long as `part`.
-        parts = [emitter.apart(emitter.at(a_data, emitter.offset(at, (r, row)))) for r in range(n_rows + n_parts - 1)]
+        a_rows = [emitter.apart(emitter.at(a_data, emitter.offset(at, (r, row)))) for r in range(n_rows)]
 
         def add_term(run, term, slots):
-            """Term number `term` of each part: of a row, as many terms as it has parts."""
             in_a = emitter.offset(builder.mul(run, jump), (term, column))
-            b_rows = [emitter.offset(j, (emitter.offset(term, (run, terms), (o, part)), n)) for o in range(n_parts)]
-            xs = [emitter.load_row(b_fields.data, b_row, n_vectors) for b_row in b_rows]
-            for i, pointer in enumerate(parts):
+            xs = emitter.load_row(b_fields.data, emitter.offset(j, (emitter.offset(term, (run, terms)), n)), n_vectors)
+            for r, pointer in enumerate(a_rows):
                 y = emitter.broadcast(emitter.at(pointer, in_a))
-                for o in range(max(i - n_rows + 1, 0), min(i + 1, n_parts)):
-                    for v in range(n_vectors):
-                        emitter.multiply_add(slots[i - o, v], y, xs[o][v])
+                for v, x in enumerate(xs):
+                    emitter.multiply_add(slots[r, v], y, x)
 
         with cgutils.for_range(builder, runs) as run:
-            emitter.for_each(part, chains, lambda term, chain: add_term(run.index, term, sums[chain]))
+            emitter.for_each(terms, chains, lambda term, chain: add_term(run.index, term, sums[chain]))
         for r, v in tile:
             total = emitter.total([builder.load(slots[r, v]) for slots in sums])
             emitter.add_to(total, emitter.at(c_data, emitter.offset(c_at, (r, pitch), (v, LANES))))
         return context.get_dummy_value()
 
     integer = types.intp
-    return types.none(rows, vectors, overlap, a, *(integer,) * 5, b, integer, c, integer, integer), emit
-
-
-@intrinsic(prefer_literal=True)
-def emitted_product_shifted(typing, rows, vectors, overlap, a, at, column, jump, runs, b, j, c, c_at, pitch):
-    """`plain_product_shifted` with its sums in registers. `rows`, `vectors` and `overlap` are written as literals."""
-    check_operands(a, b, c, rows, vectors, overlap)
-    n_rows, n_vectors, groups = rows.literal_value, vectors.literal_value, overlap.literal_value
-    tile = [(g, r, v) for g in range(groups) for r in range(n_rows) for v in range(n_vectors)]
-
-    def emit(context, builder, signature, arguments):
-        emitter = Emitter(context, builder, a.dtype)
-        _, _, _, a_array, at, column, jump, runs, b_array, j, c_array, c_at, pitch = arguments
-        a_data, c_data = emitter.array(a, a_array).data, emitter.array(c, c_array).data
-        b_fields = emitter.array(b, b_array)
-        k, n = cgutils.unpack_tuple(builder, b_fields.shape, 2)
-        terms = builder.sdiv(k, runs)
-        sums = dict(zip(tile, emitter.zeros(len(tile))))
-        from_at = emitter.apart(emitter.at(a_data, at))
-
-        def add_column(run, p, wanted):
-            """Column p of the first group's A, which is column p - g of group g's, for the groups that have it."""
-            in_a = emitter.offset(builder.mul(run, jump), (p, column))
-            b_rows = {g: emitter.offset(j, (emitter.offset(p, (run, terms), (-1, p.type(g))), n)) for g in wanted}
-            xs = {g: emitter.load_row(b_fields.data, b_row, n_vectors) for g, b_row in b_rows.items()}
-            for r in range(n_rows):
-                y = emitter.broadcast(emitter.at(from_at, emitter.offset(in_a, (r, 1))))
-                for g in wanted:
-                    for v in range(n_vectors):
-                        emitter.multiply_add(sums[g, r, v], y, xs[g][v])
-
-        first, one = terms.type(groups - 1), terms.type(1)
-        with cgutils.for_range(builder, runs) as run:
-            for p in range(groups - 1):
-                add_column(run.index, terms.type(p), range(p + 1))
-            with cgutils.for_range_slice(builder, first, terms, one) as (p, _):
-                add_column(run.index, p, range(groups))
-            for p in range(groups - 1):
-                add_column(run.index, emitter.offset(terms, (p, 1)), range(p + 1, groups))
-        for g, r, v in tile:
-            c_row = emitter.offset(terms.type(r), (g, column))
-            total = builder.load(sums[g, r, v])
-            emitter.add_to(total, emitter.at(c_data, emitter.offset(c_at, (c_row, pitch), (v, LANES))))
-        return context.get_dummy_value()
-
-    integer = types.intp
-    return types.none(rows, vectors, overlap, a, *(integer,) * 4, b, integer, c, integer, integer), emit
+    return types.none(rows, vectors, a, *(integer,) * 5, b, integer, c, integer, integer), emit
 
 
 @intrinsic(prefer_literal=True)
@@ -233,6 +168,5 @@ def emitted_product_transposed(typing, rows, a, i, b, j, c):
 
 
 tile_product = plain_product if DISABLED else emitted_product
-tile_product_shifted = plain_product_shifted if DISABLED else emitted_product_shifted
 tile_sparse_row = plain_sparse_row if DISABLED else emitted_sparse_row
 tile_product_transposed = plain_product_transposed if DISABLED else emitted_product_transposed
