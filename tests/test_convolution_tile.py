@@ -1,5 +1,5 @@
-"""The register tiles of a convolution against their twins in plain Python, and the twins against NumPy; and which of them
-cover a layer. Whole layers: see test_layers.py."""
+"""The register tiles of a convolution against their twins in plain Python, and the twins against NumPy; and which of
+them cover a layer. Whole layers: see test_layers.py."""
 
 import functools
 import os
@@ -192,9 +192,10 @@ def test_whole_tiles():
 LAYERS = [
     (2, (12 + kernel_size, stride * (width - 1) + kernel_size, channels), kernel_size, stride, filters)
     for across, stride, width, channels, filters in [
-        (2, 1, 8, 1, LANES), (2, 2, 9, 1, 2 * LANES + 3), (2, 4, 10, 2, LANES), (2, 1, 11, 7, LANES), (2, 2, 20, 8, LANES + 1),
-        (2, 1, 18, 16, LANES - 1), (3, 1, 8, 4, LANES), (3, 1, 8, 6, LANES), (3, 1, 8, 7, LANES), (3, 1, 8, 10, LANES),
-        (3, 2, 10, 3, 2 * LANES), (3, 1, 11, 13, LANES), (3, 1, 3, 5, LANES),
+        (2, 1, 8, 1, LANES), (2, 2, 9, 1, 2 * LANES + 3), (2, 4, 10, 2, LANES), (2, 1, 11, 7, LANES),
+        (2, 2, 20, 8, LANES + 1), (2, 1, 18, 16, LANES - 1),
+        (3, 1, 8, 4, LANES), (3, 1, 8, 6, LANES), (3, 1, 8, 7, LANES), (3, 1, 8, 10, LANES), (3, 2, 10, 3, 2 * LANES),
+        (3, 1, 11, 13, LANES), (3, 1, 3, 5, LANES),
     ]
     for kernel_size in [across * stride]
 ]  # fmt: skip

@@ -28,11 +28,11 @@ NEIGHBOURS = 6
 
 
 def plain_convolution(rows, across, down, x, at, geometry, w, bias, j, y, y_at, out):
-    """Y[oy, ox, q] = b[j + q] + sum over (ky, p) of X[oy stride + ky, ox step + p] W[ky, p, j + q] for all oy, ox < rows
-    and q < LANES.
+    """Y[oy, ox, q] = b[j + q] + sum over (ky, p) of X[oy stride + ky, ox step + p] W[ky, p, j + q] for all oy, for
+    ox < rows and q < LANES.
 
-    w: (kernel_size * across * step, filters); bias: (filters,). Y[oy, ox, q] = y[y_at + (oy out_width + ox) filters + q]; x and y: flat.
-    across * stride is kernel_size; so is down * stride, or down is 1.
+    w: (kernel_size * across * step, filters); bias: (filters,). Y[oy, ox, q] = y[y_at + (oy out_width + ox) filters +
+    q]; x and y: flat. across * stride is kernel_size; so is down * stride, or down is 1.
     """
     line, step, stride, kernel_size = geometry
     out_height, out_width, filters = out

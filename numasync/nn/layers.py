@@ -1,4 +1,4 @@
-"""The layers but the convolution: each forward, and its backward right below it. The convolution is in `convolution.py`.
+"""The layers, each forward and its backward right below it, but for the convolution: that is in `convolution.py`.
 
 x and y are rows of a segment, one row a time step. `d` + name is the gradient of name. Gradients of parameters are
 added to (the caller clears them); gradients of activations are written, because each activation feeds one layer only.
