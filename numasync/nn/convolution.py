@@ -11,8 +11,8 @@ from numasync.nn.gemm import ADJACENT, FIRST, NO_JUMP, ONE_RUN, add_product, cov
 from numasync.nn.layers import add_rows, fill, fill_rows
 from numasync.nn.views import matrix_at, vector_at
 
-# Cells that a patch of two or of three is high in the eyes of a tile, and numbers of a cell in a tile of the weights'
-# gradient: as many sums as there are registers for, 32 or 16.
+# For patches two and three cells wide: how many places one above the other share a load (see `convolution_tile.py`), and
+# how many numbers of a cell are in a tile of the weights' gradient. As many sums as there are registers for, 32 or 16.
 DOWN_IN_TWOS, DOWN_IN_THREES = (2 if AVX512 else 1), 1
 NUMBERS_IN_TWOS, NUMBERS_IN_THREES = 6, (6 if AVX512 else 4)
 FEWER_NUMBERS = 4
