@@ -188,7 +188,7 @@ def test_whole_tiles():
 
 
 # (rows, image, kernel size, stride, filters): lines of 8, 9, 10 and 11 patches; cells of 1 to 16 numbers; filters that
-# fill no vector, one, and two with a rest; more patches than a band of the weights' gradient holds.
+# fill no vector, one, and two with a rest; more patches than a band of the weights' gradient holds, and one line of them.
 LAYERS = [
     (2, (12 + kernel_size, stride * (width - 1) + kernel_size, channels), kernel_size, stride, filters)
     for across, stride, width, channels, filters in [
@@ -198,7 +198,7 @@ LAYERS = [
         (3, 1, 11, 13, LANES), (3, 1, 3, 5, LANES),
     ]
     for kernel_size in [across * stride]
-]  # fmt: skip
+] + [(2, (2, 9, 4), 2, 1, LANES), (1, (8, 44, 4), 8, 4, LANES), (2, (3, 10, 4), 3, 1, LANES)]  # fmt: skip
 
 
 @pytest.mark.skipif(os.name == "nt", reason="mprotect is POSIX")

@@ -19,8 +19,8 @@ import numpy as np
 from numasync.errors import InputError
 from numasync.jit import FLOAT, inlined, kernel
 from numasync.memory import own_zeros
-from numasync.nn.emitter import LANES
 from numasync.nn.convolution import conv_backward, conv_forward
+from numasync.nn.emitter import LANES
 from numasync.nn.layers import (
     dense_backward,
     dense_forward,
