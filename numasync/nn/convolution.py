@@ -103,16 +103,16 @@ def conv_backward(x, image, kernel_size, stride, weight, dy, dweight, dbias, dx,
 
     `dx` of size 0 is not computed (the first layer). work: as large as W / kernel; overwritten.
     """
-    filters = dbias.size
-    add_rows(matrix_at(dy, 0, dy.size // filters, filters), dbias)
-    conv_backward_weights(x, image, kernel_size, stride, dy, dweight, filters)
+    conv_backward_parameters(x, image, kernel_size, stride, dy, dweight, dbias)
     if dx.size > 0:
         conv_backward_inputs(image, kernel_size, stride, weight, dy, dx, work)
 
 
 @kernel
-def conv_backward_weights(x, image, kernel_size, stride, dy, dweight, filters):
-    """dW[ky] += patches^T dy, summed over a band of output lines at a time, which stays in the innermost cache."""
+def conv_backward_parameters(x, image, kernel_size, stride, dy, dweight, dbias):
+    """dW[ky] += patches^T dy, db += sum of dy over patches, of a band of output lines at a time, which stays in the
+    innermost cache."""
+    filters = dbias.size
     out_height, out_width = output_size(image, kernel_size, stride)
     line, step = image[1] * image[2], stride * image[2]
     geometry = line, step, stride, kernel_size
@@ -125,6 +125,7 @@ def conv_backward_weights(x, image, kernel_size, stride, dy, dweight, filters):
             out = min(band, out_height - oy), out_width, filters
             at, dy_at = r * x.shape[1] + oy * stride * line, r * dy.shape[1] + oy * out_width * filters
             lines, dout = vector_at(x, at, x.size - at), vector_at(dy, dy_at, out[0] * out_width * filters)
+            add_rows(matrix_at(dout, 0, out[0] * out_width, filters), dbias)
             for j in range(0, tiled, LANES):
                 if across == 2:
                     cover_weights_in_twos(lines, geometry, dout, j, out, flat)

@@ -16,6 +16,8 @@ channels numbers after the one beside it. geometry: (line, step, stride, kernel_
 filters), the shape of Y. In w, number p of a patch's line ky is row ky across step + p.
 """
 
+import functools
+
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
@@ -66,13 +68,15 @@ def plain_convolution_weights(rows, across, down, x, at, geometry, dy, dy_at, ou
                     sums += x[at + (oy + d) * stride * line + ox * step + p] * dy[dy_begin : dy_begin + LANES]
 
 
-def for_each_cell(builder, patches, places, body):
+def for_each_cell(emitter, patches, places, body, turn=1):
     """body(cell, wanted) for each of the patches + places - 1 cells that this many neighbouring patches lie on. wanted:
-    the places that the cell has in them; a cell at an end lies in fewer patches. patches >= places - 1."""
+    the places that the cell has in them; a cell at an end lies in fewer patches. patches >= places - 1. turn: how many
+    cells a turn of the loop has."""
+    builder, first = emitter.builder, patches.type(places - 1)
     for i in range(places - 1):
         body(patches.type(i), range(i + 1))
-    with cgutils.for_range_slice(builder, patches.type(places - 1), patches, patches.type(1)) as (cell, _):
-        body(cell, range(places))
+    middle = builder.sub(patches, first)
+    emitter.for_each(middle, turn, lambda i, _: body(builder.add(i, first), range(places)))
     for i in range(places - 1):
         body(builder.add(patches, patches.type(i)), range(i + 1, places))
 
@@ -140,7 +144,7 @@ def emitted_convolution(typing, rows, across, down, x, at, geometry, w, bias, j,
                 position = emitter.offset(none, (oy, out_width), (r, none.type(1)))
                 emitter.store(builder.load(slot), emitter.at(y_data, emitter.offset(y_at, (position, filters))))
 
-        for_each_cell(builder, out_height, n_down, add_row_of_cells)
+        for_each_cell(emitter, out_height, n_down, add_row_of_cells)
         return context.get_dummy_value()
 
     n = types.intp
@@ -152,7 +156,8 @@ def emitted_convolution_weights(typing, rows, across, down, x, at, geometry, dy,
     """`plain_convolution_weights` with its sums in registers. `rows`, `across` and `down` are written as literals."""
     check_operands(x, dy, dw, rows, across, down)
     n_rows, n_across, n_down = rows.literal_value, across.literal_value, down.literal_value
-    tile = [(d, o, i) for d in range(n_down) for o in range(n_across) for i in range(n_rows)]
+    all_places = [(d, o) for d in range(n_down) for o in range(n_across)]
+    tile = [(d, o, i) for d, o in all_places for i in range(n_rows)]
 
     def emit(context, builder, signature, arguments):
         emitter = Emitter(context, builder, x.dtype)
@@ -162,6 +167,8 @@ def emitted_convolution_weights(typing, rows, across, down, x, at, geometry, dy,
         x_data, dy_data, dw_data = (emitter.array(*a).data for a in ((x, x_array), (dy, dy_array), (dw, dw_array)))
         none = at.type(0)
         sums = dict(zip(tile, emitter.zeros(len(tile))))
+        # last[d, o]: dY of the patch that had the last cell at place (d, o).
+        last = dict(zip(all_places, emitter.zeros(len(all_places))))
 
         def add_row_of_cells(row, downs):
             x_row = emitter.apart(emitter.at(x_data, emitter.offset(at, (row, builder.mul(stride, line)))))
@@ -169,22 +176,28 @@ def emitted_convolution_weights(typing, rows, across, down, x, at, geometry, dy,
             for d in downs:
                 position = builder.mul(builder.sub(row, row.type(d)), out_width)
                 dy_rows[d] = emitter.apart(emitter.at(dy_data, emitter.offset(dy_at, (position, filters))))
-            for_each_cell(builder, out_width, n_across, lambda cell, places: add_cell(x_row, dy_rows, cell, places))
+            # As many cells in a turn as are in a row of a patch: its dY then stays in one register from cell to cell.
+            add = functools.partial(add_cell, x_row, dy_rows)
+            for_each_cell(emitter, out_width, n_across, add, turn=n_across)
 
         def add_cell(x_row, dy_rows, cell, places):
             """Some numbers of a cell, at these places in the patches of these rows."""
             pointer = emitter.apart(emitter.at(x_row, builder.mul(cell, step)))
-            dys = {}
-            for d, dy_row in dy_rows.items():
-                for o in places:
-                    ox = builder.sub(cell, cell.type(o))
-                    dys[d, o] = emitter.load(emitter.at(dy_row, builder.mul(ox, filters)))
+            dys = {(d, o): dy_of_patch(dy_rows, cell, d, o) for d in dy_rows for o in places}
+            for place, vector in dys.items():
+                builder.store(vector, last[place])
             for i in range(n_rows):
                 number = emitter.broadcast(emitter.at(pointer, none.type(i)))
                 for d, o in dys:
                     emitter.multiply_add(sums[d, o, i], number, dys[d, o])
 
-        for_each_cell(builder, out_height, n_down, add_row_of_cells)
+        def dy_of_patch(dy_rows, cell, d, o):
+            """dY of the patch that has the cell at place (d, o): it had the cell before at place o - 1."""
+            if o > 0:
+                return builder.load(last[d, o - 1])
+            return emitter.load(emitter.at(dy_rows[d], builder.mul(cell, filters)))
+
+        for_each_cell(emitter, out_height, n_down, add_row_of_cells)
         terms = builder.mul(step, none.type(n_across))
         for d, o, i in tile:
             row = emitter.offset(none.type(i), (builder.mul(stride, none.type(d)), terms), (o, step))
