@@ -28,7 +28,7 @@ from numasync.envs.python import PythonEnv
 from numasync.jit import DISABLED, FLOAT, kernel
 from numasync.nn.network import backward, dense, forward, heads, lstm, network, outputs_of, relu
 from numasync.optim import BLOCK, OPTIMIZERS, new_state, sum_squares
-from numasync.trainer import FINAL_EPSILONS, make_settings, make_worker
+from numasync.trainer import FINAL_EPSILONS, final_epsilon, make_settings, make_worker
 
 OPTIONS = dict(
     lr=0.01, optimizer="momentum_sgd", decay=0.0, clip_norm=0.0, reward_clip=0.0, gamma=0.9, seed=1, t_max=5,
@@ -477,15 +477,25 @@ class TestJittedEnvironment:
             _nrt_python.memsys_disable_stats()
 
 
-def test_final_epsilons_of_many_workers():
-    run = Run("a3c", Scripted((0.0, RUNNING)))
-    workers = 2000
-    config = Config(algo="a3c", **OPTIONS)
-    final = [
-        make_worker(i, config, run.algorithm, run.network, run.envs[0], run.worker.optimizer_state).epsilon_final
-        for i in range(workers)
-    ]
-    assert set(final) == set(FINAL_EPSILONS) == {0.1, 0.01, 0.5}
+def test_final_epsilons_of_one_run():
+    """As the paper's probabilities have it, give or take one worker."""
+    for workers in (1, 2, 3, 8, 16, 50):
+        for seed in range(40):
+            final = [final_epsilon(i, workers, seed) for i in range(workers)]
+            for value, probability in {0.1: 0.4, 0.01: 0.3, 0.5: 0.3}.items():
+                assert abs(final.count(value) - probability * workers) < 1 + 1e-9
+
+
+@pytest.mark.parametrize("i", [0, 5, 15])
+def test_final_epsilons_of_one_worker(i):
+    """Over many seeds: each with the paper's probability, whichever worker it is."""
+    final = [final_epsilon(i, 16, seed) for seed in range(2000)]
+    assert set(final) == set(FINAL_EPSILONS)
     # Four standard deviations of a proportion near 0.35 over 2000 are 0.04.
     for value, probability in {0.1: 0.4, 0.01: 0.3, 0.5: 0.3}.items():
-        assert final.count(value) / workers == pytest.approx(probability, abs=0.045)
+        assert final.count(value) / 2000 == pytest.approx(probability, abs=0.045)
+
+
+def test_workers_have_their_final_epsilons():
+    run = Run("nstep_q", *[Scripted((0.0, RUNNING)) for _ in range(5)], seed=3)
+    assert [worker.epsilon_final for worker in run.workers] == [final_epsilon(i, 5, 3) for i in range(5)]
