@@ -174,6 +174,19 @@ def test_without_evaluations_beside_it_a_run_has_the_last_one_alone(tmp_path):
 
 def test_evaluations_beside_it_do_not_change_a_deterministic_run(tmp_path, monkeypatch):
     monkeypatch.setattr(trainer, "POLL_SECONDS", 0.001)
+    scored, play, score = threading.Event(), Trainer.play, Training._scored_beside
+
+    def play_on_once_one_is_scored(self, i, segments):  # which on a busy machine takes longer than the run
+        if self.config.eval_every and self.steps > 5_000:
+            assert scored.wait(WAIT_SECONDS)
+        return play(self, i, segments)
+
+    def note_that_one_is_scored(self, *arguments):
+        score(self, *arguments)
+        scored.set()
+
+    monkeypatch.setattr(Trainer, "play", play_on_once_one_is_scored)
+    monkeypatch.setattr(Training, "_scored_beside", note_that_one_is_scored)
     options = {**SHORT, "steps": 10_000, "deterministic": True}
     alone = numasync.train(**options)
     beside = numasync.train(out=tmp_path / "run", eval_every=100, **options)
