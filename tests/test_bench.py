@@ -10,7 +10,7 @@ import pytest
 
 from numasync import bench
 from numasync.bench import chosen_sections, chosen_workers, products, step, training, usual_workers
-from numasync.bench.contest import Contest, numbers, repeated_dots, row_of
+from numasync.bench.contest import Contest, numbers, repeated_dots, row_of, run_peak, share_of_peak
 from numasync.bench.environments import RandomPlayer, speed
 from numasync.bench.layers import layer_contests
 from numasync.bench.machine import machine
@@ -82,10 +82,17 @@ def test_the_peak_is_the_multiply_adds_that_it_counts():
     assert PEAK_FLOPS == 2 * SUMS * LANES * ROUNDS
 
 
+def test_a_share_of_the_peak_is_as_many_operations_in_the_same_time():
+    """A Contest that is the peak's loop, and claims a quarter of its operations, is at a quarter of the peak."""
+    shape = (SUMS * LANES, ROUNDS // 4)
+    entry = Contest({}, run_peak, [(np.zeros(shape), np.zeros((shape[1], 1)), None)])
+    assert share_of_peak(entry, 9) == pytest.approx(0.25, rel=0.5)
+
+
 def test_a_row_of_a_contest():
     entry = Contest({"product": "p", "shape": "2x3x4"}, None, [(np.zeros((2, 3)), np.zeros((3, 4)), np.zeros((2, 4)))])
     assert entry.flops == 48
-    row = row_of(entry, ours=[1e-6, 2e-6, 9e-6], theirs=[4e-6, 4e-6, 4e-6], peak=0.048)
+    row = row_of(entry, ours=[1e-6, 2e-6, 9e-6], theirs=[4e-6, 4e-6, 4e-6], of_peak=0.5)
     wanted = dict(microseconds=2.0, gflops=0.024, numpy_gflops=0.012, ratio=2.0, of_peak=0.5)
     assert row == {"product": "p", "shape": "2x3x4", **{key: pytest.approx(x) for key, x in wanted.items()}}
 
