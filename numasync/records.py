@@ -99,8 +99,8 @@ def read_config(path):
 
 
 def read_table(path, columns):
-    """The numbers of a file by `append`, (lines, columns), in the order of T; none where there is no file. A last line that has no end
-    yet is left out."""
+    """The numbers of a file by `append`, (lines, columns), in the order of T; none where there is no file. A last line
+    that has no end yet is left out."""
     if not path.exists():
         return np.empty((0, len(columns)))
     whole = path.read_text().split("\n")[:-1]

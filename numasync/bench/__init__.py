@@ -46,8 +46,9 @@ def bench(only=None, workers=None, repetitions=REPETITIONS, seconds=SECONDS, as_
     """Measure and print, as tables or as one JSON object; return what was measured, as a dict.
 
     only: names of SECTIONS, comma-separated; all by default. workers: numbers of threads, comma-separated; by default
-    the powers of 2 up to the number of cores, and half as many again as there are cores. repetitions: how often everything is measured, in turn. seconds: of
-    training for each number, over all repetitions. Raises InputError for bad input.
+    the powers of 2 up to the number of cores, and half as many again as there are cores. repetitions: how often
+    everything is measured, in turn. seconds: of training for each number, over all repetitions. Raises InputError for
+    bad input.
     """
     options = checked_options(workers, repetitions, seconds)
     names = chosen_sections(only)

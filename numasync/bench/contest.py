@@ -22,7 +22,9 @@ LEAST_SECONDS = 1e-9  # where noise has made a call of np.dot longer than a prod
 # Some processors do fewer multiply-adds a cycle after some milliseconds of multiply-adds with loads; those of a loop on
 # registers alone are then slower too. So a kernel and that loop take turns so short that both meet the same state.
 SPELL_SECONDS, SPELLS = 5e-4, 20
-OF_PEAK = "Of peak is in turns of half a millisecond with multiply-adds on registers alone; the peak is theirs in turns of 20."
+OF_PEAK = (
+    "Of peak is in turns of half a millisecond with multiply-adds on registers alone; the peak is theirs in turns of 20."
+)
 
 
 class Contest(NamedTuple):
