@@ -10,7 +10,6 @@ from numasync.errors import InputError
 from numasync.nn.network import HIDDEN, Layer
 from numasync.optim import OPTIMIZERS
 
-
 # Kernels compute in float32 and count in int64: what they cannot hold is refused.
 SMALLEST = float(np.finfo(np.float32).tiny)
 LARGEST = 1e30

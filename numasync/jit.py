@@ -4,10 +4,9 @@ import functools
 import os
 
 import numba
+import numpy as np
 from llvmlite import binding
 from numba import types
-
-import numpy as np
 
 # The dtype of parameters, activations and gradients. Kernels take the dtype of their arrays, so that gradient checks
 # can run in float64; FLOAT(...) marks literals that must not turn a float32 expression into a float64 one.

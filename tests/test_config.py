@@ -10,7 +10,7 @@ import pytest
 from numasync import InputError, dense, relu
 from numasync import config as config_module
 from numasync.algorithms import ALGORITHMS
-from numasync.config import SMALLEST, PRESETS, Config, checked, make_config
+from numasync.config import PRESETS, SMALLEST, Config, checked, make_config
 from numasync.envs.interface import FAMILIES
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}

@@ -20,7 +20,6 @@ from numasync.nn.tile import (
     tile_sparse_row,
 )
 
-
 TILES = sorted({(rows, vectors) for vectors, *sizes in gemm.PANELS for rows in (*sizes, 1)} | {(1, gemm.WIDE)})
 TRANSPOSED = [1, gemm.TRANSPOSED_ROWS]
 

@@ -17,8 +17,8 @@ from numasync.envs.cartpole import CARTPOLE
 from numasync.evaluation import SIDELINE_STREAM, Sideline, play_episodes, summary
 from numasync.records import read_run
 from numasync.report import SilentReport
-from numasync.training import Training
 from numasync.trainer import Trainer
+from numasync.training import Training
 
 ID = "Watched-v0"
 LAYERS = (dense(16), relu())
