@@ -6,14 +6,14 @@
 The command line is the same program: `numasync --help`.
 """
 
-from numasync.agent import Agent, load
-from numasync.envs.interface import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED
-from numasync.envs.registration import register
+from numasync.agent.agent import Agent, load
+from numasync.envs.custom.registration import register
+from numasync.envs.spec import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED
 from numasync.errors import InputError, NotFiniteError, WorkerError
 from numasync.nn.network import conv, dense, heads, lstm, network, relu, towers
-from numasync.rng import choice, normal, uniform
-from numasync.studies import study
-from numasync.training import train
+from numasync.runtime.rng import choice, normal, uniform
+from numasync.tools.studies import study
+from numasync.training.run import train
 
 __version__ = "0.2.0.dev0"
 __all__ = [

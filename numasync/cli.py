@@ -11,21 +11,21 @@ import time
 import traceback
 
 import numasync
-from numasync.agent import load, shipped
-from numasync.bench import REPETITIONS, SECONDS, SECTIONS, bench
+from numasync.agent.agent import load, pretrained
+from numasync.agent.evaluation import MAX_ACTIONS
 from numasync.config import PRESETS, Config
 from numasync.errors import InputError, NotFiniteError, WorkerError
-from numasync.evaluation import MAX_ACTIONS
-from numasync.human import human_normalized, reference_scores
-from numasync.plots import KINDS, WINDOW, plot
-from numasync.report import evaluation_line
-from numasync.studies import study
-from numasync.studies.plan import LR_HIGH, LR_LOW, STUDIES
-from numasync.training import train
-from numasync.watch import FPS, watch
+from numasync.tools.bench import REPETITIONS, SECONDS, SECTIONS, bench
+from numasync.tools.human_scores import human_normalized, reference_scores
+from numasync.tools.plots import KINDS, WINDOW, plot
+from numasync.tools.studies import study
+from numasync.tools.studies.plan import LR_HIGH, LR_LOW, STUDIES
+from numasync.tools.watch import FPS, watch
+from numasync.training.report import evaluation_line
+from numasync.training.run import train
 
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
-AGENT_HELP = f"the .npz file of an agent, or the name of one that ships: {', '.join(shipped()) or 'none yet'}"
+AGENT_HELP = f"the .npz file of an agent, or the name of one that ships: {', '.join(pretrained()) or 'none yet'}"
 VERBS = ("train", "eval", "watch", "plot", "study", "envs", "bench")
 
 

@@ -7,13 +7,9 @@ import numpy as np
 
 from numasync.algorithms import ALGORITHMS
 from numasync.errors import InputError
-from numasync.nn.network import HIDDEN, Layer
-from numasync.optim import OPTIMIZERS
-
-# Kernels compute in float32 and count in int64: what they cannot hold is refused.
-SMALLEST = float(np.finfo(np.float32).tiny)
-LARGEST = 1e30
-MOST = 2**53
+from numasync.learner.optim import OPTIMIZERS
+from numasync.nn.network import ARCHITECTURES, Layer
+from numasync.runtime.checks import LARGEST, MOST, SMALLEST, check_real_number, check_whole_number
 
 
 def option(default, text, low=None, high=None, choices=None):
@@ -45,7 +41,7 @@ class Config:
     gamma: float = option(0.99, "discount per action (gamma)", 0.0, 1.0)
     t_max: int = option(5, "actions of a worker between updates (t_max; I_AsyncUpdate of one-step methods)", 1, 10_000)
     optimizer: str = option("shared_rmsprop", "optimiser", choices=tuple(OPTIMIZERS))
-    decay: float = option(0.99, "decay of RMSProp's g, or of the momentum (alpha)", 0.0, 0.999999)
+    rms_decay: float = option(0.99, "decay of RMSProp's g, or of the momentum (alpha)", 0.0, 0.999999)
     rms_eps: float = option(0.1, "constant inside RMSProp's root (epsilon of RMSProp)", SMALLEST)
     clip_norm: float = option(40.0, "largest L2 norm of an update's gradient; 0 for no limit", 0.0)
     reward_clip: float = option(1.0, "rewards are clipped to [-c, c] for learning, never in scores; 0 for no clip", 0.0)
@@ -53,17 +49,17 @@ class Config:
     target_interval: int = option(10_000, "actions between copies to the target network (I_target)", 1)
     epsilon_steps: int = option(1_000_000, "actions over which epsilon falls from 1 to each worker's final value", 1)
     network: str | tuple = option(
-        "nips", "hidden layers by name; in Python also a tuple of layers", choices=tuple(HIDDEN)
+        "nips", "hidden layers by name; in Python also a tuple of layers", choices=tuple(ARCHITECTURES)
     )
     separate_value: bool = option(False, "policy and value (a3c) in networks of their own that share nothing")
     flatten: bool = option(False, "make one row of numbers of a Dict or Tuple observation (Gymnasium's own wrapper)")
     normalize: bool = option(False, "centre and scale screens by the mean and deviation of 1,000 random frames")
-    life_loss: bool = option(False, "treat a lost life as terminal while learning (Atari)")
+    terminal_on_life_loss: bool = option(False, "treat a lost life as terminal while learning (Atari)")
     deterministic: bool = option(False, "give workers their turns from one thread: repeatable bit for bit, slower")
     checkpoint_every: int = option(1_000_000, "actions between checkpoints", 1)
-    eval_episodes: int = option(100, "episodes of the evaluation at the end", 1)
+    final_eval_episodes: int = option(100, "episodes of the evaluation at the end", 1)
     eval_every: int = option(0, "actions between evaluations beside the training; 0 for none", 0)
-    sideline_episodes: int = option(10, "episodes of an evaluation beside the training", 1)
+    periodic_eval_episodes: int = option(10, "episodes of an evaluation beside the training", 1)
     eval_epsilon: float = option(0.05, "epsilon in evaluation (Q methods)", 0.0, 1.0)
     eval_greedy: bool = option(False, "take the most probable action in evaluation instead of sampling (a3c)")
 
@@ -146,17 +142,3 @@ def checked_value(option_field, value):
     if option_field.type is float:
         check_real_number(name, value, low, high)
     return value
-
-
-def check_whole_number(name, value, low, high=MOST):
-    """Raise InputError unless value is an int from low to high."""
-    if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
-        raise InputError(f"{name} is {value!r}; it must be a whole number from {low} to {high}.")
-
-
-def check_real_number(name, value, low, high):
-    """Raise InputError unless value is a number from low to high that float32 can hold."""
-    number = isinstance(value, (int, float)) and not isinstance(value, bool)
-    if not number or not low <= value <= high or (value != 0 and abs(value) < SMALLEST):
-        bounds = f"above 0, up to {high:g}" if low == SMALLEST else f"from {low:g} to {high:g}"
-        raise InputError(f"{name} is {value!r}; it must be a number {bounds}.")

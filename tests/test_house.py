@@ -15,13 +15,9 @@ MODULES = {
     for path in PACKAGE.rglob("*.py")
 }
 
-# A module imports only what stands above it. A package is one room.
-ROOMS = (
-    "errors", "jit", "memory", "cores", "rng", "nn.views", "nn.emitter", "nn.tile", "nn.convolution_tile", "nn.gemm", "nn.layers", "nn.convolution", "nn.network", "policy", "optim",
-    "algorithms", "human", "envs", "actor_learner", "config", "evaluation", "trainer", "checkpoint", "records", "report", "agent",
-    "training", "watch", "plots", "bench", "studies",
-    "__init__", "cli", "__main__",
-)  # fmt: skip
+# A wing imports from the wings before it in this list. The front is what a user meets first.
+WINGS = ("runtime", "nn", "envs", "algorithms", "learner", "agent", "training", "tools", "front")
+SINGLE_FILES = {"errors": "runtime", "config": "agent", "__init__": "front", "__main__": "front", "cli": "front"}
 
 ALLOCATING = {
     "arange", "array", "asarray", "ascontiguousarray", "astype", "concatenate", "copy", "dict", "empty", "empty_like",
@@ -31,14 +27,10 @@ ALLOCATING = {
 DISPLAYS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 
 
-def room(module):
-    """The place of a module in ROOMS; empty __init__ files of packages that are no room have none."""
-    name = module.removeprefix("numasync").removeprefix(".") or "__init__"
-    name = name.removesuffix(".__init__")
-    for candidate in (name, name.split(".")[0]):
-        if candidate in ROOMS:
-            return ROOMS.index(candidate)
-    return None
+def wing(module):
+    """The place of a module's wing in WINGS."""
+    first = module.removeprefix("numasync").removeprefix(".").split(".")[0] or "__init__"
+    return WINGS.index(SINGLE_FILES.get(first, first))
 
 
 def functions(tree):
@@ -56,7 +48,7 @@ KERNELS = {
     for function in functions(tree)
     if any(getattr(decorator, "id", None) == "kernel" for decorator in function.decorator_list)
 }
-FLOAT32_ROOMS = ("numasync.nn.", "numasync.algorithms.", "numasync.policy.", "numasync.optim.")
+FLOAT32_WINGS = ("numasync.nn.", "numasync.algorithms.", "numasync.algorithms.policy.", "numasync.learner.optim.")
 
 every_module = pytest.mark.parametrize("module", MODULES)
 every_kernel = pytest.mark.parametrize("name", KERNELS)
@@ -64,19 +56,19 @@ every_kernel = pytest.mark.parametrize("name", KERNELS)
 
 def test_the_walk_finds_the_package():
     assert len(MODULES) > 25 and len(KERNELS) > 40
-    assert {"numasync.nn.network.forward", "numasync.algorithms.a3c.a3c", "numasync.envs.catch.step"} <= KERNELS.keys()
+    assert {"numasync.nn.network.forward", "numasync.algorithms.a3c.a3c", "numasync.envs.jitted.catch.step"} <= KERNELS.keys()
 
 
 @every_module
 def test_only_jit_says_njit(module):
     words = [getattr(node, "attr", getattr(node, "id", None)) for node in ast.walk(MODULES[module])]
-    assert bool({"njit", "jit"} & set(words)) == (module == "numasync.jit")
+    assert bool({"njit", "jit"} & set(words)) == (module == "numasync.runtime.jit")
 
 
 @every_module
 def test_who_calls_back_into_python(module):
     words = {getattr(node, "id", None) for node in ast.walk(MODULES[module])}
-    assert ("objmode" in words) == (module in ("numasync.jit", "numasync.envs.python"))
+    assert ("objmode" in words) == (module in ("numasync.runtime.jit", "numasync.envs.python.bridge"))
 
 
 @every_module
@@ -84,13 +76,13 @@ def test_who_imports_the_compiler(module):
     """emitter.py, the tiles, views.py and the peak of bench write LLVM's language themselves, and bench asks LLVM which processor it
     sees; everything else is left to Numba, which jit.py alone talks to."""
     allowed = {
-        "numasync.jit": {"numba", "llvmlite"},
-        "numasync.nn.emitter": {"numba.core", "llvmlite"},
-        "numasync.nn.tile": {"numba.core", "numba.extending"},
-        "numasync.nn.convolution_tile": {"numba.core", "numba.extending"},
-        "numasync.nn.views": {"numba.core", "numba.extending", "numba.np"},
-        "numasync.bench.machine": {"llvmlite.binding"},
-        "numasync.bench.peak": {"numba.core", "numba.extending", "llvmlite"},
+        "numasync.runtime.jit": {"numba", "llvmlite"},
+        "numasync.nn.products.codegen": {"numba.core", "llvmlite"},
+        "numasync.nn.products.tile": {"numba.core", "numba.extending"},
+        "numasync.nn.products.conv_tile": {"numba.core", "numba.extending"},
+        "numasync.nn.products.views": {"numba.core", "numba.extending", "numba.np"},
+        "numasync.tools.bench.machine": {"llvmlite.binding"},
+        "numasync.tools.bench.peak": {"numba.core", "numba.extending", "llvmlite"},
     }
     compilers = {name for name in imported(MODULES[module]) if name.split(".")[0] in ("numba", "llvmlite")}
     assert compilers == allowed.get(module, set())
@@ -107,14 +99,8 @@ def imported(tree):
 
 @every_module
 def test_imports_point_down(module):
-    own = [name for name in imported(MODULES[module]) if name.split(".")[0] == "numasync"]
-    if room(module) is None:
-        assert not MODULES[module].body, f"{module} has no room"
-        return
-    upwards = [name for name in own if room(name) is None or room(name) > room(module)]
-    assert not upwards
-    same_room = [name for name in own if room(name) == room(module)]
-    assert not same_room or module.split(".")[1] in ("algorithms", "envs", "bench", "studies")
+    own = [name for name in imported(MODULES[module]) if name.split(".")[0] == "numasync" and name != "numasync"]
+    assert not [name for name in own if wing(name) > wing(module)]
 
 
 @every_kernel
@@ -124,7 +110,7 @@ def test_kernels_allocate_nothing(name):
         assert not (isinstance(node, ast.Call) and called(node) in ALLOCATING), f"line {node.lineno}"
 
 
-@pytest.mark.parametrize("name", [name for name in KERNELS if name.startswith(FLOAT32_ROOMS)])
+@pytest.mark.parametrize("name", [name for name in KERNELS if name.startswith(FLOAT32_WINGS)])
 def test_float_literals_are_typed(name):
     typed = {
         constant
@@ -152,15 +138,18 @@ def test_functions_are_at_most_60_lines_long(module):
 @every_module
 def test_who_prints(module):
     prints = [n.lineno for n in ast.walk(MODULES[module]) if isinstance(n, ast.Call) and called(n) == "print"]
-    benches = ("numasync.bench.__init__", "numasync.bench.__main__")
-    assert not prints or module in ("numasync.report", "numasync.watch", "numasync.cli", *benches)
+    benches = ("numasync.tools.bench.__init__", "numasync.tools.bench.__main__")
+    assert not prints or module in ("numasync.training.report", "numasync.tools.watch", "numasync.cli", *benches)
 
 
 @every_module
 def test_who_starts_threads(module):
     starters = ("Thread", "ThreadPoolExecutor")
     starts = [n.lineno for n in ast.walk(MODULES[module]) if isinstance(n, ast.Call) and called(n) in starters]
-    allowed = ("trainer", "evaluation", "bench.environments", "studies.execution")
+    allowed = (
+        "training.trainer", "training.background_evaluation", "agent.evaluation", "tools.bench.environments",
+        "tools.studies.execution",
+    )  # fmt: skip
     assert bool(starts) == (module.removeprefix("numasync.") in allowed)
 
 

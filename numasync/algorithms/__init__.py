@@ -11,9 +11,9 @@ from numasync.algorithms.a3c_continuous import a3c_continuous
 from numasync.algorithms.nstep_q import nstep_q
 from numasync.algorithms.one_step_q import one_step_q
 from numasync.algorithms.one_step_sarsa import one_step_sarsa
+from numasync.algorithms.policy import EPSILON_GREEDY, GAUSSIAN, SOFTMAX
 from numasync.errors import InputError
-from numasync.jit import BOOL, INT, INTS, MATRIX, REAL, VECTOR, function_type
-from numasync.policy import EPSILON_GREEDY, GAUSSIAN, SOFTMAX
+from numasync.runtime.jit import boolean, float32, float32_1d, float32_2d, function_type, int64, int64_1d
 
 
 class Algorithm(NamedTuple):
@@ -48,8 +48,8 @@ ALGORITHMS = {
 CONTINUOUS = {"a3c": Algorithm(a3c_continuous, True, GAUSSIAN, (1, 1), False, False, False)}
 
 # (outputs, bootstrap, actions, rewards, n, terminated, gamma, beta, d_outputs) -> loss
-ALGORITHM_TYPE = function_type(REAL, MATRIX, MATRIX, INTS, VECTOR, INT, BOOL, REAL, REAL, MATRIX)
-CONTINUOUS_ALGORITHM_TYPE = function_type(REAL, MATRIX, MATRIX, MATRIX, VECTOR, INT, BOOL, REAL, REAL, MATRIX)
+ALGORITHM_TYPE = function_type(float32, float32_2d, float32_2d, int64_1d, float32_1d, int64, boolean, float32, float32, float32_2d)
+CONTINUOUS_ALGORITHM_TYPE = function_type(float32, float32_2d, float32_2d, float32_2d, float32_1d, int64, boolean, float32, float32, float32_2d)
 
 
 def algorithm_for(name, spec):

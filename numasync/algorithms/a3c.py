@@ -16,8 +16,8 @@ Policy and value share every layer but the outputs; the last column of the outpu
 
 import numpy as np
 
-from numasync.jit import FLOAT, kernel
-from numasync.policy import log_softmax
+from numasync.algorithms.policy import log_softmax
+from numasync.runtime.jit import FLOAT, kernel
 
 
 @kernel

@@ -16,8 +16,8 @@ a_i is what the policy drew, which may lie beyond the bounds of the environment'
 
 import numpy as np
 
-from numasync.jit import FLOAT, kernel
-from numasync.policy import variance
+from numasync.algorithms.policy import variance
+from numasync.runtime.jit import FLOAT, kernel
 
 
 @kernel

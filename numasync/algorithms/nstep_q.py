@@ -8,8 +8,8 @@
 The forward view: each state of the segment gets the longest return that the segment allows; no eligibility traces.
 """
 
-from numasync.jit import FLOAT, kernel
-from numasync.policy import highest
+from numasync.algorithms.policy import max_or_nan
+from numasync.runtime.jit import FLOAT, kernel
 
 
 @kernel
@@ -23,7 +23,7 @@ def nstep_q(outputs, bootstrap, actions, rewards, n, terminated, gamma, beta, d_
     d_outputs[:n] = FLOAT(0)
     R = FLOAT(0)
     if not terminated:
-        R = highest(bootstrap[n])
+        R = max_or_nan(bootstrap[n])
     for i in range(n - 1, -1, -1):
         R = rewards[i] + gamma * R
         difference = R - outputs[i, actions[i]]

@@ -7,8 +7,8 @@
 It acts and differentiates on the shared theta itself; there is no thread copy.
 """
 
-from numasync.jit import FLOAT, kernel
-from numasync.policy import highest
+from numasync.algorithms.policy import max_or_nan
+from numasync.runtime.jit import FLOAT, kernel
 
 
 @kernel
@@ -23,7 +23,7 @@ def one_step_q(outputs, bootstrap, actions, rewards, n, terminated, gamma, beta,
     for i in range(n):
         y = rewards[i]
         if not (terminated and i == n - 1):
-            y += gamma * highest(bootstrap[i + 1])
+            y += gamma * max_or_nan(bootstrap[i + 1])
         difference = y - outputs[i, actions[i]]
         loss += difference * difference
         d_outputs[i, actions[i]] = FLOAT(-2) * difference

@@ -7,7 +7,7 @@
 Like one-step Q-learning it acts and differentiates on the shared theta itself.
 """
 
-from numasync.jit import FLOAT, kernel
+from numasync.runtime.jit import FLOAT, kernel
 
 
 @kernel

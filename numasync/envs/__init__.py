@@ -5,13 +5,13 @@ import os
 import sys
 from dataclasses import replace
 
-from numasync.envs.acrobot import ACROBOT
-from numasync.envs.cartpole import CARTPOLE, POSITIONS
-from numasync.envs.catch import CATCH
-from numasync.envs.minatar import MINATAR
-from numasync.envs.mountain_car import MOUNTAIN_CAR
-from numasync.envs.pendulum import PENDULUM
-from numasync.envs.recall import RECALL
+from numasync.envs.jitted.acrobot import ACROBOT
+from numasync.envs.jitted.cartpole import CARTPOLE, POSITIONS
+from numasync.envs.jitted.catch import CATCH
+from numasync.envs.jitted.minatar import MINATAR
+from numasync.envs.jitted.mountain_car import MOUNTAIN_CAR
+from numasync.envs.jitted.pendulum import PENDULUM
+from numasync.envs.jitted.recall import RECALL
 from numasync.errors import InputError
 
 JITTED = {env.spec.id: env for env in (CARTPOLE, POSITIONS, ACROBOT, MOUNTAIN_CAR, PENDULUM, CATCH, RECALL, *MINATAR)}
@@ -20,7 +20,7 @@ JITTED = {env.spec.id: env for env in (CARTPOLE, POSITIONS, ACROBOT, MOUNTAIN_CA
 REGISTERED = {}
 
 
-def make_env(env_id, life_loss=False, observation=None, flatten=False):
+def make_env(env_id, terminal_on_life_loss=False, observation=None, flatten=False):
     """A JittedEnv, an AtariEnv or a GymEnv, all with spec, reset, step, new_state, jitted and close.
 
     A jitted twin is used where there is one; 'gymnasium:CartPole-v1' (Gymnasium's own module:id form) asks for
@@ -34,13 +34,13 @@ def make_env(env_id, life_loss=False, observation=None, flatten=False):
     env = registered(env_id)
     if env:
         return env
-    from numasync.envs.atari import AtariEnv, atari_id
-    from numasync.envs.gym import GymEnv
+    from numasync.envs.python.atari import AtariEnv, atari_id
+    from numasync.envs.python.gym import GymEnv
 
     game_id = atari_id(env_id)
     twin = JITTED.get(env_id.rpartition(":")[2])
     if game_id:
-        env = AtariEnv(env_id, game_id, life_loss)
+        env = AtariEnv(env_id, game_id, terminal_on_life_loss)
     else:
         env = GymEnv(env_id, twin.spec.family if twin else None, observation.flattened if observation else flatten)
     if observation:

@@ -9,7 +9,7 @@ import gymnasium
 from gymnasium.envs.registration import find_highest_version, parse_env_id
 
 from numasync.envs import JITTED, make_env
-from numasync.envs.atari import PIXELS, STACK, atari_id
+from numasync.envs.python.atari import PIXELS, STACK, atari_id
 
 # Gymnasium's own games once more, written in JAX.
 DUPLICATES = ("phys2d", "tabular")

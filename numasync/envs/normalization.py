@@ -10,9 +10,9 @@ import dataclasses
 
 import numpy as np
 
-from numasync.envs.interface import TERMINATED, TRUNCATED
-from numasync.jit import FLOAT
-from numasync.rng import seed_row
+from numasync.envs.spec import TERMINATED, TRUNCATED
+from numasync.runtime.jit import FLOAT
+from numasync.runtime.rng import seed_row
 
 MEASURED_ACTIONS = 1_000
 MEASURE_STREAM = 3_000_000

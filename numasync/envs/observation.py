@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from numasync.errors import InputError
-from numasync.jit import FLOAT, kernel
+from numasync.runtime.jit import FLOAT, kernel
 
 
 @dataclass(frozen=True)

@@ -17,25 +17,25 @@ from dataclasses import dataclass
 import numpy as np
 
 from numasync.errors import InputError
-from numasync.jit import FLOAT, inlined, kernel
-from numasync.memory import own_zeros
-from numasync.nn.convolution import conv_backward, conv_forward
-from numasync.nn.emitter import LANES
-from numasync.nn.layers import (
+from numasync.nn.layers.all_layers import (
+    concat_backward,
+    concat_forward,
     dense_backward,
     dense_forward,
     fill,
-    join_backward,
-    join_forward,
     lstm_backward,
     lstm_forward,
     relu_backward,
     relu_forward,
     vector_of,
 )
-from numasync.nn.views import matrix_at, vector_at
+from numasync.nn.layers.conv import conv_backward, conv_forward
+from numasync.nn.products.codegen import LANES
+from numasync.nn.products.views import matrix_at, vector_at
+from numasync.runtime.jit import FLOAT, inline_kernel, kernel
+from numasync.runtime.memory import aligned_zeros
 
-CONV, DENSE, RELU, LSTM, JOIN = range(5)
+CONV, DENSE, RELU, LSTM, CONCAT = range(5)
 
 # The columns of the table. IN_AT, OUT_AT and GATES_AT count widths on the tape; IN_AT is -1 where a layer reads the
 # observation. STATES_AT, below 0, counts widths of states from the tape's end. SECOND_AT: the other input of a join.
@@ -93,16 +93,16 @@ def towers(first, second):
 
 
 # Cells of the LSTM behind the hidden layers of the same name.
-CELLS = {"mlp": 128, "minatar": 128, "nips": 256, "nature": 256}
+LSTM_UNITS = {"mlp": 128, "minatar": 128, "nips": 256, "nature": 256}
 
-HIDDEN = {
+ARCHITECTURES = {
     "mlp": (dense(128), relu()),
     "minatar": (conv(16, 3), relu(), dense(128), relu()),
     "nips": (conv(16, 8, 4), relu(), conv(32, 4, 2), relu(), dense(256), relu()),
     "nature": (conv(32, 8, 4), relu(), conv(64, 4, 2), relu(), conv(64, 3, 1), relu(), dense(512), relu()),
 }
 # Section 5.1: 256 LSTM cells after the last hidden layer; fewer where that layer is small.
-HIDDEN.update({f"{name}_lstm": (*HIDDEN[name], lstm(CELLS[name])) for name in CELLS})
+ARCHITECTURES.update({f"{name}_lstm": (*ARCHITECTURES[name], lstm(LSTM_UNITS[name])) for name in LSTM_UNITS})
 
 
 class Network:
@@ -149,7 +149,7 @@ class Network:
         """The rows of both towers, and one that joins their outputs."""
         first, second = (self._stack(layers, f"tower{i}.") for i, layers in enumerate(self.layers[0].sizes, 1))
         join = [0] * COLUMNS
-        join[KIND], join[IN_AT], join[IN_SIZE] = JOIN, first[-1][OUT_AT], first[-1][OUT_SIZE]
+        join[KIND], join[IN_AT], join[IN_SIZE] = CONCAT, first[-1][OUT_AT], first[-1][OUT_SIZE]
         join[SECOND_AT], join[OUT_AT] = second[-1][OUT_AT], self.width
         join[OUT_SIZE] = first[-1][OUT_SIZE] + second[-1][OUT_SIZE]
         self.width += join[OUT_SIZE]
@@ -206,7 +206,7 @@ class Network:
 
     def tape(self, capacity, dtype=FLOAT):
         """A tape for `capacity` rows, of zeros: nothing is remembered."""
-        return own_zeros((capacity * self.width + (capacity + 1) * self.states_width,), dtype)
+        return aligned_zeros((capacity * self.width + (capacity + 1) * self.states_width,), dtype)
 
     def views(self, theta):
         """Named views into a flat vector, for reading or for setting by hand: 'conv1.weight' is (kernel, kernel,
@@ -265,9 +265,9 @@ def forward(table, theta, obs, tape, first, last):
         if row[KIND] == RELU:
             relu_forward(y)
             continue
-        if row[KIND] == JOIN:
+        if row[KIND] == CONCAT:
             one, other = joined_rows(row, tape, capacity, first, last)
-            join_forward(one, other, y)
+            concat_forward(one, other, y)
             continue
         x = input_rows(row, obs, tape, first, last)
         weight, bias = parameters(row, theta)
@@ -294,9 +294,9 @@ def backward(table, theta, obs, tape, dtape, grad, work, n):
         if row[KIND] == RELU:
             relu_backward(block_rows(tape, capacity, row[OUT_AT], row[OUT_SIZE], 0, n), dy)
             continue
-        if row[KIND] == JOIN:
+        if row[KIND] == CONCAT:
             one, other = joined_rows(row, dtape, capacity, 0, n)
-            join_backward(one, other, dy)
+            concat_backward(one, other, dy)
             continue
         x = input_rows(row, obs, tape, 0, n)
         dx = matrix_at(dtape, 0, 0, 0) if row[IN_AT] < 0 else input_rows(row, obs, dtape, 0, n)
@@ -316,7 +316,7 @@ def backward(table, theta, obs, tape, dtape, grad, work, n):
 
 
 @kernel
-def carry_states(table, source, at, target, to, capacity):
+def copy_state(table, source, at, target, to, capacity):
     """The states before row `at` of one tape become those before row `to` of another, or of the same."""
     for i in range(table.shape[0]):
         row = table[i]
@@ -328,7 +328,7 @@ def carry_states(table, source, at, target, to, capacity):
 
 
 @kernel
-def forget(table, tape, at, capacity):
+def reset_state(table, tape, at, capacity):
     """An episode begins with row `at`: nothing is remembered there."""
     for i in range(table.shape[0]):
         row = table[i]
@@ -336,14 +336,14 @@ def forget(table, tape, at, capacity):
             fill(state_rows(row, tape, capacity, at, at), FLOAT(0))
 
 
-@inlined
+@inline_kernel
 def outputs_of(table, tape, capacity):
     """The network's outputs on the tape: a view (capacity, n_outputs)."""
     row = table[table.shape[0] - 1]
     return block_rows(tape, capacity, row[OUT_AT], row[OUT_SIZE], 0, capacity)
 
 
-@inlined
+@inline_kernel
 def input_rows(row, obs, tape, first, last):
     """Rows first..last-1 of what a layer reads: the observations, or the tape block of the layer below."""
     if row[IN_AT] < 0:
@@ -351,13 +351,13 @@ def input_rows(row, obs, tape, first, last):
     return block_rows(tape, obs.shape[0], row[IN_AT], row[IN_SIZE], first, last)
 
 
-@inlined
+@inline_kernel
 def block_rows(tape, capacity, at, size, first, last):
     """Rows first..last-1 of the block (capacity, size) of a tape that begins `at` widths in."""
     return matrix_at(tape, capacity * at + first * size, last - first, size)
 
 
-@inlined
+@inline_kernel
 def joined_rows(row, tape, capacity, first, last):
     """Rows first..last-1 of both inputs of a join."""
     second_size = row[OUT_SIZE] - row[IN_SIZE]
@@ -367,7 +367,7 @@ def joined_rows(row, tape, capacity, first, last):
     )
 
 
-@inlined
+@inline_kernel
 def state_rows(row, tape, capacity, first, last):
     """An LSTM's states before rows first..last, (last - first + 1, 1 + 2 units)."""
     size = 1 + 2 * row[OUT_SIZE]

@@ -1,0 +1,112 @@
+"""From a row of network outputs to an action, and the policy's own mathematics."""
+
+import numpy as np
+
+from numasync.runtime.jit import FLOAT, kernel
+from numasync.runtime.rng import choice, normal, uniform
+
+# How an action is chosen from a row of outputs; an algorithm names one. MEAN is what is greedy for a GAUSSIAN.
+EPSILON_GREEDY = 0
+SOFTMAX = 1
+GAUSSIAN = 2
+MEAN = 3
+
+# Added to the variance: at 0 the density of a Gaussian is infinite.
+SMALLEST_VARIANCE = FLOAT(1e-4)
+
+
+@kernel
+def choose_into(actions, n, kind, outputs, n_actions, epsilon, rng):
+    """Write action n for a row of outputs into `actions`: an int into (rows,), or numbers into (rows, n_actions).
+
+    The number of dimensions is known to the compiler, which drops the branch that does not fit.
+    """
+    if actions.ndim == 1:
+        actions[n] = choose(kind, outputs[:n_actions], epsilon, rng)
+    else:
+        choose_continuous(kind, outputs, actions[n], rng)
+
+
+@kernel
+def choose_continuous(kind, outputs, action, rng):
+    """action ~ N(mu, sigma^2), each number by itself; mu itself for MEAN. outputs: mu, (n_actions,), then x."""
+    deviation = np.sqrt(variance(outputs[action.size]))
+    for j in range(action.size):
+        action[j] = outputs[j]
+        if kind == GAUSSIAN:
+            action[j] += deviation * normal(rng)
+
+
+@kernel
+def variance(x):
+    """sigma^2 = softplus(x) = log(1 + exp(x)), plus SMALLEST_VARIANCE, as in the paper's MuJoCo tasks."""
+    return max(x, FLOAT(0)) + np.log1p(np.exp(-abs(x))) + SMALLEST_VARIANCE
+
+
+@kernel
+def choose(kind, scores, epsilon, rng):
+    """An action from `scores`, (n_actions,): Q values for EPSILON_GREEDY, logits for SOFTMAX (which ignores
+    epsilon)."""
+    if kind == SOFTMAX:
+        return sample_softmax(scores, rng)
+    return epsilon_greedy(scores, epsilon, rng)
+
+
+@kernel
+def epsilon_greedy(q, epsilon, rng):
+    """A uniformly random action with probability epsilon, else the greedy one (the first of equals)."""
+    if uniform(rng) < epsilon:
+        return choice(rng, q.size)
+    return argmax(q)
+
+
+@kernel
+def argmax(scores):
+    """The number of the highest score, the first of equals."""
+    best = 0
+    for j in range(1, scores.size):
+        if scores[j] > scores[best]:
+            best = j
+    return best
+
+
+@kernel
+def max_or_nan(scores):
+    """The highest score; NaN where there is one, so that a diverged network is seen."""
+    best = scores[0]
+    for j in range(1, scores.size):
+        if scores[j] > best or np.isnan(scores[j]):
+            best = scores[j]
+    return best
+
+
+@kernel
+def sample_softmax(logits, rng):
+    """An action a with probability exp(logits[a]) / sum exp(logits)."""
+    top = max_or_nan(logits)
+    # In float64, as `uniform` is: a total rounded to float32 could leave a remainder for an action of probability 0.
+    total = np.float64(0)
+    for j in range(logits.size):
+        total += np.float64(np.exp(logits[j] - top))
+    # Counted, not searched: where a search ends is chance, which a processor cannot foresee.
+    left = uniform(rng) * total
+    action = 0
+    for j in range(logits.size - 1):
+        left -= np.float64(np.exp(logits[j] - top))
+        action += left >= 0
+    return action
+
+
+@kernel
+def log_softmax(logits, out):
+    """out[j] = logits[j] - log sum exp(logits): finite for every finite logit, where log(softmax) may be log 0."""
+    top = max_or_nan(logits)
+    total = FLOAT(0)
+    # Through `out`, so that the compiler cannot join the two subtractions: top + log(total) would be rounded at
+    # the size of the logits.
+    for j in range(logits.size):
+        out[j] = logits[j] - top
+        total += np.exp(out[j])
+    log_total = np.log(total)
+    for j in range(logits.size):
+        out[j] -= log_total

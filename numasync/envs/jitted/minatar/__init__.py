@@ -1,0 +1,9 @@
+"""MinAtar: five small games in the manner of the Atari 2600's. One file a game; what they share is in board.py."""
+
+from numasync.envs.jitted.minatar.asterix import ASTERIX
+from numasync.envs.jitted.minatar.breakout import BREAKOUT
+from numasync.envs.jitted.minatar.freeway import FREEWAY
+from numasync.envs.jitted.minatar.seaquest import SEAQUEST
+from numasync.envs.jitted.minatar.space_invaders import SPACE_INVADERS
+
+MINATAR = ASTERIX + BREAKOUT + FREEWAY + SEAQUEST + SPACE_INVADERS

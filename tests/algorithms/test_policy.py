@@ -1,0 +1,103 @@
+"""Frequencies of the chosen actions against their probabilities, and log-softmax against its twin."""
+
+from support import naive
+import numpy as np
+import pytest
+
+from numasync.algorithms.policy import (
+    EPSILON_GREEDY,
+    GAUSSIAN,
+    MEAN,
+    SMALLEST_VARIANCE,
+    SOFTMAX,
+    choose,
+    choose_into,
+    epsilon_greedy,
+    log_softmax,
+    sample_softmax,
+    variance,
+)
+from numasync.runtime.rng import seed_row
+
+N = 5000
+SIGMAS = 5
+EXTREME = [(1e4, 0, -1e4), (-1e4, -1e4, -1e4), (1e4, 1e4, 1e4), (0, 100, 100), (-1e4, 1e4, 5)]
+
+
+def row(values):
+    return np.array(values, np.float32)
+
+
+def assert_frequencies(draw, probabilities):
+    """N draws of an action: each count within five standard deviations of its expectation (exact where p is 0 or 1)."""
+    p = np.asarray(probabilities, np.float64)
+    counts = np.bincount([draw() for _ in range(N)], minlength=p.size)
+    assert counts.size == p.size
+    assert np.all(np.abs(counts - N * p) <= SIGMAS * np.sqrt(N * p * (1 - p)) + 1e-6)
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 0.3, 1.0])
+def test_epsilon_greedy_frequencies(epsilon):
+    q, rng = row([0.1, -2, 3, 0.5]), seed_row(1)
+    expected = np.full(4, epsilon / 4)
+    expected[2] += 1 - epsilon
+    assert_frequencies(lambda: epsilon_greedy(q, epsilon, rng), expected)
+
+
+@pytest.mark.parametrize("q, first", [((1, 5, 5, 5), 1), ((0, 0, 0, 0), 0), ((-1, -2, -1, -1), 0)])
+def test_greedy_takes_the_first_of_equals(q, first):
+    assert epsilon_greedy(row(q), 0.0, seed_row(1)) == first
+
+
+@pytest.mark.parametrize("logits", [(0, 0, 0), (1, 2, 3), (-1, 0.5, 0.2, -3, 2), (7,), (2, -1), *EXTREME])
+def test_softmax_frequencies(logits):
+    logits, rng = row(logits), seed_row(2)
+    assert_frequencies(lambda: sample_softmax(logits, rng), np.exp(naive.log_softmax(logits.astype(np.float64))))
+
+
+def test_choose():
+    scores, rng = row([1, 2, 0]), seed_row(3)
+    assert_frequencies(lambda: choose(EPSILON_GREEDY, scores, 0.3, rng), [0.1, 0.8, 0.1])
+    softmax = np.exp(scores.astype(np.float64)) / np.exp(scores.astype(np.float64)).sum()
+    for epsilon in (0.0, 1.0):  # which a softmax policy ignores
+        assert_frequencies(lambda: choose(SOFTMAX, scores, epsilon, rng), softmax)
+
+
+def test_counted_actions_are_written_where_they_belong():
+    actions, scores = np.full(3, 7), row([1, 2, 0, 9, 9])
+    choose_into(actions, 1, EPSILON_GREEDY, scores, 3, 0.0, seed_row(3))
+    np.testing.assert_array_equal(actions, [7, 1, 7])
+
+
+def test_continuous_actions():
+    actions, rng = np.full((3, 2), 7, np.float32), seed_row(4)
+    x = np.log(np.exp(4.0) - 1)
+    outputs = row([-1, 3, x, 100])
+    choose_into(actions, 1, MEAN, outputs, 2, 0.0, rng)
+    np.testing.assert_array_equal(actions, [[7, 7], [-1, 3], [7, 7]])
+
+    def draw():
+        choose_into(actions, 1, GAUSSIAN, outputs, 2, 0.0, rng)
+        return actions[1].astype(np.float64)
+
+    drawn = np.array([draw() for _ in range(N)])
+    assert np.abs(drawn.mean(0) - [-1, 3]).max() < SIGMAS * 2 / np.sqrt(N)
+    # The variance of the variance of a Gaussian is 2 sigma^4 / N.
+    assert np.abs(drawn.var(0) - 4).max() < SIGMAS * 4 * np.sqrt(2 / N)
+    assert abs(np.corrcoef(drawn.T)[0, 1]) < SIGMAS / np.sqrt(N)
+
+
+@pytest.mark.parametrize("x", [-200.0, -3.0, 0.0, 2.0, 50.0, 1e4])
+def test_variance_is_softplus(x):
+    np.testing.assert_allclose(variance(np.float32(x)), np.logaddexp(0, x) + SMALLEST_VARIANCE, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("logits", [(1, 2, 3), (0.3,), (-5, 0.1, 4, 4, 2, 80), *EXTREME])
+def test_log_softmax(logits, dtype):
+    logits = np.array(logits, dtype)
+    out = np.full_like(logits, np.nan)
+    log_softmax(logits, out)
+    assert np.isfinite(out).all()
+    naive.assert_close(out, naive.log_softmax(logits.astype(np.float64)))
+    assert np.exp(out).sum() == pytest.approx(1, rel=1e-5)

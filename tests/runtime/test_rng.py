@@ -1,0 +1,103 @@
+"""The generator against the published algorithm in Python integers, and the distributions drawn from it."""
+
+import numpy as np
+import pytest
+
+from numasync.runtime.rng import choice, next_word, normal, seed_row, uniform
+
+MASK = 2**64 - 1
+N = 5000
+SIGMAS = 5
+
+
+def reference_word(state):
+    """One step of xoshiro256++ (Blackman and Vigna) on a list of four integers, which it modifies."""
+
+    def rotate_left(x, k):
+        return ((x << k) | (x >> (64 - k))) & MASK
+
+    word = (rotate_left((state[0] + state[3]) & MASK, 23) + state[0]) & MASK
+    t = (state[1] << 17) & MASK
+    state[2] ^= state[0]
+    state[3] ^= state[1]
+    state[1] ^= state[2]
+    state[0] ^= state[3]
+    state[2] ^= t
+    state[3] = rotate_left(state[3], 45)
+    return word
+
+
+def state_with_next_word(word):
+    """A state whose next word is `word`: with s0 + s3 = 0 modulo 2**64 it is s0."""
+    return np.array([word, 1, 2, (2**64 - word) & MASK], np.uint64)
+
+
+def test_published_first_words():
+    rng = np.array([1, 2, 3, 4], np.uint64)
+    words = [int(next_word(rng)) for _ in range(5)]
+    assert words == [41943041, 58720359, 3588806011781223, 3591011842654386, 9228616714210784205]
+
+
+@pytest.mark.parametrize("seed", [0, 1, 2**40])
+def test_words_match_the_reference(seed):
+    rng = seed_row(seed, 3)
+    state = [int(word) for word in rng]
+    for _ in range(200):
+        assert int(next_word(rng)) == reference_word(state)
+    assert [int(word) for word in rng] == state
+
+
+def test_uniform_is_the_top_53_bits():
+    rng = seed_row(5)
+    state = [int(word) for word in rng]
+    for _ in range(100):
+        assert uniform(rng) == (reference_word(state) >> 11) / 2**53
+
+
+def test_uniform_moments():
+    rng = seed_row(7)
+    u = np.array([uniform(rng) for _ in range(N)])
+    assert u.min() >= 0 and u.max() < 1
+    assert abs(u.mean() - 1 / 2) < SIGMAS * np.sqrt(1 / 12 / N)
+    assert abs(np.mean((u - 1 / 2) ** 2) - 1 / 12) < SIGMAS * np.sqrt((1 / 80 - 1 / 144) / N)
+
+
+def test_normal_moments():
+    rng = seed_row(8)
+    z = np.array([normal(rng) for _ in range(N)])
+    # The moments of N(0, 1) are 0, 1, 0, 3; those of z^k have the variance E z^2k - (E z^k)^2.
+    for k, moment, var in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
+        assert abs(np.mean(z**k) - moment) < SIGMAS * np.sqrt(var / N)
+    assert np.isfinite(normal(state_with_next_word(0))) and np.isfinite(normal(state_with_next_word(MASK)))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 6, 18, 2**31 - 1])
+def test_ends_of_the_range(n):
+    lowest, highest = state_with_next_word(0), state_with_next_word(MASK)
+    assert uniform(lowest.copy()) == 0 and uniform(highest.copy()) == 1 - 2**-53
+    assert choice(lowest, n) == 0 and choice(highest, n) == n - 1
+
+
+@pytest.mark.parametrize("n", [2, 6])
+def test_choice_is_uniform(n):
+    rng = seed_row(9)
+    counts = np.bincount([choice(rng, n) for _ in range(N)], minlength=n)
+    assert counts.size == n
+    assert np.abs(counts - N / n).max() < SIGMAS * np.sqrt(N / n * (1 - 1 / n))
+
+
+def test_seed_row():
+    row = seed_row(1, 2)
+    assert row.dtype == np.uint64 and row.shape == (4,)
+    np.testing.assert_array_equal(row, seed_row(1, 2))
+
+
+def test_streams_differ():
+    rows = [seed_row(seed, *stream) for seed in range(3) for stream in [(), *((i,) for i in range(16)), (0, 0), (0, 1)]]
+    assert len({row.tobytes() for row in rows}) == len(rows)
+    assert len({int(next_word(row)) for row in rows}) == len(rows)
+
+
+def test_neighbouring_streams_are_uncorrelated():
+    u = np.array([[uniform(rng) for _ in range(N)] for rng in (seed_row(1, 0), seed_row(1, 1))])
+    assert abs(np.corrcoef(u)[0, 1]) < SIGMAS / np.sqrt(N)

@@ -1,0 +1,169 @@
+"""Options: presets, refusals, types, help."""
+
+import dataclasses
+import math
+import re
+
+import numpy as np
+import pytest
+
+from numasync import InputError, dense, relu
+from numasync import config as config_module
+from numasync.algorithms import ALGORITHMS
+from numasync.config import PRESETS, Config, checked, make_config
+from numasync.envs.spec import FAMILIES
+from numasync.runtime.checks import SMALLEST
+
+FIELDS = {field.name: field for field in dataclasses.fields(Config)}
+BOUNDED = [name for name, field in FIELDS.items() if field.metadata["low"] is not None]
+
+
+def below(field):
+    """The largest value that the field's `low` excludes."""
+    low = field.metadata["low"]
+    return low - 1 if field.type is int else math.nextafter(low, -math.inf)
+
+
+def above(field):
+    """The smallest value that the field's `high` excludes."""
+    high = field.metadata["high"]
+    return high + 1 if field.type is int else math.nextafter(high, math.inf)
+
+
+def test_given_values_win_over_the_algorithms_preset_the_familys_and_the_defaults(monkeypatch):
+    presets = {"classic": dict(lr=0.5, gamma=0.5, t_max=7), ("classic", "a3c"): dict(lr=0.25, beta=0.125), "atari": {}}
+    monkeypatch.setattr(config_module, "PRESETS", presets)
+    found = make_config("classic", algo="a3c", t_max=9)
+    assert found == Config(algo="a3c", t_max=9, lr=0.25, beta=0.125, gamma=0.5)
+    assert make_config("classic") == Config(lr=0.5, gamma=0.5, t_max=7), "the preset of a3c is not for nstep_q"
+    assert make_config("atari", algo="a3c") == Config(algo="a3c")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("algo", ALGORITHMS)
+def test_every_preset_is_made_of_options_that_are_allowed(family, algo):
+    found = make_config(family, algo=algo)
+    assert found.algo == algo
+    checked(dataclasses.asdict(found))
+
+
+def test_presets_are_of_known_families_and_algorithms():
+    for key in PRESETS:
+        family, algo = (key, "a3c") if isinstance(key, str) else key
+        assert family in FAMILIES and algo in ALGORITHMS
+
+
+PAPER = dict(
+    steps=80_000_000, workers=16, t_max=5, lr=7e-4, gamma=0.99, optimizer="shared_rmsprop", rms_decay=0.99, rms_eps=0.1,
+    clip_norm=40.0, reward_clip=1.0, beta=0.01, target_interval=10_000, epsilon_steps=1_000_000, network="nips",
+    normalize=False, terminal_on_life_loss=False, eval_epsilon=0.05, eval_greedy=False,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("algo", ALGORITHMS)
+def test_the_papers_preset_is_the_papers_numbers(algo):
+    found = dataclasses.asdict(make_config("atari", algo=algo, preset="paper"))
+    assert {name: found[name] for name in PAPER} == PAPER
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_papers_preset_has_the_familys_network_and_what_is_given(family):
+    found = make_config(family, algo="a3c", preset="paper", lr=0.5)
+    of_mujoco = dict(beta=1e-4, reward_clip=0.0, separate_value=True) if family == "continuous" else {}
+    network = make_config(family, algo="a3c").network
+    assert found == Config(algo="a3c", preset="paper", lr=0.5, network=network, **of_mujoco)
+
+
+def test_every_option_has_a_help_text_of_its_own():
+    texts = [field.metadata["help"] for field in FIELDS.values()]
+    assert all(len(text) > 5 for text in texts) and len(set(texts)) == len(texts)
+
+
+def bounds(field):
+    """What a refusal says of the values that the field allows."""
+    low, high = field.metadata["low"], field.metadata["high"]
+    if field.type is int:
+        return f"a whole number from {low} to {high}"
+    return f"a number above 0, up to {high:g}" if low == SMALLEST else f"a number from {low:g} to {high:g}"
+
+
+@pytest.mark.parametrize("name", BOUNDED)
+def test_just_outside_the_bounds_is_refused_and_the_bounds_accepted(name):
+    field = FIELDS[name]
+    for value in (below(field), above(field)):
+        with pytest.raises(InputError, match=rf"^{name} is .*; it must be {re.escape(bounds(field))}\.$"):
+            checked({name: value})
+    for value in (field.metadata["low"], field.metadata["high"]):
+        assert checked({name: value}) == {name: value}
+
+
+@pytest.mark.parametrize("name", [name for name in BOUNDED if FIELDS[name].type is float])
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e-300, 1e39, "0.1", None, True])
+def test_a_real_option_is_a_number_that_kernels_can_hold(name, value):
+    with pytest.raises(InputError, match=rf"^{name} is {re.escape(repr(value))}; it must be a number"):
+        checked({name: value})
+
+
+@pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if field.type is int])
+@pytest.mark.parametrize("value", [2.5, 2.0, True, "2", None])
+def test_an_integer_option_is_a_whole_number(name, value):
+    with pytest.raises(InputError, match=rf"^{name} is {value!r}; it must be a whole number from"):
+        checked({name: value})
+
+
+@pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if field.type is bool])
+@pytest.mark.parametrize("value", [0, 1, "yes", None])
+def test_a_switch_is_true_or_false(name, value):
+    with pytest.raises(InputError, match=rf"^{name} is {value!r}; it must be True or False\.$"):
+        checked({name: value})
+    checked({name: True})
+
+
+@pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if field.metadata["choices"]])
+def test_a_choice_is_one_of_the_choices(name):
+    choices = FIELDS[name].metadata["choices"]
+    with pytest.raises(InputError, match=rf"^'nope' is no {name}; choose one of {', '.join(choices)}\.$"):
+        checked({name: "nope"})
+    for choice in choices:
+        checked({name: choice})
+
+
+@pytest.mark.parametrize("value", [("mlp",), (dense(8), "relu"), 5, None])
+def test_a_network_is_a_name_or_layers(value):
+    with pytest.raises(InputError, match="^network is .*; it must be a name or a tuple of layers"):
+        checked({"network": value})
+    checked({"network": (dense(8), relu())})
+
+
+@pytest.mark.parametrize("value", [5, None, True])
+def test_an_environment_is_a_name(value):
+    with pytest.raises(InputError, match=r"^env is "):
+        checked({"env": value})
+
+
+@pytest.mark.parametrize("value", [np.int64(3), np.int32(3), np.uint8(3)])
+def test_an_integer_of_numpy_is_a_whole_number(value):
+    found = checked({"seed": value})["seed"]
+    assert found == 3 and type(found) is int, "json cannot write a number of numpy"
+
+
+@pytest.mark.parametrize("value", [np.float64(0.5), np.float32(0.5), 1])
+def test_a_real_option_takes_any_real_number(value):
+    found = checked({"lr": value})["lr"]
+    assert found == value and type(found) in (int, float)
+
+
+@pytest.mark.parametrize("name", ["steps", "t_max", "target_interval", "epsilon_steps"])
+def test_an_integer_that_no_kernel_can_hold_is_refused(name):
+    with pytest.raises(InputError, match=rf"^{name} is "):
+        checked({name: 2**63})
+
+
+def test_an_unknown_option_is_answered_with_the_known_ones():
+    with pytest.raises(InputError, match=rf"^'learning_rate' is no option of a run; .*{', '.join(FIELDS)}\.$"):
+        make_config("classic", learning_rate=0.1)
+
+
+def test_a_config_does_not_change():
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Config().lr = 0.1
