@@ -10,7 +10,8 @@ from numasync.agent.agent import Agent, load
 from numasync.envs.custom.registration import register
 from numasync.envs.spec import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED
 from numasync.errors import InputError, NotFiniteError, WorkerError
-from numasync.nn.network import conv, dense, heads, lstm, network, relu, towers
+from numasync.nn.network import network
+from numasync.nn.spec import conv, dense, heads, lstm, relu, towers
 from numasync.runtime.rng import choice, normal, uniform
 from numasync.tools.studies import study
 from numasync.training.run import train

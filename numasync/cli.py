@@ -1,36 +1,47 @@
-"""The command line: `numasync` and `python run.py` alike. Arguments in, exit code out; the work is in
-training.py, agent.py, watch.py, plots.py, studies and bench."""
+"""The command line, for `numasync` and `python run.py`: arguments in, exit code out.
+
+A verb is two functions here: one adds its arguments, the other calls the function that does the work.
+"""
 
 import argparse
 import dataclasses
 import json
 import os
-import re
 import sys
 import time
 import traceback
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NoReturn, TypeAlias
 
 import numasync
 from numasync.agent.agent import load, pretrained
-from numasync.agent.evaluation import MAX_ACTIONS
-from numasync.config import PRESETS, Config
+from numasync.agent.evaluation import MAX_EPISODE_STEPS
+from numasync.config import PRESETS, RENAMED, Config
 from numasync.errors import InputError, NotFiniteError, WorkerError
+from numasync.runtime.files import safe_name
 from numasync.tools.bench import REPETITIONS, SECONDS, SECTIONS, bench
 from numasync.tools.human_scores import human_normalized, reference_scores
 from numasync.tools.plots import KINDS, WINDOW, plot
 from numasync.tools.studies import study
 from numasync.tools.studies.plan import LR_HIGH, LR_LOW, STUDIES
-from numasync.tools.watch import FPS, watch
+from numasync.tools.text import align
+from numasync.tools.watch import FPS, MAX_FPS, watch
 from numasync.training.report import evaluation_line
 from numasync.training.run import train
 
 EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
-AGENT_HELP = f"the .npz file of an agent, or the name of one that ships: {', '.join(pretrained()) or 'none yet'}"
+AGENT_HELP = f"the .npz file of an agent, or the name of a pretrained one: {', '.join(pretrained()) or 'none yet'}"
 VERBS = ("train", "eval", "watch", "plot", "study", "envs", "bench")
 
+Verbs: TypeAlias = "argparse._SubParsersAction[Parser]"
 
-def main(argv=None):
-    """Run one command; return its exit code: 0, 1 (the run failed), 2 (bad input) or 130 (interrupted)."""
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command and return its exit code: 0, 1 (the run failed), 2 (bad input) or 130 (interrupted).
+
+    argv: the words after the name of the program; by default from the command line
+    """
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or (argv[0] not in VERBS and argv[0] not in ("-h", "--help", "--version")):
         argv.insert(0, "train")
@@ -38,39 +49,51 @@ def main(argv=None):
     try:
         return arguments.run(arguments)
     except InputError as error:
-        print(f"numasync: {error}", file=sys.stderr)
+        complain(str(error))
         return EXIT_BAD_INPUT
     except NotFiniteError as error:
         kept = " The last good checkpoint is kept." if arguments.run is run_train else ""
-        print(f"numasync: {error}{kept}", file=sys.stderr)
+        complain(f"{error}{kept}")
         return EXIT_FAILED
     except WorkerError as error:
         traceback.print_exception(error.__cause__)
-        print(f"numasync: {error} The agent so far was saved.", file=sys.stderr)
+        kept = (
+            "Finished runs are kept; the same command goes on."
+            if arguments.run is run_study
+            else "The agent so far was saved."
+        )
+        complain(f"{error} {kept}")
         return EXIT_FAILED
     except BrokenPipeError:
-        # The reader of our output has gone; what Python still holds back for it must not be tried again at exit.
+        # Nobody reads our output any more. Python must not try again to write the rest of it at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_INTERRUPTED
     except KeyboardInterrupt:
-        # A second Ctrl-C: threads may still be inside a long call, so leave without waiting for them.
-        print("numasync: stopped.", file=sys.stderr, flush=True)
+        # A second Ctrl-C. Threads may still be inside a long call; leave without waiting for them.
+        complain("stopped.")
         os._exit(EXIT_INTERRUPTED)
+
+
+def complain(text: str) -> None:
+    """Print a line on stderr, after the name of the program."""
+    print(f"numasync: {text}", file=sys.stderr, flush=True)
 
 
 class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose complaint is one sentence."""
 
-    def error(self, message):
+    def error(self, message: str) -> NoReturn:
+        """Print the sentence and exit."""
         self.exit(EXIT_BAD_INPUT, f"{self.prog}: {message}; see {self.prog} --help.\n")
 
 
-def parser():
+def parser() -> Parser:
+    """Return the parser of the whole command line."""
     text = "Asynchronous deep reinforcement learning with NumPy and Numba."
     top = Parser(prog="numasync", description=text, formatter_class=argparse.RawDescriptionHelpFormatter)
     top.add_argument("--version", action="version", version=f"numasync {numasync.__version__}")
     verbs = top.add_subparsers(required=True, metavar="VERB", parser_class=Parser)
-    # Train is the default verb, so its options are what --help alone is asked for.
+    # Train is the default verb, so `numasync --help` shows its options too.
     top.epilog = add_train(verbs).format_help()
     add_eval(verbs)
     add_watch(verbs)
@@ -81,34 +104,57 @@ def parser():
     return top
 
 
-def add_train(verbs):
-    text = "train an agent (the default verb)"
-    verb = verbs.add_parser("train", help=text, description=text.capitalize(), prog="numasync train")
-    for field in dataclasses.fields(Config):
-        add_option(verb, field)
-    verb.add_argument("--out", metavar="DIR", help="new folder for the run; by default one under runs/")
-    verb.set_defaults(run=run_train)
+def add_verb(verbs: Verbs, name: str, run: Callable[[argparse.Namespace], int], text: str) -> Parser:
+    """Add a verb and return its parser.
+
+    verbs  the verbs of the command line
+    name   its name
+    run    does what it says, and returns the exit code
+    text   its help text
+    """
+    verb = verbs.add_parser(name, help=text, description=f"{text[0].upper()}{text[1:]}.", prog=f"numasync {name}")
+    verb.set_defaults(run=run)
     return verb
 
 
-def add_option(verb, field):
-    """One option of Config as a flag. Absent means 'as the preset says', hence the suppressed default."""
-    flag = "--" + field.name.replace("_", "-")
-    shared = dict(dest=field.name, default=argparse.SUPPRESS, help=f"{field.metadata['help']} [{defaults(field)}]")
+def add_train(verbs: Verbs) -> Parser:
+    """Add `numasync train` and return its parser."""
+    verb = add_verb(verbs, "train", run_train, "train an agent (the default verb)")
+    for field in dataclasses.fields(Config):
+        add_option(verb, field)
+    for old_name, name in RENAMED.items():
+        add_old_option(verb, old_name, type(getattr(Config, name)))
+    verb.add_argument("--out", metavar="DIR", help="new folder for the run; by default one under runs/")
+    return verb
+
+
+def add_option(verb: Parser, field: dataclasses.Field) -> None:
+    """Add the flag of one option of Config."""
+    flag, text = flag_of(field.name), field.metadata["help"]
+    kwargs: dict[str, Any]
     if field.type is bool:
-        verb.add_argument(flag, action=argparse.BooleanOptionalAction, **shared)
+        kwargs = {"action": argparse.BooleanOptionalAction}
     elif field.metadata["choices"]:
-        verb.add_argument(flag, metavar="NAME", **{**shared, "help": choices_help(field)})
+        kwargs, text = {"metavar": "NAME"}, f"{text}: {', '.join(field.metadata['choices'])}"
     else:
-        verb.add_argument(flag, type=field.type, metavar="ID" if field.type is str else "N", **shared)
+        kwargs = {"type": field.type, "metavar": "ID" if field.type is str else "N"}
+    # A flag that is not given leaves the value to the preset, so it has no default here.
+    verb.add_argument(flag, default=argparse.SUPPRESS, help=f"{text} [{describe_defaults(field)}]", **kwargs)
 
 
-def choices_help(field):
-    return f"{field.metadata['help']}: {', '.join(field.metadata['choices'])} [{defaults(field)}]"
+def add_old_option(verb: Parser, old_name: str, kind: type) -> None:
+    """Add the old flag of an option, without help. `rename_old_options` warns of it."""
+    kwargs: dict[str, Any] = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": kind}
+    verb.add_argument(flag_of(old_name), default=argparse.SUPPRESS, help=argparse.SUPPRESS, **kwargs)
 
 
-def defaults(field):
-    """The default of a field and where a preset differs, for its help text."""
+def flag_of(name: str) -> str:
+    """Return the flag of an option."""
+    return "--" + name.replace("_", "-")
+
+
+def describe_defaults(field: dataclasses.Field) -> str:
+    """Return the default of an option, and where a preset differs, for its help text."""
     parts = [str(field.default)]
     for family, preset in PRESETS.items():
         if field.name in preset:
@@ -117,37 +163,73 @@ def defaults(field):
     return ", ".join(parts).replace("%", "%%")
 
 
-def run_train(arguments):
-    options = {name: value for name, value in vars(arguments).items() if name not in ("run", "out")}
+def run_train(arguments: argparse.Namespace) -> int:
+    """Train an agent."""
+    options = rename_old_options({k: value for k, value in vars(arguments).items() if k not in ("run", "out")})
     config = {field.name: field.default for field in dataclasses.fields(Config)} | options
     agent = train(out=arguments.out or default_folder(config), verbose=True, **options)
-    return EXIT_INTERRUPTED if agent.result["interrupted"] else 0
+    return EXIT_INTERRUPTED if agent.result and agent.result["interrupted"] else 0
 
 
-def default_folder(config):
+def rename_old_options(given: dict[str, Any]) -> dict[str, Any]:
+    """Return options with old names replaced by new ones, and print a warning for each old name.
+
+    Raises InputError where both names of an option are given.
+    """
+    for old, new in RENAMED.items():
+        if old in given:
+            if new in given:
+                raise InputError(f"{flag_of(old)} is the old name of {flag_of(new)}; give {flag_of(new)} alone.")
+            complain(f"{flag_of(old)} is now {flag_of(new)}.")
+    return {RENAMED.get(name, name): value for name, value in given.items()}
+
+
+def default_folder(config: dict[str, Any]) -> Path:
+    """Return the folder of a run for which no folder is given. config: its options."""
     name = f"{config['env']}-{config['algo']}-seed{config['seed']}-{time.strftime('%Y%m%d-%H%M%S')}"
-    folder = os.path.join("runs", re.sub(r"[^\w.-]", "-", name))
-    return f"{folder}-{os.getpid()}" if os.path.exists(folder) else folder
+    folder = Path("runs", safe_name(name))
+    return Path(f"{folder}-{os.getpid()}") if folder.exists() else folder
 
 
-def add_eval(verbs):
-    text = "score a saved agent"
-    verb = verbs.add_parser("eval", help=text, description=text.capitalize(), prog="numasync eval")
-    verb.add_argument("file", nargs="?", metavar="AGENT", help=AGENT_HELP)
-    verb.add_argument("--agent", metavar="AGENT", help="the same")
-    verb.add_argument("--env", metavar="ID", help="environment to play; must be the agent's own or its Gymnasium twin")
-    verb.add_argument("--episodes", type=int, default=100, metavar="N", help="episodes to play [100]")
+def add_agent(verb: Parser, text: str) -> None:
+    """Add the argument AGENT, and without help its old form `--agent AGENT`. `agent_of` reads both."""
+    verb.add_argument("agent", nargs="?", metavar="AGENT", help=text)
+    verb.add_argument("--agent", dest="old_agent", metavar="AGENT", help=argparse.SUPPRESS)
+
+
+def agent_of(arguments: argparse.Namespace, verb: str) -> str | None:
+    """Return the agent that is given, and print a warning for the old form. verb: its name.
+
+    Raises InputError where two agents are given.
+    """
+    if arguments.old_agent is None:
+        return arguments.agent
+    complain(f"numasync {verb} --agent AGENT is now numasync {verb} AGENT.")
+    if arguments.agent is not None:
+        raise InputError("Give one agent, a file or a name such as pong-a3c.")
+    return arguments.old_agent
+
+
+def add_eval(verbs: Verbs) -> None:
+    """Add `numasync eval`."""
+    verb = add_verb(verbs, "eval", run_eval, "score a saved agent")
+    add_agent(verb, AGENT_HELP)
+    text = "environment to play: the agent's own, in its jitted or its Gymnasium version [the agent's own]"
+    verb.add_argument("--env", metavar="ID", help=text)
+    verb.add_argument("--episodes", type=int, default=100, metavar="N", help="episodes to play [%(default)s]")
     verb.add_argument("--seed", type=int, metavar="N", help="seed of the episodes [the agent's own]")
-    verb.add_argument("--human", action="store_true", help="also as percent of a human's score (57 Atari games)")
+    text = "also print the score in percent of a human's score (57 Atari games)"
+    verb.add_argument("--human", action="store_true", help=text)
     verb.add_argument("--json", action="store_true", help="print the evaluation as one JSON object")
-    verb.set_defaults(run=run_eval)
 
 
-def run_eval(arguments):
-    if (arguments.file is None) == (arguments.agent is None):
+def run_eval(arguments: argparse.Namespace) -> int:
+    """Score an agent."""
+    path = agent_of(arguments, "eval")
+    if path is None:
         raise InputError("Give one agent to score, a file or a name such as pong-a3c.")
-    agent = load(arguments.file or arguments.agent, arguments.env)
-    # Asked for first, so that a game without a human's score is refused before the episodes are played.
+    agent = load(path, arguments.env)
+    # Before the episodes are played, because a game may have no human score.
     reference = reference_scores(agent.spec.id) if arguments.human else None
     evaluation = agent.evaluate(arguments.episodes, arguments.seed, arguments.env)
     if reference:
@@ -159,123 +241,116 @@ def run_eval(arguments):
     return 0
 
 
-def add_watch(verbs):
-    text = "show one episode, or write it to a .gif file"
-    verb = verbs.add_parser("watch", help=text, description=text.capitalize(), prog="numasync watch")
+def add_watch(verbs: Verbs) -> None:
+    """Add `numasync watch`."""
+    verb = add_verb(verbs, "watch", run_watch, "show one episode, or write it to a .gif file")
+    add_agent(verb, f"who plays: {AGENT_HELP} [random actions]")
     verb.add_argument("--env", metavar="ID", help="environment to play [the agent's own]")
-    verb.add_argument("--agent", metavar="AGENT", help=f"who plays: {AGENT_HELP} [random actions]")
     verb.add_argument("--gif", metavar="FILE", help="write the episode to this .gif file instead of showing it")
     verb.add_argument("--seed", type=int, metavar="N", help=f"seed of the episode [the agent's own, or {Config.seed}]")
-    verb.add_argument("--steps", type=int, default=MAX_ACTIONS, metavar="N", help="actions at most [%(default)s]")
-    verb.add_argument(
-        "--fps", type=int, default=FPS, metavar="N", help="actions shown a second, 50 at most [%(default)s]"
-    )
-    verb.set_defaults(run=run_watch)
+    text = "most steps to play [%(default)s]"
+    verb.add_argument("--steps", type=int, default=MAX_EPISODE_STEPS, metavar="N", help=text)
+    text = f"steps shown per second, {MAX_FPS} at most [%(default)s]"
+    verb.add_argument("--fps", type=int, default=FPS, metavar="N", help=text)
 
 
-def run_watch(arguments):
-    env_id, path = arguments.env, arguments.agent
-    if not env_id and not path:
-        raise InputError("There is nothing to watch; give --env ID, --agent FILE or both.")
-    agent = load(path, env_id) if path else None
+def run_watch(arguments: argparse.Namespace) -> int:
+    """Show an episode, or write it to a file."""
+    path = agent_of(arguments, "watch")
+    agent = load(path, arguments.env) if path else None
+    env_id = arguments.env or (agent and agent.spec.id)
+    if not env_id:
+        raise InputError("There is nothing to watch; give an AGENT, --env ID or both.")
     default_seed = agent.config.seed if agent else Config.seed
     seed = default_seed if arguments.seed is None else arguments.seed
-    watch(env_id or agent.spec.id, agent, seed, arguments.steps, arguments.fps, arguments.gif)
+    watch(env_id, agent, seed, arguments.steps, arguments.fps, arguments.gif)
     return 0
 
 
-def add_plot(verbs):
-    text = "draw the learning curves of runs"
-    verb = verbs.add_parser("plot", help=text, description=text.capitalize(), prog="numasync plot")
-    verb.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs, also of runs that are still going on")
-    verb.add_argument("--out", default="curves", metavar="FILE", help="FILE.png and FILE.svg are written [%(default)s]")
-    verb.add_argument("--of", default=KINDS[0], metavar="NAME", help=f"scores: {', '.join(KINDS)} [%(default)s]")
-    text = "training episodes that a point of a curve is the mean of [%(default)s]"
+def add_plot(verbs: Verbs) -> None:
+    """Add `numasync plot`."""
+    verb = add_verb(verbs, "plot", run_plot, "draw the learning curves of runs")
+    verb.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs; a run may still be going on")
+    verb.add_argument("--out", default="curves", metavar="FILE", help="write FILE.png and FILE.svg [%(default)s]")
+    text = f"which scores to draw: {', '.join(KINDS)} [%(default)s]"
+    verb.add_argument("--of", default=KINDS[0], metavar="NAME", help=text)
+    text = "number of training episodes that a point of a curve is the mean of [%(default)s]"
     verb.add_argument("--window", type=int, default=WINDOW, metavar="N", help=text)
-    verb.set_defaults(run=run_plot)
 
 
-def run_plot(arguments):
+def run_plot(arguments: argparse.Namespace) -> int:
+    """Draw learning curves, and print the paths of the pictures."""
     for path in plot(arguments.runs, arguments.out, arguments.window, arguments.of):
         print(path)
     return 0
 
 
-def add_study(verbs):
+def add_study(verbs: Verbs) -> None:
+    """Add `numasync study`."""
     text = "repeat an experiment of the paper: many runs, a table, a figure"
-    verb = verbs.add_parser("study", help=text, description=text.capitalize(), prog="numasync study")
-    named = "; ".join(f"{name}: {kind.about}" for name, kind in STUDIES.items())
-    verb.add_argument("name", metavar="NAME", help=named)
-    # Absent means 'as the study says', hence the suppressed defaults.
-    shared = dict(default=argparse.SUPPRESS)
+    verb = add_verb(verbs, "study", run_study, text)
+    verb.add_argument("name", metavar="NAME", help="; ".join(f"{name}: {spec.about}" for name, spec in STUDIES.items()))
+    # A flag that is not given leaves the value to the study, so it has no default here.
+    shared: dict[str, Any] = dict(default=argparse.SUPPRESS)
+    number: dict[str, Any] = dict(type=int, metavar="N", **shared)
+    rate: dict[str, Any] = dict(type=float, metavar="N", **shared)
     verb.add_argument("--env", metavar="ID", help=f"environment id [{Config.env}]", **shared)
-    text = "algorithms, comma-separated [all; optimizers: nstep_q,a3c]"
+    text = "algorithms, separated by commas [all; optimizers: nstep_q,a3c]"
     verb.add_argument("--algos", metavar="NAME[,NAME]", help=text, **shared)
-    text = "runs of each algorithm and optimiser; of threads: seeds [50; threads: 5]"
-    verb.add_argument("--runs", type=int, metavar="N", help=text, **shared)
-    verb.add_argument("--steps", type=int, metavar="N", help="actions of each run [as the preset says]", **shared)
-    text = "workers of each run, which take turns [as the preset says; threads: 1 to 16]"
-    verb.add_argument("--workers", type=int, metavar="N", help=text, **shared)
+    text = "runs of each algorithm and optimiser; threads: number of seeds [50; threads: 5]"
+    verb.add_argument("--runs", help=text, **number)
+    verb.add_argument("--steps", help="steps of each run, over all workers [the preset's]", **number)
+    text = "workers of each run, which take turns; not for threads [the preset's; threads: 1 to 16]"
+    verb.add_argument("--workers", help=text, **number)
     text = f"seed of the learning rates, and of the first run [{Config.seed}]"
-    verb.add_argument("--seed", type=int, metavar="N", help=text, **shared)
-    text = "rates are drawn from LogUniform between --lr-low and --lr-high [{:g}]"
-    verb.add_argument("--lr-low", type=float, metavar="N", help=text.format(LR_LOW), **shared)
-    verb.add_argument("--lr-high", type=float, metavar="N", help=text.format(LR_HIGH), **shared)
-    verb.add_argument("--jobs", type=int, metavar="N", help="runs at once; what is timed runs alone [cores]", **shared)
-    text = "folder of the study; one that was stopped goes on [studies/NAME-ENV]"
+    verb.add_argument("--seed", help=text, **number)
+    text = "{} of the LogUniform distribution of learning rates; not for threads [{:g}]"
+    verb.add_argument("--lr-low", help=text.format("lowest value", LR_LOW), **rate)
+    verb.add_argument("--lr-high", help=text.format("highest value", LR_HIGH), **rate)
+    verb.add_argument("--jobs", help="runs at once; timed runs are played one at a time [cores]", **number)
+    text = "folder of the study; a study that was stopped in it continues [studies/NAME-ENV]"
     verb.add_argument("--out", metavar="DIR", help=text, **shared)
-    verb.set_defaults(run=run_study)
 
 
-def run_study(arguments):
-    options = {name: value for name, value in vars(arguments).items() if name != "run"}
-    try:
-        study(**options, verbose=True)
-    except WorkerError as error:
-        traceback.print_exception(error.__cause__)
-        print(f"numasync: {error} Finished runs are kept; the same command goes on.", file=sys.stderr)
-        return EXIT_FAILED
+def run_study(arguments: argparse.Namespace) -> int:
+    """Play a study."""
+    study(**{name: value for name, value in vars(arguments).items() if name != "run"}, verbose=True)
     return 0
 
 
-def add_envs(verbs):
-    text = "list the environments"
-    verb = verbs.add_parser("envs", help=text, description=text.capitalize(), prog="numasync envs")
-    verb.add_argument("--json", action="store_true", help="print a JSON list with one object an environment")
-    verb.set_defaults(run=run_envs)
+def add_envs(verbs: Verbs) -> None:
+    """Add `numasync envs`."""
+    verb = add_verb(verbs, "envs", run_envs, "list the environments")
+    verb.add_argument("--json", action="store_true", help="print a JSON list with an object for each environment")
 
 
-def run_envs(arguments):
-    # Only here, because it imports gymnasium and ale_py, for which no other verb on a jitted environment waits.
-    from numasync.envs.listing import environments
+def run_envs(arguments: argparse.Namespace) -> int:
+    """List the environments."""
+    # Imported here, because it imports gymnasium and ale_py. Other verbs need neither for a jitted environment.
+    from numasync.envs.listing import EnvRow, list_envs
 
-    found = environments()
-    print(json.dumps([row._asdict() for row in found], indent=2) if arguments.json else table(found), flush=True)
+    rows = list_envs()
+    if arguments.json:
+        print(json.dumps([row._asdict() for row in rows], indent=2), flush=True)
+    else:
+        print(*align([EnvRow._fields, *([str(value) for value in row] for row in rows)]), sep="\n", flush=True)
     return 0
 
 
-def add_bench(verbs):
-    text = "measure how fast this machine runs each part"
-    verb = verbs.add_parser("bench", help=text, description=text.capitalize(), prog="numasync bench")
+def add_bench(verbs: Verbs) -> None:
+    """Add `numasync bench`."""
+    verb = add_verb(verbs, "bench", run_bench, "measure how fast this machine runs each part")
     verb.add_argument("--only", metavar="NAME[,NAME]", help=f"what to measure: {', '.join(SECTIONS)} [all]")
-    verb.add_argument(
-        "--workers", metavar="N[,N]", help="numbers of workers [powers of 2 up to the cores, and 1.5 times the cores]"
-    )
-    shared = dict(metavar="N", help="how often everything is measured, in turn; medians are printed [%(default)s]")
-    verb.add_argument("--repetitions", type=int, default=REPETITIONS, **shared)
+    text = "numbers of workers [powers of 2 up to the cores, and 1.5 times the cores]"
+    verb.add_argument("--workers", metavar="N[,N]", help=text)
+    text = "how often everything is measured, in turn; medians are printed [%(default)s]"
+    verb.add_argument("--repetitions", type=int, default=REPETITIONS, metavar="N", help=text)
     text = "seconds of training for each number, over all repetitions [%(default)g]"
     verb.add_argument("--seconds", type=float, default=SECONDS, metavar="N", help=text)
     verb.add_argument("--json", action="store_true", help="print everything as one JSON object")
-    verb.set_defaults(run=run_bench)
 
 
-def run_bench(arguments):
+def run_bench(arguments: argparse.Namespace) -> int:
+    """Measure the machine."""
     bench(arguments.only, arguments.workers, arguments.repetitions, arguments.seconds, arguments.json)
     return 0
-
-
-def table(rows):
-    """NamedTuples of one kind as lines, their columns aligned under the names of the fields."""
-    cells = [rows[0]._fields, *([str(value) for value in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    return "\n".join("  ".join(map(str.ljust, line, widths)).rstrip() for line in cells)

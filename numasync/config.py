@@ -1,19 +1,30 @@
-"""Every default of a run on one screen: one frozen dataclass that is config, help text and record at once."""
+"""The options of a run: their defaults, presets, help texts and checks, in one frozen dataclass."""
 
 import dataclasses
+import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any, TypedDict
 
 import numpy as np
 
 from numasync.algorithms import ALGORITHMS
 from numasync.errors import InputError
 from numasync.learner.optim import OPTIMIZERS
-from numasync.nn.network import ARCHITECTURES, Layer
+from numasync.nn.architectures import ARCHITECTURES
+from numasync.nn.spec import Layer
 from numasync.runtime.checks import LARGEST, MOST, SMALLEST, check_real_number, check_whole_number
 
 
-def option(default, text, low=None, high=None, choices=None):
-    """A field with its help text, and the least and greatest value that it may have, or the values to choose from."""
+def option(default: Any, text: str, low: float | None = None, high: float | None = None, choices: Any = None) -> Any:
+    """Return a dataclass field for one option.
+
+    default  the paper's value
+    text     the help text
+    low      the least value that is allowed, of a number
+    high     the greatest value that is allowed, of a number; by default the greatest that kernels can hold
+    choices  the values to choose from, a tuple of names; None for any value
+    """
     if high is None:
         high = LARGEST if isinstance(default, float) else MOST
     return field(default=default, metadata={"help": text, "low": low, "high": high, "choices": choices})
@@ -21,55 +32,105 @@ def option(default, text, low=None, high=None, choices=None):
 
 @dataclass(frozen=True)
 class Config:
-    """The options of a run. The defaults are the paper's; PRESETS says what each family of environments changes, unless
-    preset is 'paper'.
+    """The options of a run. The defaults are the paper's. PRESETS lists what each family of environments changes.
 
-    An action is one decision of one worker, on Atari 4 frames. Counts are over all workers unless said otherwise.
+    A step is one action of one worker, on Atari 4 frames. A number of steps counts the steps of all workers, unless its
+    text says otherwise.
     """
 
     algo: str = option("nstep_q", "algorithm", choices=tuple(ALGORITHMS))
-    env: str = option("CartPole-v1", "environment id; 'gymnasium:ID' asks for Gymnasium's where a jitted twin exists")
+    env: str = option(
+        "CartPole-v1", "environment id; 'gymnasium:ID' asks for Gymnasium's version of a jitted environment"
+    )
     preset: str = option(
         "default",
-        "what is not given: tuned for the family of environments, or the paper's",
+        "where defaults come from: 'default' (tuned per environment family) or 'paper'",
         choices=("default", "paper"),
     )
-    steps: int = option(80_000_000, "actions to train for (T_max)", 1)
-    workers: int = option(16, "actor-learners, on a thread a core", 1, 1024)
-    seed: int = option(1, "seed of initial parameters, exploration and environments", 0)
-    lr: float = option(7e-4, "initial learning rate, annealed linearly to 0 over the run (eta)", SMALLEST)
-    gamma: float = option(0.99, "discount per action (gamma)", 0.0, 1.0)
-    t_max: int = option(5, "actions of a worker between updates (t_max; I_AsyncUpdate of one-step methods)", 1, 10_000)
-    optimizer: str = option("shared_rmsprop", "optimiser", choices=tuple(OPTIMIZERS))
+    steps: int = option(80_000_000, "steps to train for, over all workers (T_max)", 1)
+    workers: int = option(16, "number of actor-learners; they share one thread per core", 1, 1024)
+    seed: int = option(1, "seed of the initial parameters, the exploration and the environments", 0)
+    lr: float = option(7e-4, "initial learning rate; it falls linearly to 0 over the run (eta)", SMALLEST)
+    gamma: float = option(0.99, "discount per step (gamma)", 0.0, 1.0)
+    t_max: int = option(5, "steps of a worker between updates (t_max; I_AsyncUpdate of one-step methods)", 1, 10_000)
+    optimizer: str = option("shared_rmsprop", "optimiser of the shared parameters", choices=tuple(OPTIMIZERS))
     rms_decay: float = option(0.99, "decay of RMSProp's g, or of the momentum (alpha)", 0.0, 0.999999)
     rms_eps: float = option(0.1, "constant inside RMSProp's root (epsilon of RMSProp)", SMALLEST)
     clip_norm: float = option(40.0, "largest L2 norm of an update's gradient; 0 for no limit", 0.0)
-    reward_clip: float = option(1.0, "rewards are clipped to [-c, c] for learning, never in scores; 0 for no clip", 0.0)
+    reward_clip: float = option(1.0, "clip rewards to [-c, c] for learning, never in scores; 0 for no clip", 0.0)
     beta: float = option(0.01, "weight of the entropy bonus of a3c (beta)", 0.0)
-    target_interval: int = option(10_000, "actions between copies to the target network (I_target)", 1)
-    epsilon_steps: int = option(1_000_000, "actions over which epsilon falls from 1 to each worker's final value", 1)
-    network: str | tuple = option(
+    target_interval: int = option(10_000, "steps between copies to the target network (I_target)", 1)
+    epsilon_steps: int = option(1_000_000, "steps over which epsilon falls from 1 to each worker's final value", 1)
+    network: str | tuple[Layer, ...] = option(
         "nips", "hidden layers by name; in Python also a tuple of layers", choices=tuple(ARCHITECTURES)
     )
-    separate_value: bool = option(False, "policy and value (a3c) in networks of their own that share nothing")
-    flatten: bool = option(False, "make one row of numbers of a Dict or Tuple observation (Gymnasium's own wrapper)")
+    separate_value: bool = option(False, "use two networks that share nothing for policy and value (a3c)")
+    flatten: bool = option(False, "turn a Dict or Tuple observation into one vector (Gymnasium's FlattenObservation)")
     normalize: bool = option(False, "centre and scale screens by the mean and deviation of 1,000 random frames")
     terminal_on_life_loss: bool = option(False, "treat a lost life as terminal while learning (Atari)")
-    deterministic: bool = option(False, "give workers their turns from one thread: repeatable bit for bit, slower")
-    checkpoint_every: int = option(1_000_000, "actions between checkpoints", 1)
-    final_eval_episodes: int = option(100, "episodes of the evaluation at the end", 1)
-    eval_every: int = option(0, "actions between evaluations beside the training; 0 for none", 0)
-    periodic_eval_episodes: int = option(10, "episodes of an evaluation beside the training", 1)
-    eval_epsilon: float = option(0.05, "epsilon in evaluation (Q methods)", 0.0, 1.0)
-    eval_greedy: bool = option(False, "take the most probable action in evaluation instead of sampling (a3c)")
+    deterministic: bool = option(False, "run all workers in turn on one thread: repeatable bit for bit, but slower")
+    checkpoint_every: int = option(1_000_000, "steps between checkpoints", 1)
+    final_eval_episodes: int = option(100, "episodes of the final evaluation, after training", 1)
+    eval_every: int = option(0, "steps between periodic evaluations during training; 0 for none", 0)
+    periodic_eval_episodes: int = option(10, "episodes of each periodic evaluation", 1)
+    eval_epsilon: float = option(0.05, "epsilon in evaluations (Q methods)", 0.0, 1.0)
+    eval_greedy: bool = option(False, "take the most probable action in evaluations instead of sampling (a3c)")
 
+
+class TrainOptions(TypedDict, total=False):
+    """The options that `train` takes after env and algo, for editors and type checkers: fields of Config."""
+
+    preset: str
+    steps: int
+    workers: int
+    seed: int
+    lr: float
+    gamma: float
+    t_max: int
+    optimizer: str
+    rms_decay: float
+    rms_eps: float
+    clip_norm: float
+    reward_clip: float
+    beta: float
+    target_interval: int
+    epsilon_steps: int
+    network: str | tuple[Layer, ...]
+    separate_value: bool
+    flatten: bool
+    normalize: bool
+    terminal_on_life_loss: bool
+    deterministic: bool
+    checkpoint_every: int
+    final_eval_episodes: int
+    eval_every: int
+    periodic_eval_episodes: int
+    eval_epsilon: float
+    eval_greedy: bool
+
+
+class Options(TrainOptions, total=False):
+    """All options of a run, for editors and type checkers: the fields of Config. `train(**options)` takes them."""
+
+    algo: str
+    env: str
+
+
+# Old names of options, which are still accepted, and their new names.
+RENAMED = {
+    "decay": "rms_decay",
+    "life_loss": "terminal_on_life_loss",
+    "eval_episodes": "final_eval_episodes",
+    "sideline_episodes": "periodic_eval_episodes",
+}
 
 SMALL = dict(workers=8, reward_clip=0.0, checkpoint_every=250_000, eval_epsilon=0.0, eval_greedy=True)
 ATARI_Q = dict(workers=16, target_interval=5_000, epsilon_steps=400_000)
 ATARI_ONE_STEP = dict(ATARI_Q, lr=5e-4, rms_eps=0.01, target_interval=2_500)
 
-# What each family of environments changes, and each algorithm within it. Chosen on other seeds than those reported.
-PRESETS = {
+# What each family of environments changes, and within a family each algorithm. These values were chosen on other seeds
+# than the seeds of the reported results.
+PRESETS: dict[str | tuple[str, str], dict[str, Any]] = {
     "classic": dict(SMALL, network="mlp", steps=1_000_000, epsilon_steps=100_000, target_interval=1_000, lr=1e-3),
     "image": dict(SMALL, network="minatar", steps=500_000, epsilon_steps=50_000, target_interval=1_000, lr=1e-3),
     "minatar": dict(SMALL, network="minatar", steps=5_000_000, epsilon_steps=500_000, lr=3e-3, rms_eps=0.01, t_max=20),
@@ -95,33 +156,47 @@ PRESETS = {
 }
 
 
-# Where the paper's numbers are others than those for Atari: for MuJoCo, section 9.
-PAPER = {"continuous": dict(beta=1e-4, reward_clip=0.0, separate_value=True)}
+# What preset='paper' changes besides the network: for MuJoCo, section 9 gives other numbers than for Atari.
+PAPER: dict[str, dict[str, Any]] = {"continuous": dict(beta=1e-4, reward_clip=0.0, separate_value=True)}
 
 
-def make_config(family, **given):
-    """The Config of a run on an environment of `family`, one of `interface.FAMILIES`: what is given, then the family's and
-    the algorithm's presets, then the defaults, which are the paper's for Atari. With preset='paper' the network is the
-    family's, and PAPER says what else is. Raises InputError, one sentence, for an option that is out of range."""
-    given = checked(given)
+def make_config(family: str, **given: Any) -> Config:
+    """Return the Config of a run on an environment of `family`, one of `envs.spec.FAMILIES`.
+
+    An option that is not given comes from the preset of the algorithm in this family, else from the preset of the
+    family, else from the defaults of Config. With preset='paper' only the network comes from the family, and PAPER
+    replaces the other presets. Raises InputError for a name that is no option and for a value that is not allowed.
+    """
+    given = validate_options(given)
     algo = given.get("algo", Config.algo)
-    preset = {**PRESETS[family], **PRESETS.get((family, algo), {})}
+    preset: dict[str, Any] = {**PRESETS[family], **PRESETS.get((family, algo), {})}
     if given.get("preset") == "paper":
         preset = {"network": preset.get("network", Config.network), **PAPER.get(family, {})}
     return Config(**{**preset, **given})
 
 
-def checked(given):
-    """The options that are given, NumPy's numbers turned into Python's. Raises InputError for a name that is no
-    option or a value that its field does not allow."""
+def validate_options(given: Mapping[str, Any]) -> dict[str, Any]:
+    """Check options by name and return them, with NumPy's numbers turned into Python's and old names into new ones.
+
+    Raises InputError for a name that is no option and for a value that is not allowed. Warns of an old name.
+    """
     fields = {f.name: f for f in dataclasses.fields(Config)}
-    for name in given:
+    options = {}
+    for given_name, value in given.items():
+        name = RENAMED.get(given_name, given_name)
         if name not in fields:
             raise InputError(f"{name!r} is no option of a run; the options are {', '.join(fields)}.")
-    return {name: checked_value(fields[name], value) for name, value in given.items()}
+        if name != given_name:
+            if name in given:
+                raise InputError(f"{given_name} is the old name of {name}; give {name} alone.")
+            text = f"The option {given_name} is now called {name}; the next release no longer accepts the old name."
+            warnings.warn(text, FutureWarning, stacklevel=2)
+        options[name] = validate_option(fields[name], value)
+    return options
 
 
-def checked_value(option_field, value):
+def validate_option(option_field: dataclasses.Field, value: Any) -> Any:
+    """Check the value of one option, a field of Config, and return it as a Python value. Raises InputError."""
     name, low, high, choices = option_field.name, *(option_field.metadata[key] for key in ("low", "high", "choices"))
     if name == "network" and not isinstance(value, str):
         if not isinstance(value, (list, tuple)) or not all(isinstance(layer, Layer) for layer in value):
@@ -134,7 +209,7 @@ def checked_value(option_field, value):
     if choices and value not in choices:
         raise InputError(f"{value!r} is no {name}; choose one of {', '.join(choices)}.")
     if option_field.type is str and not isinstance(value, str):
-        raise InputError(f"{name} is {value!r}; it must be a text.")
+        raise InputError(f"{name} is {value!r}; it must be a string.")
     if option_field.type is bool and not isinstance(value, bool):
         raise InputError(f"{name} is {value!r}; it must be True or False.")
     if option_field.type is int:
@@ -142,3 +217,8 @@ def checked_value(option_field, value):
     if option_field.type is float:
         check_real_number(name, value, low, high)
     return value
+
+
+def rename_options(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return options that an earlier version wrote to a file, old names replaced by new ones."""
+    return {RENAMED.get(name, name): value for name, value in options.items()}

@@ -3,6 +3,24 @@
 import os
 import tempfile
 
+import pytest
+
 # Numba's cache does not see a change in an imported kernel, so a test run starts from a clean one unless told.
 if "NUMBA_CACHE_DIR" not in os.environ:
     os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="numasync-tests-")
+
+INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    if INTERPRETED:
+        # NumPy warns of what compiled integers and floats do silently: the generator's words wrap around on purpose.
+        config.addinivalue_line("filterwarnings", "ignore:(overflow|invalid value|divide by zero):RuntimeWarning")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out the tests marked `compiled` where nothing is compiled."""
+    left_out = [item for item in items if INTERPRETED and item.get_closest_marker("compiled")]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]

@@ -1,35 +1,55 @@
-"""One `.npz` file an agent, without pickle: arrays, and a JSON text that says what they are."""
+"""A checkpoint: one `.npz` file for one agent, without pickle. It holds arrays and a JSON text that describes them."""
 
 import json
 import os
 import zipfile
 import zlib
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from numasync.errors import InputError
 from numasync.runtime.files import write_atomically
 
-# Raised by one whenever a file of the last format could not be read by this code.
+# The number of the file format. It grows by one when this code can no longer read the files of the format before.
 FORMAT = 1
-# What numpy, zipfile and json raise on a file that is none of ours or has lost or changed some bytes.
+
+# What numpy, zipfile and json raise on a file that is no checkpoint, or that has lost or changed some bytes.
 DAMAGE = (
-    OSError, ValueError, KeyError, TypeError, AttributeError, EOFError, RuntimeError, NotImplementedError,
-    zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
+    OSError,
+    ValueError,
+    KeyError,
+    TypeError,
+    AttributeError,
+    EOFError,
+    RuntimeError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
-def save_checkpoint(path, description, arrays, compressed=False):
-    """Write `arrays` (by name) with `description`, a dict that JSON can hold."""
+def save_checkpoint(
+    path: str | os.PathLike, description: dict[str, Any], arrays: dict[str, Any], compressed: bool = False
+) -> None:
+    """Write a checkpoint, whole or not at all.
+
+    path         the file; an existing one is replaced
+    description  a dict that JSON can hold
+    arrays       NumPy arrays by name
+    compressed   whether to compress the arrays
+    """
     save = np.savez_compressed if compressed else np.savez
     text = json.dumps({"format": FORMAT, **description})
-    write_atomically(path, lambda file: save(file, description=np.array(text), **arrays))
+    write_atomically(Path(path), lambda file: save(file, description=np.array(text), **arrays))
 
 
-def load_checkpoint(path):
-    """The (description, arrays) of a file by `save_checkpoint`. Raises InputError if it is none, damaged, or of
-    another format."""
+def load_checkpoint(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return (description, arrays) of a checkpoint.
+
+    Raises InputError if the file does not exist, is no checkpoint, is damaged, or has another format.
+    """
     path = Path(path)
     if os.path.isdir(path):
         raise InputError(f"{path} is a directory; name the checkpoint file itself, such as {path / 'checkpoint.npz'}.")
@@ -43,5 +63,5 @@ def load_checkpoint(path):
     except DAMAGE as error:
         raise InputError(f"{path} is no numasync checkpoint, or it is damaged; train again or use a copy.") from error
     if found != FORMAT:
-        raise InputError(f"{path} has checkpoint format {found}, this version of numasync reads format {FORMAT}.")
+        raise InputError(f"{path} has checkpoint format {found}; this version of numasync reads format {FORMAT}.")
     return description, arrays

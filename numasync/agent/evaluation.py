@@ -1,15 +1,17 @@
-"""Playing without learning: one action, one episode, and the score of many."""
+"""Playing without learning: one action, one episode, and the scores of many episodes."""
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from numasync.algorithms.policy import choose_into
 from numasync.envs import make_env
-from numasync.envs.spec import TERMINATED, TRUNCATED
+from numasync.envs.spec import Environment, EnvSpec, episode_over
 from numasync.errors import NotFiniteError
-from numasync.nn.network import copy_state, forward, outputs_of, reset_state
+from numasync.nn.network import Network
+from numasync.nn.passes import copy_state, forward, outputs_of, reset_state
 from numasync.runtime.jit import (
     FLOAT,
     compile_for,
@@ -25,100 +27,149 @@ from numasync.runtime.jit import (
 from numasync.runtime.memory import aligned_copy, aligned_zeros
 from numasync.runtime.rng import seed_row
 
-# Episodes are dealt to this many evaluators in turn, each with its own environment and random stream. The number is
-# fixed so that a score does not depend on how many cores the machine has.
+# Evaluators take the episodes in turn, each with its own environment and random stream. Their number is fixed, so that
+# a score does not depend on the number of cores.
 EVALUATORS = 4
 EVALUATION_STREAM, PERIODIC_EVAL_STREAM = 1_000_000, 2_000_000
-# 30 emulator minutes at 60 frames a second and 4 frames an action; an environment without a time limit stops here
-# too.
-MAX_ACTIONS = 27_000
-CALL_ACTIONS = 1_000  # then Python looks in
+
+# An episode stops here even if the environment has no time limit: 30 emulator minutes on Atari, at 60 frames a second
+# and 4 frames a step.
+MAX_EPISODE_STEPS = 27_000
+
+# Steps of one call of the kernel. Between two calls Python can stop the episode.
+CALL_STEPS = 1_000
+
+
+class EvaluationPolicy(NamedTuple):
+    """How an agent acts in an evaluation.
+
+    network  the Network
+    policy   a policy of algorithms/policy.py
+    epsilon  the probability of a random action, where the policy is epsilon-greedy
+    """
+
+    network: Network
+    policy: int
+    epsilon: float
 
 
 @kernel
-def act(table, theta, obs, tape, actions, policy, epsilon, n_actions, rng):
-    """Choose actions[0] for the observation in obs[0], which the tape remembers; each has room for one row."""
-    forward(table, theta, obs, tape, 0, 1)
-    copy_state(table, tape, 1, tape, 0, 1)
-    choose_into(actions, 0, policy, outputs_of(table, tape, 1)[0], n_actions, epsilon, rng)
+def act(actions, tape, obs, theta, table, policy, epsilon, n_actions, rng):
+    """Choose actions[0] for the observation in obs[0]. The tape keeps the hidden state.
+
+    obs, tape and actions have room for one row.
+    """
+    forward(tape, obs, theta, table, 0, 1)
+    copy_state(tape, tape, table, 0, 1, 1)
+    choose_into(actions, outputs_of(tape, table, 1)[0], 0, policy, n_actions, epsilon, rng)
 
 
 @kernel
-def play_steps(table, theta, obs, tape, actions, policy, epsilon, n_actions, rng, env_state, step, episode, most):
-    """Play up to `most` more actions of an episode that `reset` has begun; true once it is over. episode: score, the
-    sum of unclipped rewards, and length so far, (2,)."""
+def play_steps(episode, actions, tape, obs, theta, table, policy, epsilon, n_actions, rng, env_state, step, most):
+    """Play up to `most` more steps of an episode that `reset` has begun. Return true once the episode is over.
+
+    episode  float64 (2,): the score so far, which is the sum of unclipped rewards, and the length so far
+    """
     for _ in range(most):
-        act(table, theta, obs, tape, actions, policy, epsilon, n_actions, rng)
+        act(actions, tape, obs, theta, table, policy, epsilon, n_actions, rng)
         reward, end = step(env_state, actions[0], rng, obs[0])
         episode[0] += reward
         episode[1] += 1.0
-        if end == TERMINATED or end == TRUNCATED:
+        if episode_over(end):
             return True
     return False
 
 
-def compile_play(table, spec):
-    """Compile play_on for the actions of an EnvSpec, before threads start."""
-    arguments = (type_of(table), float32_1d, float32_2d, float32_1d, type_of(spec.new_actions(1)), int64, float64, int64, uint64_1d)
-    compile_for(play_steps, *arguments, float64_1d, spec.step_type, float64_1d, int64)
+def compile_play(table: np.ndarray, spec: EnvSpec) -> None:
+    """Compile play_steps for the actions of an EnvSpec. Call it before threads start."""
+    arrays = (float64_1d, type_of(spec.new_actions(1)), float32_1d, float32_2d, float32_1d, type_of(table))
+    policy = (int64, float64, int64)
+    compile_for(play_steps, *arrays, *policy, uint64_1d, float64_1d, spec.step_type, int64)
 
 
-class Player:
-    """Plays episodes of one environment with fixed parameters. scorer: see `play_episodes`."""
+class EpisodePlayer:
+    """Plays episodes of one environment with fixed parameters.
 
-    def __init__(self, env, evaluation_policy, theta, rng):
+    env                the environment
+    evaluation_policy  how to act
+    theta              the parameters, float32 (n_parameters,)
+    rng                uint64 (4,): a generator row; the player takes a copy
+    """
+
+    def __init__(
+        self, env: Environment, evaluation_policy: EvaluationPolicy, theta: np.ndarray, rng: np.ndarray
+    ) -> None:
         network, policy, epsilon = evaluation_policy
         self.env, self.rng, self.state, self.network = env, aligned_copy(rng), env.new_state(), network
         self.obs = aligned_zeros((1, network.n_inputs), FLOAT)
         self.tape = network.tape(1)
         actions = env.spec.new_actions(1)
-        self.data = (network.table, theta, self.obs, self.tape, actions, policy, epsilon, env.spec.n_actions)
+        self.data = (actions, self.tape, self.obs, theta, network.table, policy, epsilon, env.spec.n_actions)
 
-    def score(self, stop):
-        """The score of one episode, of MAX_ACTIONS at most; of what was played of it where `stop` was set meanwhile."""
+    def score(self, stop: threading.Event) -> float:
+        """Play one episode of at most MAX_EPISODE_STEPS and return its score.
+
+        stop  an event that ends the episode; the score so far is then returned
+        """
         episode = np.zeros(2)
         self.env.reset(self.state, self.rng, self.obs[0])
-        reset_state(self.network.table, self.tape, 0, 1)
-        while episode[1] < MAX_ACTIONS and not stop.is_set():
-            actions = min(CALL_ACTIONS, MAX_ACTIONS - int(episode[1]))
-            if play_steps(*self.data, self.rng, self.state, self.env.step, episode, actions):
+        reset_state(self.tape, self.network.table, 0, 1)
+        while episode[1] < MAX_EPISODE_STEPS and not stop.is_set():
+            steps = min(CALL_STEPS, MAX_EPISODE_STEPS - int(episode[1]))
+            if play_steps(episode, *self.data, self.rng, self.state, self.env.step, steps):
                 break
         return episode[0]
 
 
-def play_episodes(spec, evaluation_policy, theta, episodes, seed, stream=EVALUATION_STREAM, stop=None):
-    """Scores of `episodes` episodes, a list in the order of their number.
+def play_episodes(
+    spec: EnvSpec,
+    evaluation_policy: EvaluationPolicy,
+    theta: np.ndarray,
+    episodes: int,
+    seed: int,
+    stream: int = EVALUATION_STREAM,
+    stop: threading.Event | None = None,
+) -> list[float]:
+    """Play episodes with fixed parameters and return their scores in the order of the episodes.
 
-    spec: the EnvSpec of the environment. scorer: a Network, and the policy and epsilon of `policy.choose`. stop: an
-    Event; once it is set, the scores are worth nothing. Raises InputError where the environment of that id is no
-    longer as `spec` says.
+    spec               the environment to play
+    evaluation_policy  how to act
+    theta              the parameters, float32 (n_parameters,)
+    episodes           the number of episodes
+    seed, stream       the random streams of the evaluators are `stream` and the numbers after it, of this seed
+    stop               an event that ends the playing; the scores are then not valid
+
+    Raises InputError where the environment of that id is no longer as `spec` says.
     """
     stop = stop or threading.Event()
     envs = [make_env(spec.id, observation=spec.observation) for _ in range(min(EVALUATORS, episodes))]
 
-    def share(number, env):
-        player = Player(env, evaluation_policy, theta, seed_row(seed, stream + number))
+    def play_share(number: int, env: Environment) -> list[tuple[int, float]]:
+        player = EpisodePlayer(env, evaluation_policy, theta, seed_row(seed, stream + number))
         return [(i, player.score(stop)) for i in range(number, episodes, len(envs)) if not stop.is_set()]
 
     try:
         spec.check_compatible(envs[0].spec)
-        compile_play(evaluation_policy[0].table, spec)
+        compile_play(evaluation_policy.network.table, spec)
         with ThreadPoolExecutor(len(envs)) as pool:
             try:
-                shares = list(pool.map(share, range(len(envs)), envs))
+                shares = list(pool.map(play_share, range(len(envs)), envs))
             except BaseException:
                 stop.set()
                 raise
     finally:
         for env in envs:
             env.close()
-    return [score for _, score in sorted(pair for part in shares for pair in part)]
+    return [score for _, score in sorted(pair for share in shares for pair in share)]
 
 
-def summary(scores):
-    """Episodes, mean, standard deviation (of the sample), min and max of a list of scores, as JSON can hold them."""
+def summarize(scores: Any) -> dict[str, Any]:
+    """Return episodes (their number), mean, std (of the sample), min and max of a sequence of scores: a dict for JSON.
+
+    Raises NotFiniteError if a score is NaN or infinite.
+    """
     if not np.isfinite(scores).all():
-        raise NotFiniteError("The score of an episode is not finite; the environment's rewards must be.")
+        raise NotFiniteError("The score of an episode is not finite; the environment's rewards must be finite.")
     deviation = float(np.std(scores, ddof=1)) if len(scores) > 1 else 0.0
     return {
         "episodes": len(scores),

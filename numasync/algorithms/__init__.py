@@ -1,10 +1,11 @@
-"""The four algorithms by name. An algorithm is which parameters it acts on, how it picks an action, and one kernel.
+"""The four algorithms by name. An algorithm is one kernel, and the columns of its row in this table.
 
-Every kernel has the same signature and gets the network's outputs over one segment; it knows nothing of layers,
-threads or environments. The loop in `actor_learner.py` does what the columns of this table say.
+Every kernel has the same signature. It gets the network's outputs over one segment, and knows nothing of layers,
+threads or environments. The loop in `learner/loop.py` does what the columns say.
 """
 
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 from numasync.algorithms.a3c import a3c
 from numasync.algorithms.a3c_continuous import a3c_continuous
@@ -12,48 +13,89 @@ from numasync.algorithms.nstep_q import nstep_q
 from numasync.algorithms.one_step_q import one_step_q
 from numasync.algorithms.one_step_sarsa import one_step_sarsa
 from numasync.algorithms.policy import EPSILON_GREEDY, GAUSSIAN, SOFTMAX
+from numasync.envs.spec import EnvSpec
 from numasync.errors import InputError
 from numasync.runtime.jit import boolean, float32, float32_1d, float32_2d, function_type, int64, int64_1d
 
 
 class Algorithm(NamedTuple):
-    """kernel: writes d(loss)/d(outputs), returns the loss.
-    local_copy: act and differentiate on theta', copied from theta at the start of a segment; otherwise on theta
-    itself.
-    policy: how an action is picked from a row of outputs.
-    other_heads: sizes of the outputs that follow the first n_actions: (1,) for a value, (1, 1) for the variance of a
-    continuous action and a value; () where the outputs are Q values.
-    target_network: bootstrap from theta-; otherwise from the parameters that act.
-    one_step: bootstrap after every action of the segment; otherwise after the last one alone.
-    next_action: the target needs the action that is executed after the segment.
+    """A row of the table.
+
+    kernel: writes d(loss)/d(outputs) and returns the loss.
+    policy: how an action is chosen from a row of outputs.
+    local_copy: whether it acts and differentiates on theta', copied from theta at the start of a segment, instead of on
+        theta itself.
+    target_network: whether it bootstraps from theta-, instead of from the parameters that act.
+    one_step: whether it bootstraps after every step of a segment, instead of after the last one.
+    next_action: whether its target needs the action that is executed after the segment.
+    other_heads: sizes of the outputs behind the first n_actions. (1,) is a value; (1, 1) is the variance of a continuous
+        action and a value. Without other heads the outputs are Q values.
     """
 
-    kernel: Callable
-    local_copy: bool
+    kernel: Callable[..., Any]
     policy: int
-    other_heads: tuple
+    local_copy: bool
     target_network: bool
     one_step: bool
     next_action: bool
+    other_heads: tuple[int, ...] = ()
 
 
 ALGORITHMS = {
-    "one_step_q": Algorithm(one_step_q, False, EPSILON_GREEDY, (), True, True, False),
-    "one_step_sarsa": Algorithm(one_step_sarsa, False, EPSILON_GREEDY, (), True, True, True),
-    "nstep_q": Algorithm(nstep_q, True, EPSILON_GREEDY, (), True, False, False),
-    "a3c": Algorithm(a3c, True, SOFTMAX, (1,), False, False, False),
+    "one_step_q": Algorithm(
+        one_step_q,
+        policy=EPSILON_GREEDY,
+        local_copy=False,
+        target_network=True,
+        one_step=True,
+        next_action=False,
+    ),
+    "one_step_sarsa": Algorithm(
+        one_step_sarsa,
+        policy=EPSILON_GREEDY,
+        local_copy=False,
+        target_network=True,
+        one_step=True,
+        next_action=True,
+    ),
+    "nstep_q": Algorithm(
+        nstep_q,
+        policy=EPSILON_GREEDY,
+        local_copy=True,
+        target_network=True,
+        one_step=False,
+        next_action=False,
+    ),
+    "a3c": Algorithm(
+        a3c,
+        policy=SOFTMAX,
+        local_copy=True,
+        target_network=False,
+        one_step=False,
+        next_action=False,
+        other_heads=(1,),
+    ),
 }
 
-# For continuous actions: the same names.
-CONTINUOUS = {"a3c": Algorithm(a3c_continuous, True, GAUSSIAN, (1, 1), False, False, False)}
+# The algorithms for continuous actions, under the same names.
+CONTINUOUS = {
+    "a3c": ALGORITHMS["a3c"]._replace(kernel=a3c_continuous, policy=GAUSSIAN, other_heads=(1, 1)),
+}
 
-# (outputs, bootstrap, actions, rewards, n, terminated, gamma, beta, d_outputs) -> loss
-ALGORITHM_TYPE = function_type(float32, float32_2d, float32_2d, int64_1d, float32_1d, int64, boolean, float32, float32, float32_2d)
-CONTINUOUS_ALGORITHM_TYPE = function_type(float32, float32_2d, float32_2d, float32_2d, float32_1d, int64, boolean, float32, float32, float32_2d)
+# (d_outputs, outputs, bootstrap, actions, rewards, n, terminated, gamma, beta) -> loss
+ALGORITHM_TYPE = function_type(
+    float32, float32_2d, float32_2d, float32_2d, int64_1d, float32_1d, int64, boolean, float32, float32
+)
+CONTINUOUS_ALGORITHM_TYPE = function_type(
+    float32, float32_2d, float32_2d, float32_2d, float32_2d, float32_1d, int64, boolean, float32, float32
+)
 
 
-def algorithm_for(name, spec):
-    """The algorithm of that name for the actions of an EnvSpec. Raises InputError where it has none for them."""
+def algorithm_for(name: str, spec: EnvSpec) -> Algorithm:
+    """Return the algorithm of that name for the actions of an environment.
+
+    Raises InputError where the actions are continuous and the algorithm counts them.
+    """
     algorithms = CONTINUOUS if spec.continuous else ALGORITHMS
     if name not in algorithms:
         raise InputError(

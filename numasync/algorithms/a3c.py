@@ -21,11 +21,13 @@ from numasync.runtime.jit import FLOAT, kernel
 
 
 @kernel
-def a3c(outputs, bootstrap, actions, rewards, n, terminated, gamma, beta, d_outputs):
-    """Write d(loss)/d(outputs) of a segment of n actions into d_outputs and return the loss.
+def a3c(d_outputs, outputs, bootstrap, actions, rewards, n, terminated, gamma, beta):
+    """Write d(loss)/d(outputs) for a segment of n steps and return the loss.
 
-    outputs: logits and V(s_i; theta'), (>= n, n_actions + 1). bootstrap: the same of s_n in row n, not read if
-    `terminated`. actions, rewards: (>= n,). d_outputs: rows 0..n-1 are overwritten.
+    d_outputs: (>= n, n_actions + 1); rows 0..n-1 are overwritten.
+    outputs: logits and V(s_i; theta'), (>= n, n_actions + 1).
+    bootstrap: logits and V(s_n; theta') in row n, not read if `terminated`.
+    actions, rewards: (>= n,).
     """
     v = outputs.shape[1] - 1
     loss = FLOAT(0)
@@ -36,7 +38,7 @@ def a3c(outputs, bootstrap, actions, rewards, n, terminated, gamma, beta, d_outp
         R = rewards[i] + gamma * R
         advantage = R - outputs[i, v]
         log_pi = d_outputs[i, :v]
-        log_softmax(outputs[i, :v], log_pi)
+        log_softmax(log_pi, outputs[i, :v])
         loss -= log_pi[actions[i]] * advantage
         entropy = FLOAT(0)
         for j in range(v):

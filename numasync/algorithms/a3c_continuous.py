@@ -1,17 +1,17 @@
-"""A3C for continuous actions: `a3c.py` with a Gaussian policy, that of the MuJoCo tasks of Mnih et al. 2016.
+"""A3C for continuous actions: `a3c.py` with the Gaussian policy of the MuJoCo tasks of Mnih et al. 2016, section 9.
 
-    pi(. | s_i) = N(mu(s_i), sigma^2(s_i) I),  mu linear, sigma^2 = softplus(x): one variance for all d numbers
+    pi(. | s_i) = N(mu(s_i), sigma^2(s_i) I),  mu linear, sigma^2 = softplus(x): one variance for all d numbers of an action
     log pi(a | s) = - |a - mu|^2 / (2 sigma^2) - d/2 log(2 pi sigma^2)
     H             = d/2 (log(2 pi sigma^2) + 1)
     loss = sum_i  - log pi(a_i | s_i) A_i  -  beta H(pi(. | s_i))  +  1/2 (R_i - V(s_i))^2
 
-R_i and A_i as there. With softplus'(x) = 1 / (1 + exp(-x)),
+`a3c.py` defines R_i and A_i. With softplus'(x) = 1 / (1 + exp(-x)),
 
     d loss / d mu_j = - A_i (a_j - mu_j) / sigma^2
     d loss / d x    = (A_i (d - |a - mu|^2 / sigma^2) - beta d) / (2 sigma^2) softplus'(x)
     d loss / d V    = - (R_i - V)
 
-a_i is what the policy drew, which may lie beyond the bounds of the environment's actions.
+a_i is the action that the policy drew. It may lie outside the environment's bounds.
 """
 
 import numpy as np
@@ -21,11 +21,13 @@ from numasync.runtime.jit import FLOAT, kernel
 
 
 @kernel
-def a3c_continuous(outputs, bootstrap, actions, rewards, n, terminated, gamma, beta, d_outputs):
-    """Write d(loss)/d(outputs) of a segment of n actions into d_outputs and return the loss.
+def a3c_continuous(d_outputs, outputs, bootstrap, actions, rewards, n, terminated, gamma, beta):
+    """Write d(loss)/d(outputs) for a segment of n steps and return the loss.
 
-    outputs: mu, x and V(s_i; theta'), (>= n, d + 2). bootstrap: the same of s_n in row n, not read if `terminated`.
-    actions: (>= n, d). rewards: (>= n,). d_outputs: rows 0..n-1 are overwritten.
+    d_outputs: (>= n, d + 2); rows 0..n-1 are overwritten.
+    outputs: mu, x and V(s_i; theta'), (>= n, d + 2).
+    bootstrap: mu, x and V(s_n; theta') in row n, not read if `terminated`.
+    actions: (>= n, d). rewards: (>= n,).
     """
     d = actions.shape[1]
     x, v = d, d + 1

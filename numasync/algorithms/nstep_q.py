@@ -5,7 +5,7 @@
     R_i = r_i + gamma R_{i+1}        for i = n-1 .. 0
     loss = sum_i (R_i - Q(s_i, a_i; theta'))^2
 
-The forward view: each state of the segment gets the longest return that the segment allows; no eligibility traces.
+The forward view: each state gets the longest return that the segment allows. There are no eligibility traces.
 """
 
 from numasync.algorithms.policy import max_or_nan
@@ -13,11 +13,14 @@ from numasync.runtime.jit import FLOAT, kernel
 
 
 @kernel
-def nstep_q(outputs, bootstrap, actions, rewards, n, terminated, gamma, beta, d_outputs):
-    """Write d(loss)/d(outputs) of a segment of n actions into d_outputs and return the loss.
+def nstep_q(d_outputs, outputs, bootstrap, actions, rewards, n, terminated, gamma, beta):
+    """Write d(loss)/d(outputs) for a segment of n steps and return the loss.
 
-    outputs: Q(s_i, .; theta'), (>= n, n_actions). bootstrap: Q(s_n, .; theta-) in row n, not read if `terminated`.
-    actions, rewards: (>= n,). beta is not used. d_outputs: rows 0..n-1 are overwritten.
+    d_outputs: (>= n, n_actions); rows 0..n-1 are overwritten.
+    outputs: Q(s_i, .; theta'), (>= n, n_actions).
+    bootstrap: Q(s_n, .; theta-) in row n, not read if `terminated`.
+    actions, rewards: (>= n,).
+    beta: not used.
     """
     loss = FLOAT(0)
     d_outputs[:n] = FLOAT(0)

@@ -4,7 +4,7 @@
         = r_i + gamma max_a' Q(s_{i+1}, a'; theta-)  otherwise
     loss = sum_i (y_i - Q(s_i, a_i; theta))^2
 
-It acts and differentiates on the shared theta itself; there is no thread copy.
+It acts and differentiates on the shared theta itself. There is no copy for the thread.
 """
 
 from numasync.algorithms.policy import max_or_nan
@@ -12,11 +12,14 @@ from numasync.runtime.jit import FLOAT, kernel
 
 
 @kernel
-def one_step_q(outputs, bootstrap, actions, rewards, n, terminated, gamma, beta, d_outputs):
-    """Write d(loss)/d(outputs) of a segment of n actions into d_outputs and return the loss.
+def one_step_q(d_outputs, outputs, bootstrap, actions, rewards, n, terminated, gamma, beta):
+    """Write d(loss)/d(outputs) for a segment of n steps and return the loss.
 
-    outputs: Q(s_i, .; theta), (>= n, n_actions). bootstrap: Q(s_i, .; theta-), rows 1..n (row n only if not
-    `terminated`). actions, rewards: (>= n,). beta is not used. d_outputs: rows 0..n-1 are overwritten.
+    d_outputs: (>= n, n_actions); rows 0..n-1 are overwritten.
+    outputs: Q(s_i, .; theta), (>= n, n_actions).
+    bootstrap: Q(s_i, .; theta-) in rows 1..n; row n is not read if `terminated`.
+    actions, rewards: (>= n,).
+    beta: not used.
     """
     loss = FLOAT(0)
     d_outputs[:n] = FLOAT(0)

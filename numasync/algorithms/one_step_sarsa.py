@@ -1,22 +1,24 @@
 """Asynchronous one-step Sarsa, section 4 of Mnih et al. 2016: Algorithm 1 with another target.
 
     y_i = r_i                                      if s_{i+1} is terminal
-        = r_i + gamma Q(s_{i+1}, a_{i+1}; theta-)  otherwise, a_{i+1} the action that is then executed
+        = r_i + gamma Q(s_{i+1}, a_{i+1}; theta-)  otherwise; a_{i+1} is the action that is then executed
     loss = sum_i (y_i - Q(s_i, a_i; theta))^2
 
-Like one-step Q-learning it acts and differentiates on the shared theta itself.
+Like one-step Q-learning, it acts and differentiates on the shared theta itself.
 """
 
 from numasync.runtime.jit import FLOAT, kernel
 
 
 @kernel
-def one_step_sarsa(outputs, bootstrap, actions, rewards, n, terminated, gamma, beta, d_outputs):
-    """Write d(loss)/d(outputs) of a segment of n actions into d_outputs and return the loss.
+def one_step_sarsa(d_outputs, outputs, bootstrap, actions, rewards, n, terminated, gamma, beta):
+    """Write d(loss)/d(outputs) for a segment of n steps and return the loss.
 
-    outputs: Q(s_i, .; theta), (>= n, n_actions). bootstrap: Q(s_i, .; theta-), rows 1..n (row n only if not
-    `terminated`). actions: (>= n + 1,), the last one chosen for s_n. rewards: (>= n,). beta is not used. d_outputs:
-    rows 0..n-1 are overwritten.
+    d_outputs: (>= n, n_actions); rows 0..n-1 are overwritten.
+    outputs: Q(s_i, .; theta), (>= n, n_actions).
+    bootstrap: Q(s_i, .; theta-) in rows 1..n; row n is not read if `terminated`.
+    actions: (>= n + 1,), the last one chosen for s_n. rewards: (>= n,).
+    beta: not used.
     """
     loss = FLOAT(0)
     d_outputs[:n] = FLOAT(0)

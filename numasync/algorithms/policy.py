@@ -5,7 +5,7 @@ import numpy as np
 from numasync.runtime.jit import FLOAT, kernel
 from numasync.runtime.rng import choice, normal, uniform
 
-# How an action is chosen from a row of outputs; an algorithm names one. MEAN is what is greedy for a GAUSSIAN.
+# How an action is chosen from a row of outputs. An algorithm names one. MEAN is the greedy choice of a GAUSSIAN.
 EPSILON_GREEDY = 0
 SOFTMAX = 1
 GAUSSIAN = 2
@@ -16,38 +16,22 @@ SMALLEST_VARIANCE = FLOAT(1e-4)
 
 
 @kernel
-def choose_into(actions, n, kind, outputs, n_actions, epsilon, rng):
-    """Write action n for a row of outputs into `actions`: an int into (rows,), or numbers into (rows, n_actions).
+def choose_into(actions, outputs, n, policy, n_actions, epsilon, rng):
+    """Write action n for a row of outputs.
 
-    The number of dimensions is known to the compiler, which drops the branch that does not fit.
+    actions: int64 (rows,), or float32 (rows, n_actions) where actions are continuous. The compiler knows the number of
+    dimensions, and drops the branch that does not fit.
     """
     if actions.ndim == 1:
-        actions[n] = choose(kind, outputs[:n_actions], epsilon, rng)
+        actions[n] = choose(outputs[:n_actions], policy, epsilon, rng)
     else:
-        choose_continuous(kind, outputs, actions[n], rng)
+        choose_continuous(actions[n], outputs, policy, rng)
 
 
 @kernel
-def choose_continuous(kind, outputs, action, rng):
-    """action ~ N(mu, sigma^2), each number by itself; mu itself for MEAN. outputs: mu, (n_actions,), then x."""
-    deviation = np.sqrt(variance(outputs[action.size]))
-    for j in range(action.size):
-        action[j] = outputs[j]
-        if kind == GAUSSIAN:
-            action[j] += deviation * normal(rng)
-
-
-@kernel
-def variance(x):
-    """sigma^2 = softplus(x) = log(1 + exp(x)), plus SMALLEST_VARIANCE, as in the paper's MuJoCo tasks."""
-    return max(x, FLOAT(0)) + np.log1p(np.exp(-abs(x))) + SMALLEST_VARIANCE
-
-
-@kernel
-def choose(kind, scores, epsilon, rng):
-    """An action from `scores`, (n_actions,): Q values for EPSILON_GREEDY, logits for SOFTMAX (which ignores
-    epsilon)."""
-    if kind == SOFTMAX:
+def choose(scores, policy, epsilon, rng):
+    """Choose an action. scores: (n_actions,), Q values for EPSILON_GREEDY, logits for SOFTMAX, which ignores epsilon."""
+    if policy == SOFTMAX:
         return sample_softmax(scores, rng)
     return epsilon_greedy(scores, epsilon, rng)
 
@@ -72,7 +56,7 @@ def argmax(scores):
 
 @kernel
 def max_or_nan(scores):
-    """The highest score; NaN where there is one, so that a diverged network is seen."""
+    """The highest score, or NaN where there is one, so that a diverged network is seen."""
     best = scores[0]
     for j in range(1, scores.size):
         if scores[j] > best or np.isnan(scores[j]):
@@ -88,7 +72,7 @@ def sample_softmax(logits, rng):
     total = np.float64(0)
     for j in range(logits.size):
         total += np.float64(np.exp(logits[j] - top))
-    # Counted, not searched: where a search ends is chance, which a processor cannot foresee.
+    # Counted, not searched: a processor cannot foresee where a search ends.
     left = uniform(rng) * total
     action = 0
     for j in range(logits.size - 1):
@@ -98,7 +82,7 @@ def sample_softmax(logits, rng):
 
 
 @kernel
-def log_softmax(logits, out):
+def log_softmax(out, logits):
     """out[j] = logits[j] - log sum exp(logits): finite for every finite logit, where log(softmax) may be log 0."""
     top = max_or_nan(logits)
     total = FLOAT(0)
@@ -110,3 +94,19 @@ def log_softmax(logits, out):
     log_total = np.log(total)
     for j in range(logits.size):
         out[j] -= log_total
+
+
+@kernel
+def choose_continuous(action, outputs, policy, rng):
+    """action ~ N(mu, sigma^2), each number by itself; mu itself for MEAN. outputs: mu, (n_actions,), then x."""
+    deviation = np.sqrt(variance(outputs[action.size]))
+    for j in range(action.size):
+        action[j] = outputs[j]
+        if policy == GAUSSIAN:
+            action[j] += deviation * normal(rng)
+
+
+@kernel
+def variance(x):
+    """sigma^2 = softplus(x) = log(1 + exp(x)), plus SMALLEST_VARIANCE: section 9 of Mnih et al. 2016."""
+    return max(x, FLOAT(0)) + np.log1p(np.exp(-abs(x))) + SMALLEST_VARIANCE

@@ -1,9 +1,13 @@
-"""Environments by id. Importing this loads neither gymnasium nor ale_py; asking for one of theirs does."""
+"""Environments by id.
+
+Importing this loads neither gymnasium nor ale_py. Making one of their environments does.
+"""
 
 import importlib
 import os
 import sys
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from numasync.envs.jitted.acrobot import ACROBOT
 from numasync.envs.jitted.cartpole import CARTPOLE, POSITIONS
@@ -12,45 +16,73 @@ from numasync.envs.jitted.minatar import MINATAR
 from numasync.envs.jitted.mountain_car import MOUNTAIN_CAR
 from numasync.envs.jitted.pendulum import PENDULUM
 from numasync.envs.jitted.recall import RECALL
-from numasync.errors import InputError
+from numasync.envs.observation import Observation
+from numasync.envs.spec import JittedEnv
+from numasync.errors import InputError, one_line
+
+if TYPE_CHECKING:
+    from numasync.envs.python.bridge import PythonEnv
 
 JITTED = {env.spec.id: env for env in (CARTPOLE, POSITIONS, ACROBOT, MOUNTAIN_CAR, PENDULUM, CATCH, RECALL, *MINATAR)}
 
-# Environments that the user has registered; see `registration.py`.
-REGISTERED = {}
+# The user's environments by id; `register` in custom/registration.py adds them.
+REGISTERED: dict[str, JittedEnv] = {}
 
 
-def make_env(env_id, terminal_on_life_loss=False, observation=None, flatten=False):
-    """A JittedEnv, an AtariEnv or a GymEnv, all with spec, reset, step, new_state, jitted and close.
+def make_env(
+    env_id: str,
+    terminal_on_life_loss: bool = False,
+    observation: Observation | None = None,
+    flatten: bool = False,
+) -> "JittedEnv | PythonEnv":
+    """Return the environment of an id: a JittedEnv, an AtariEnv or a GymEnv.
 
-    A jitted twin is used where there is one; 'gymnasium:CartPole-v1' (Gymnasium's own module:id form) asks for
-    Gymnasium's, which has the same presets. 'game:Game-v0' imports the user's game.py, which registers Game-v0 with
-    us or with Gymnasium. life_loss concerns Atari alone, flatten those of Gymnasium. observation: of an environment in
-    Python, whose scale and mean take the place of its own, and which says whether it was flattened. Raises InputError,
-    in one sentence, where there is no such environment or its spaces are not supported.
+    env_id                 the id, in one of these forms:
+                           'CartPole-v1': the jitted version where there is one, otherwise Gymnasium's or ALE's
+                           'gymnasium:CartPole-v1': Gymnasium's own; a jitted version still gives its preset
+                           'game:Game-v0': imports game.py, which registers Game-v0 with numasync or with Gymnasium
+    terminal_on_life_loss  whether a lost life is terminal for the learner; only for Atari
+    observation            an Observation of another environment of this id, such as a trained agent's: its scale, mean
+                           and flattened override the environment's own; ignored by jitted environments
+    flatten                whether Gymnasium flattens a Dict or Tuple observation to numbers; only for Gymnasium
+
+    Raises InputError, one sentence, if there is no such environment or its spaces are not supported.
     """
     if env_id in JITTED:
         return JITTED[env_id]
-    env = registered(env_id)
-    if env:
-        return env
+    registered = find_registered(env_id)
+    if registered:
+        return registered
+    return make_python_env(env_id, terminal_on_life_loss, observation, flatten)
+
+
+def make_python_env(
+    env_id: str, terminal_on_life_loss: bool, observation: Observation | None, flatten: bool
+) -> "PythonEnv":
+    """Return the AtariEnv or GymEnv of an id. It takes the arguments of `make_env`."""
+    # Imported here, because they import gymnasium and ale_py.
     from numasync.envs.python.atari import AtariEnv, atari_id
     from numasync.envs.python.gym import GymEnv
 
     game_id = atari_id(env_id)
-    twin = JITTED.get(env_id.rpartition(":")[2])
+    env: PythonEnv
     if game_id:
         env = AtariEnv(env_id, game_id, terminal_on_life_loss)
     else:
-        env = GymEnv(env_id, twin.spec.family if twin else None, observation.flattened if observation else flatten)
+        jitted_version = JITTED.get(env_id.rpartition(":")[2])
+        family = jitted_version.spec.family if jitted_version else None
+        env = GymEnv(env_id, family, observation.flattened if observation else flatten)
     if observation:
         own = env.spec.observation
         env.spec = env.spec._replace(observation=replace(own, scale=observation.scale, mean=observation.mean))
     return env
 
 
-def registered(env_id):
-    """The user's JittedEnv of that id, or of 'module:id' after the module's import; None where it is another's."""
+def find_registered(env_id: str) -> JittedEnv | None:
+    """Return the user's environment of the id 'id' or 'module:id', after importing the module. None if there is none.
+
+    Raises InputError, one sentence, if the module exists and cannot be imported.
+    """
     module, _, name = env_id.rpartition(":")
     if module == "gymnasium":
         return None
@@ -60,9 +92,11 @@ def registered(env_id):
     return env and env._replace(spec=env.spec._replace(id=env_id))
 
 
-def import_module(name):
-    """Import the module of a 'module:id', from the current folder too. One that does not exist is Gymnasium's to
-    refuse; raises InputError, one sentence, where it exists and fails."""
+def import_module(name: str) -> None:
+    """Import a module, from the current folder too. Do nothing if it does not exist: Gymnasium then refuses the id.
+
+    Raises InputError, one sentence, if the module exists and cannot be imported.
+    """
     folder = os.getcwd()
     sys.path.insert(0, folder)
     try:
@@ -71,7 +105,7 @@ def import_module(name):
         raise
     except Exception as error:
         if not (isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}.")):
-            text = " ".join(str(error).split()).rstrip(".")
-            raise InputError(f"The module {name} cannot be imported: {type(error).__name__}: {text}.") from error
+            reason = one_line(error)
+            raise InputError(f"The module {name} cannot be imported: {type(error).__name__}: {reason}") from error
     finally:
         sys.path.remove(folder)

@@ -1,48 +1,56 @@
-"""What a game's screen looks like on average, measured before a run, subtracted from every frame, and kept with the
-agent.
+"""Normalised screens: the mean of each pixel and the deviation of all, measured once before a run.
 
-A screen in [0, 1] is a bad input: most pixels never change, every frame looks nearly the same to the first layer, and
-one step of theta moves all outputs together. Less its mean, a frame shows what moves, and scaled up by its deviation it
-speaks as loud as the weights expect. Both are measured on random play, once: the network never sees its inputs shift.
+A screen with values in [0, 1] is a bad input. Most pixels never change, nearly every frame looks the same to the first
+layer, and a step of theta moves all outputs together. A frame minus its mean shows what moves. Divided by its deviation
+it has the size that the initial weights are made for.
+
+Both are measured on random play and then fixed, so the network never sees its inputs shift. The agent keeps them.
 """
 
 import dataclasses
 
 import numpy as np
 
-from numasync.envs.spec import TERMINATED, TRUNCATED
+from numasync.envs.observation import Observation
+from numasync.envs.spec import Environment, episode_over
 from numasync.runtime.jit import FLOAT
 from numasync.runtime.rng import seed_row
 
-MEASURED_ACTIONS = 1_000
+MEASURED_STEPS = 1_000
 MEASURE_STREAM = 3_000_000
-# Of pixels in [0, 1]. A game in which hardly anything moves at random would otherwise blow up what moves later.
+# For pixels in [0, 1]. Where hardly anything moves in random play, a smaller deviation would make later motion huge.
 SMALLEST_DEVIATION = 0.05
 
 
-def normalized(env, seed):
-    """The Observation of `env` less the mean of each pixel and divided by the deviation of all, over MEASURED_ACTIONS
-    random actions (which are not counted in T). Of an environment without a screen, as it is."""
+def measure_normalization(env: Environment, seed: int) -> Observation:
+    """Return the Observation of `env` with the mean of each pixel and a scale of 1 / the deviation of all pixels.
+
+    Plays MEASURED_STEPS random steps, which do not count as steps of the run. If the observation is not a screen, plays
+    nothing and returns it unchanged.
+    """
     observation = env.spec.observation
     if not observation.is_screen:
         return observation
-    mean, deviation = statistics(env, seed_row(seed, MEASURE_STREAM))
+    mean, deviation = measure_pixels(env, seed_row(seed, MEASURE_STREAM))
     raw_mean = (mean / observation.scale).astype(FLOAT)
     return dataclasses.replace(observation, scale=observation.scale / max(deviation, SMALLEST_DEVIATION), mean=raw_mean)
 
 
-def statistics(env, rng):
-    """Mean of each pixel, of one frame's shape, and the root of the mean square of what is left of all pixels."""
+def measure_pixels(env: Environment, rng: np.ndarray) -> tuple[np.ndarray, float]:
+    """Play at random; return the mean of each pixel, and the standard deviation of all pixels from their means.
+
+    The means have the shape of one frame.
+    """
     observation, state = env.spec.observation, env.new_state()
     obs = np.zeros(observation.network_shape, FLOAT)
     picture = obs[:, :, -1] if observation.kind == "frames" else obs.reshape(observation.shape)
     env.reset(state, rng, obs.reshape(-1))
     total, squares = np.zeros(picture.shape), 0.0
-    for _ in range(MEASURED_ACTIONS):
+    for _ in range(MEASURED_STEPS):
         _, end = env.step(state, env.spec.random_action(rng), rng, obs.reshape(-1))
         total += picture
         squares += np.square(picture, dtype=np.float64).mean()
-        if end in (TERMINATED, TRUNCATED):
+        if episode_over(end):
             env.reset(state, rng, obs.reshape(-1))
-    mean = total / MEASURED_ACTIONS
-    return mean, np.sqrt(max(squares / MEASURED_ACTIONS - np.square(mean).mean(), 0.0))
+    mean = total / MEASURED_STEPS
+    return mean, np.sqrt(max(squares / MEASURED_STEPS - np.square(mean).mean(), 0.0))

@@ -1,8 +1,11 @@
-"""From what an environment returns to one float32 row of network inputs; kept in the checkpoint, so that `predict`
-sees what learning saw."""
+"""How an observation of an environment becomes the network's input.
+
+A checkpoint stores this, so that `predict` sees what learning saw.
+"""
 
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -12,30 +15,41 @@ from numasync.runtime.jit import FLOAT, kernel
 
 @dataclass(frozen=True)
 class Observation:
-    """kind: how a raw observation of `shape` is encoded; a number x of it becomes scale (x - mean).
+    """An encoding of observations. A number x of the raw observation becomes scale (x - mean).
 
-    mean: of a screen alone, float32, of the shape of one frame or, where there is no stack, of `shape`; None for 0.
-    'vector': flattened. 'image': (height, width[, channels]). 'frames': a stack (frames, height, width), turned to
-    channels last, frames that are blank stay 0. 'discrete': an integer from `start` on, one-hot over shape[0].
-    'multi_discrete': such an integer for each of `shape` and `start`, their one-hots in a row.
-    flattened: as Gymnasium's FlattenObservation returns it, for a Dict or Tuple.
+    kind       one of the kinds below
+    shape      the shape of a raw observation; of an integer: how many values it has
+    scale      the factor
+    start      the lowest integer; for 'multi_discrete' a tuple with one for each integer
+    mean       only for a screen: float32 `mean_shape`, the mean of each pixel; None for 0
+    flattened  whether Gymnasium's FlattenObservation made the raw observation, from a Dict or a Tuple
+
+    kind              raw observation                       network input
+    'vector'          numbers in any shape                  the same numbers in one row
+    'image'           (height, width) or with channels      (height, width, channels)
+    'frames'          a stack (frames, height, width)       (height, width, frames); a blank frame stays 0
+    'discrete'        an integer                            one-hot, shape[0] numbers
+    'multi_discrete'  len(shape) integers                   their one-hots in one row
     """
 
     kind: str
-    shape: tuple
+    shape: tuple[int, ...]
     scale: float = 1.0
-    start: int | tuple = 0
+    start: Any = 0
     mean: np.ndarray | None = field(default=None, compare=False, repr=False)
     flattened: bool = False
 
     @property
-    def is_screen(self):
-        """Whether the numbers are the bytes of a picture; other images are boards, a channel for each kind of thing."""
+    def is_screen(self) -> bool:
+        """Whether the numbers are the pixels of a picture, as bytes.
+
+        Other images are boards, with a channel for each kind of thing.
+        """
         return self.kind in ("frames", "image") and self.scale != 1.0
 
     @property
-    def network_shape(self):
-        """The input shape of a network for this observation: (n,) or (height, width, channels)."""
+    def network_shape(self) -> tuple[int, ...]:
+        """The shape of the network's input: (n,) or (height, width, channels)."""
         if self.kind == "frames":
             return (*self.shape[1:], self.shape[0])
         if self.kind == "image":
@@ -45,19 +59,19 @@ class Observation:
         return (int(np.prod(self.shape)),)
 
     @property
-    def mean_shape(self):
-        """The shape of `mean`: the frames of a stack share one."""
+    def mean_shape(self) -> tuple[int, ...]:
+        """The shape of `mean`. The frames of a stack share one mean."""
         return self.shape[1:] if self.kind == "frames" else self.shape
 
     @cached_property
-    def frame_mean(self):
-        """`mean`, or zeros of its shape; made once, because every step needs it."""
+    def frame_mean(self) -> np.ndarray:
+        """`mean`, or zeros of its shape. It is made once, because every step needs it."""
         return np.zeros(self.mean_shape, FLOAT) if self.mean is None else self.mean
 
-    def encode(self, raw, out):
-        """Write raw observation into out, float32 (inputs,)."""
+    def encode(self, raw: Any, out: np.ndarray) -> None:
+        """Write the raw observation into out, float32 (inputs,)."""
         if self.kind == "frames":
-            channels_last(raw, self.frame_mean, FLOAT(self.scale), out)
+            encode_frames(raw, self.frame_mean, FLOAT(self.scale), out)
         elif self.kind == "discrete":
             out[:] = FLOAT(0)
             out[int(raw) - self.start] = FLOAT(1)
@@ -70,33 +84,41 @@ class Observation:
             if self.mean is not None:
                 out -= FLOAT(self.scale) * self.mean.reshape(-1)
 
-    def decode(self, obs):
-        """The numbers of an encoded observation as they were before, in its network_shape; not of a discrete one."""
+    def decode(self, obs: np.ndarray) -> np.ndarray:
+        """Return the numbers that were encoded as `obs`, in network_shape. One-hots stay as they are."""
         raw = obs.reshape(self.network_shape) / FLOAT(self.scale)
         return raw if self.mean is None else raw + self.mean.reshape(*raw.shape[:2], -1)
 
-    def check(self, raw):
-        """Raise InputError unless raw could be an observation of this kind."""
+    def check(self, raw: Any) -> None:
+        """Raise InputError unless `raw` can be an observation of this kind."""
         if self.kind == "discrete":
             fits = np.ndim(raw) == 0 and 0 <= int(raw) - self.start < self.shape[0]
             expected = f"an integer from {self.start} to {self.start + self.shape[0] - 1}"
         elif self.kind == "multi_discrete":
             offsets = np.asarray(raw).reshape(-1) - self.start if np.size(raw) == len(self.shape) else np.array([-1])
-            fits = ((offsets >= 0) & (offsets < self.shape)).all()
-            expected = f"{len(self.shape)} integers from {self.start} on, fewer than {self.shape} of each"
+            fits = bool(((offsets >= 0) & (offsets < self.shape)).all())
+            highest = tuple((np.add(self.start, self.shape) - 1).tolist())
+            expected = f"{len(self.shape)} integers from {self.start} to {highest}"
         else:
             fits = np.shape(raw) == tuple(self.shape)
             expected = f"an array of shape {tuple(self.shape)}"
         if not fits:
-            raise InputError(f"The observation has shape {np.shape(raw)}, value or type apart; it must be {expected}.")
+            raise InputError(f"The observation, of shape {np.shape(raw)}, does not fit; it must be {expected}.")
 
 
 @kernel
-def channels_last(frames, mean, scale, out):
-    """out[y, x, c] = scale (frames[c, y, x] - mean[y, x]); 0 for a frame of zeros, which stands for one of before the
-    episode. frames: uint8 (channels, height, width); mean: (height, width); out: flat."""
+def encode_frames(frames, mean, scale, out):
+    """Write out[y, x, c] = scale (frames[c, y, x] - mean[y, x]), and 0 for a blank frame.
+
+    A stack has blank frames at the start of an episode, in the place of frames before it.
+
+    frames  uint8 (frames, height, width)
+    mean    float32 (height, width)
+    scale   float32
+    out     float32, flat (height, width, frames)
+    """
     if frames.shape[0] == 4:
-        # Atari's stack. Where the compiler sees the number, it interleaves whole vectors: four times as fast.
+        # Atari's stack. A constant lets the compiler interleave whole vectors, which is four times as fast.
         interleave(frames, mean, 4, scale, out)
     else:
         interleave(frames, mean, frames.shape[0], scale, out)
@@ -108,6 +130,7 @@ def channels_last(frames, mean, scale, out):
 
 @kernel
 def is_blank(frame):
+    """Return whether every pixel of a frame (height, width) is 0."""
     for y in range(frame.shape[0]):
         for x in range(frame.shape[1]):
             if frame[y, x] != 0:
@@ -117,6 +140,7 @@ def is_blank(frame):
 
 @kernel
 def interleave(frames, mean, channels, scale, out):
+    """Write out[y, x, c] = scale (frames[c, y, x] - mean[y, x]). channels: frames.shape[0]."""
     _, height, width = frames.shape
     for y in range(height):
         row = out[y * width * channels : (y + 1) * width * channels]

@@ -1,94 +1,159 @@
-"""What the loop knows of an environment: two functions, one typed signature, and how a step ends.
+"""What the loop knows of an environment: two functions of fixed signature, and a code that says how a step ends.
 
-    reset(state, rng, obs)                        starts an episode and writes its first observation into obs
-    step(state, action, rng, obs) -> reward, end   plays one action and writes the next observation into obs
+    reset(state, rng, obs)                          Start an episode and write its first observation into obs.
+    step(state, action, rng, obs) -> reward, end    Play one action and write the next observation into obs.
 
-state: float64, from the environment's new_state(); all that a jitted one remembers. action: an int; a continuous one is
-float32 (n_actions,), as the policy drew it, and step clips it to its bounds. rng: the worker's generator row, see
-`rng.py`. obs: float32 (inputs,), owned by the caller. Both functions are kernels, also those of an environment in
-Python, which call it back: see `python.py`.
+    state   float64 (state_size,), from the environment's new_state(). A jitted environment keeps everything in it.
+    action  int64; a continuous one is float32 (n_actions,), as the policy draws it, and step clips it to its bounds.
+    rng     uint64 (4,): the worker's generator row, see runtime/rng.py.
+    obs     float32 (inputs,), owned by the caller.
+    reward  float64.
+    end     int64: RUNNING, TERMINATED, TRUNCATED or LIFE_LOST.
+
+Both functions are kernels. The kernels of an environment in Python call back into it, see python/bridge.py.
 """
 
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from numasync.envs.observation import Observation
 from numasync.errors import InputError
-from numasync.runtime.jit import FLOAT, float32_1d, float64_1d, function_type, int64, none, reward_end, uint64_1d
+from numasync.runtime.jit import (
+    FLOAT,
+    float32_1d,
+    float64_1d,
+    function_type,
+    int64,
+    kernel,
+    none,
+    reward_end,
+    uint64_1d,
+)
 from numasync.runtime.memory import aligned_zeros
 from numasync.runtime.rng import choice, uniform
 
-# `end`, the second result of step. One code says what Gymnasium's two flags say, without the case where both are set,
-# and what they cannot say: after a lost life nothing may be bootstrapped, and yet the episode goes on.
+# The codes of `end`. Gymnasium's two flags can both be set; one code cannot. It can also say that a life is lost, where
+# nothing may be bootstrapped although the episode goes on.
 RUNNING = 0
 TERMINATED = 1  # no reward can follow: bootstrap from 0
-TRUNCATED = 2  # a time limit: the episode is over, but the value of the last state is not 0
+TRUNCATED = 2  # a time limit: the episode is over, but the value of its last state is not 0
 LIFE_LOST = 3  # terminal for the learner only: the episode and its score go on
 
 RESET_TYPE = function_type(none, float64_1d, uint64_1d, float32_1d)
 STEP_TYPE = function_type(reward_end, float64_1d, int64, uint64_1d, float32_1d)
 CONTINUOUS_STEP_TYPE = function_type(reward_end, float64_1d, float32_1d, uint64_1d, float32_1d)
 
-
-# Kinds of environments for which there are presets.
+# The kinds of environments that have presets.
 FAMILIES = ("classic", "image", "minatar", "atari", "continuous")
+
+# The lowest and the highest value of each number of a continuous action.
+Bounds = tuple[tuple[float, ...], tuple[float, ...]]
+
+
+@kernel
+def episode_over(end):
+    """Return whether a step with the code `end` ends the episode. A lost life does not."""
+    return end == TERMINATED or end == TRUNCATED
 
 
 class EnvSpec(NamedTuple):
-    """What an agent must know of an environment to be built, saved and used without it.
+    """What an agent must know of an environment, to be built, saved and used without it.
 
-    id: as the user writes it. family: one of FAMILIES; chooses the preset. n_actions: how many actions there are, or of
-    how many numbers a continuous one consists. bounds: the lowest and the highest continuous action, a tuple of
-    n_actions numbers each; None where actions are counted.
+    id           the id, as the user writes it
+    family       one of FAMILIES; it chooses the preset
+    observation  how an observation becomes the network's input
+    n_actions    how many actions there are to choose from; of a continuous action: how many numbers it has
+    bounds       the lowest and the highest continuous action, n_actions numbers each; None where actions are integers
     """
 
     id: str
     family: str
     observation: Observation
     n_actions: int
-    bounds: tuple | None = None
+    bounds: Bounds | None = None
 
     @property
-    def continuous(self):
+    def continuous(self) -> bool:
+        """Whether an action is an array of real numbers, not an integer."""
         return self.bounds is not None
 
     @property
-    def step_type(self):
-        """Of the step function, for the compiler."""
+    def step_type(self) -> Any:
+        """The function type of step, for the compiler."""
         return CONTINUOUS_STEP_TYPE if self.continuous else STEP_TYPE
 
-    def check_compatible(self, found):
-        """Raise InputError unless what was trained on this environment can play one of EnvSpec `found`."""
+    def check_compatible(self, found: "EnvSpec") -> None:
+        """Raise InputError unless an agent that was trained on this environment can play the environment `found`."""
         own, other = ((s.observation.network_shape, s.n_actions, s.bounds) for s in (self, found))
         if own != other:
             raise InputError(
-                f"{found.id} is not what the agent was trained on: observations, number of actions and bounds of actions "
-                f"are {', '.join(map(str, other))}; the agent knows {', '.join(map(str, own))}."
+                f"{found.id} is not what the agent was trained on: its observation shape, number of actions and action "
+                f"bounds are {', '.join(map(str, other))}; the agent expects {', '.join(map(str, own))}."
             )
 
-    def new_actions(self, rows):
-        """Room for `rows` actions: int64 (rows,), or float32 (rows, n_actions)."""
+    def new_actions(self, rows: int) -> np.ndarray:
+        """Return an array for `rows` actions: int64 (rows,), or float32 (rows, n_actions) if they are continuous."""
         return aligned_zeros((rows, self.n_actions), FLOAT) if self.continuous else aligned_zeros((rows,), np.int64)
 
     @property
-    def finite_bounds(self):
-        """Where to draw continuous actions: (low, high), (n_actions,) each. For a bound that is infinite -1 or 1, or
-        where the other bound leaves no room for that, what is 1 away from it."""
+    def finite_bounds(self) -> tuple[np.ndarray, np.ndarray]:
+        """The lowest and the highest continuous action to draw at random: float64 (n_actions,) each.
+
+        A finite bound stays as it is. An infinite lower bound becomes min(-1, highest - 1), an infinite upper bound
+        max(1, lowest + 1).
+        """
         low, high = np.array(self.bounds)
         below, above = np.minimum(high - 1.0, -1.0), np.maximum(low + 1.0, 1.0)
         return np.where(np.isinf(low), below, low), np.where(np.isinf(high), above, high)
 
-    def random_action(self, rng):
-        """Each action with the same probability; a continuous one between `finite_bounds`."""
+    def random_action(self, rng: np.ndarray) -> int | np.ndarray:
+        """Draw an action uniformly: an int, or float32 (n_actions,) between the `finite_bounds`.
+
+        rng  uint64 (4,): a generator row; it is advanced
+        """
         if not self.continuous:
             return int(choice(rng, self.n_actions))
         low, high = self.finite_bounds
         return (low + (high - low) * [uniform(rng) for _ in range(self.n_actions)]).astype(FLOAT)
 
 
+class Environment(Protocol):
+    """What the loop needs of an environment. JittedEnv and PythonEnv have it."""
+
+    @property
+    def spec(self) -> EnvSpec:
+        """What an agent must know of it."""
+
+    @property
+    def reset(self) -> Callable:
+        """The kernel that starts an episode."""
+
+    @property
+    def step(self) -> Callable:
+        """The kernel that plays an action."""
+
+    @property
+    def jitted(self) -> bool:
+        """Whether it runs without the GIL."""
+
+    def new_state(self) -> np.ndarray:
+        """Return the `state` argument of reset and step for one more worker."""
+
+    def close(self) -> None:
+        """Release what it holds."""
+
+
 class JittedEnv(NamedTuple):
-    """An environment that runs without the GIL: an EnvSpec, two kernels, and the length of their state."""
+    """An environment of two kernels, which run without the GIL.
+
+    spec        what an agent must know of it
+    reset       the kernel that starts an episode
+    step        the kernel that plays an action
+    state_size  how many numbers its state has
+    jitted      true; an environment in Python says false
+    """
 
     spec: EnvSpec
     reset: Callable
@@ -96,9 +161,9 @@ class JittedEnv(NamedTuple):
     state_size: int
     jitted: bool = True
 
-    def new_state(self):
-        """The state of one more player: float64 (state_size,), zeros."""
+    def new_state(self) -> np.ndarray:
+        """Return the state of one more worker: zeros, float64 (state_size,)."""
         return aligned_zeros((self.state_size,), np.float64)
 
-    def close(self):
-        """Nothing to release; environments in Python have something."""
+    def close(self) -> None:
+        """Do nothing. An environment in Python has something to release."""

@@ -1,11 +1,23 @@
-"""The actor-learner: the loop that the paper's three pseudo-codes have in common.
+"""The actor-learner: the loop that Algorithms 1, S2 and S3 of Mnih et al. 2016 have in common.
 
-Written once, compiled once, for every algorithm and environment. It runs without the GIL; an environment in Python
-takes it for the length of its own step. A call plays a bounded number of segments and returns, so that Python can stop
-it: nothing polls a flag inside compiled code.
+    repeat
+    1    dtheta <- 0
+    2    theta' <- theta                                    (n-step methods; the others act on theta itself)
+    3    repeat: act in s_t; receive r_t and s_{t+1}; t <- t + 1, T <- T + 1
+    4    until s_t is terminal or t - t_start = t_max
+    5    R <- 0 if s_t is terminal, else the value of s_t   (the bootstrap)
+    6    dtheta += the gradient of the algorithm's loss over the segment
+    7    update theta with dtheta, without a lock
+    8    theta- <- theta if T has crossed a multiple of I_target
+    9  until T > T_max
+
+The comments below name these lines. The loop is written once and compiled once, for every algorithm and environment, and
+runs without the GIL. An environment in Python takes the GIL for the length of its own step. A call plays a bounded
+number of segments and returns, so that Python can stop it: compiled code polls no flag.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -18,74 +30,70 @@ from numasync.envs.spec import (
     RUNNING,
     STEP_TYPE,
     TERMINATED,
-    TRUNCATED,
+    episode_over,
 )
-from numasync.learner.optim import BLOCK, UPDATE_TYPE, OptimizerState, catch_up, clip_scale, mark_updated, sum_squares
-from numasync.nn.network import backward, copy_state, forward, outputs_of, reset_state
+from numasync.learner.optim import (
+    BLOCK,
+    UPDATE_TYPE,
+    OptimizerState,
+    catch_up,
+    clip_scale,
+    mark_updated,
+    sum_squares,
+)
+from numasync.nn.passes import backward, copy_state, forward, outputs_of, reset_state
 from numasync.nn.products.views import vector_at
 from numasync.runtime.jit import FLOAT, cache_dispatch, compile_for, inline_kernel, int64, kernel, type_of
 
-# What run_segments returns; none is 0, which would equal the False of a call that failed.
+# What run_segments returns. 0 is left out, because it equals the False of a call that failed.
 MORE, FINISHED, NOT_FINITE = 1, 2, 3
 
-# Segments a call may play: each can end one episode, and the log of episodes must hold them until Python reads it.
+# Segments of a call at most. Each can end one episode, and the log of episodes must hold them until Python reads it.
 MAX_SEGMENTS = 4096
 
 
 class Shared(NamedTuple):
-    """Written by every worker, without a lock (theta, theta_target, target_copies), or each in its own row (steps).
+    """What every worker writes, without a lock: theta, theta_target, target_copies, and its own row of steps."""
 
-    theta, theta_target: float32 (n_parameters,). steps: int64 (workers, 16), actions of each worker in column 0, each
-    row in cache lines of its own; T is the sum of the column. target_copies: int64 (1,), how many multiples of
-    target_interval T has crossed.
-    """
+    theta: np.ndarray  # float32 (n_parameters,)
+    theta_target: np.ndarray  # theta-, float32 (n_parameters,)
+    steps: np.ndarray  # int64 (workers, 16): t of each worker in column 0, each row in cache lines of its own; T is their sum
+    target_copies: np.ndarray  # int64 (1,): how many multiples of target_interval T has crossed
 
-    theta: np.ndarray
-    theta_target: np.ndarray
-    steps: np.ndarray
-    target_copies: np.ndarray
+
+class Scratch(NamedTuple):
+    """Arrays that say nothing between two calls (grad is zeros). All workers of a thread share them."""
+
+    theta_local: np.ndarray  # theta', (n_parameters,); empty where the algorithm acts on theta
+    grad: np.ndarray  # dtheta, (n_parameters,)
+    squares: np.ndarray  # (blocks,): the sum of grad^2 over each block of parameters
+    skipped: np.ndarray  # int64 (blocks,): updates that each block has skipped, see optim.py
+    dtape: np.ndarray  # the gradient of the tape
+    bootstrap_tape: np.ndarray  # the tape of the forward pass that bootstraps
+    work: np.ndarray  # (n_work,): room for the backward pass
 
 
 class Worker(NamedTuple):
-    """What belongs to one worker; capacity = t_max + 1 rows.
+    """What belongs to one worker. A tape has capacity = t_max + 1 rows."""
 
-    theta_local: theta', of size 0 where the algorithm acts on theta. grad: (n_parameters,). squares: (blocks,), the sum
-    of grad^2 over each block of parameters; rested: int64 (blocks,), see `count_update`. optimizer_state: the same in
-    all workers for shared RMSProp. obs: (capacity, inputs). tape, dtape, bootstrap_tape, work: see `network.py`.
-    actions: int64 (capacity,), or float32 (capacity, n_actions) where they are continuous. rewards: (capacity,). rng:
-    uint64 (4,). env_state: see `interface.py`. next_action: (1,), chosen by the last segment, or -1. episode: return and
-    length so far. log: (MAX_SEGMENTS, 3), return, length and T of the episodes that ended; logged: (1,), how many.
-
-    What SCRATCH names says nothing between two calls (grad is zeros), and one array serves all workers of a thread.
-    """
-
-    index: int
-    epsilon_final: float
-    theta_local: np.ndarray
-    grad: np.ndarray
-    squares: np.ndarray
-    skipped: np.ndarray
-    optimizer_state: OptimizerState
-    obs: np.ndarray
-    tape: np.ndarray
-    dtape: np.ndarray
-    bootstrap_tape: np.ndarray
-    work: np.ndarray
-    actions: np.ndarray
-    rewards: np.ndarray
-    rng: np.ndarray
-    env_state: np.ndarray
-    next_action: np.ndarray
-    episode: np.ndarray
-    log: np.ndarray
-    logged: np.ndarray
-
-
-SCRATCH = ("theta_local", "grad", "squares", "skipped", "dtape", "bootstrap_tape", "work")
+    index: int  # its row of Shared.steps
+    epsilon_final: float  # where its epsilon ends
+    optimizer_state: OptimizerState  # one for all workers with shared RMSProp
+    obs: np.ndarray  # float32 (capacity, inputs)
+    tape: np.ndarray  # activations and hidden states, see nn/table.py
+    actions: np.ndarray  # int64 (capacity,), or float32 (capacity, n_actions) where they are continuous
+    rewards: np.ndarray  # float32 (capacity,), clipped
+    rng: np.ndarray  # uint64 (4,): all randomness of the worker and of its environment
+    env_state: np.ndarray  # float64, see envs/spec.py
+    next_action: np.ndarray  # int64 (1,): the action that the last segment has planned, or -1
+    episode: np.ndarray  # float64 (2,): return and length of the episode so far
+    log: np.ndarray  # float64 (MAX_SEGMENTS, 3): return, length and T of the episodes that have ended
+    logged: np.ndarray  # int64 (1,): how many of these rows hold an episode
+    scratch: Scratch
 
 
 class Settings(NamedTuple):
-    """The numbers and switches of a run that kernels read. Schedules count T: actions over all workers."""
+    """The numbers and switches of a run that kernels read. Schedules count T: steps over all workers."""
 
     max_steps: int
     t_max: int
@@ -108,51 +116,56 @@ class Settings(NamedTuple):
 
 
 @kernel
-def run_segments(segments, table, shared, worker, settings, reset, step, algorithm, update):
-    """Play and learn from up to `segments` segments; return MORE, FINISHED (T >= max_steps) or NOT_FINITE.
+def run_segments(shared, worker, table, settings, segments, reset, step, algorithm, update):
+    """Play and learn from up to `segments` segments. Return MORE, FINISHED (T >= max_steps) or NOT_FINITE.
 
-    A segment: act for up to t_max actions or to a terminal; one gradient; one update of theta; theta' <- theta.
+    shared, worker: the arrays of the run and of the worker.
+    table: of the network, see `nn/table.py`.
+    settings: of the run.
+    reset, step: of the environment, see `envs/spec.py`.
+    algorithm, update: kernels of the algorithm and of the optimiser.
     """
     theta = acting_parameters(shared, worker, settings)
     capacity = worker.obs.shape[0]
     if settings.local_copy:
-        copy_values(shared.theta, worker.theta_local)
+        copy_values(worker.scratch.theta_local, shared.theta)  # 2
     for segment in range(segments):
         T = total_steps(shared)
-        if T >= settings.max_steps:
+        if T >= settings.max_steps:  # 9
             return FINISHED
         epsilon = annealed_epsilon(T, worker, settings)
         limit = segment_length(shared, worker, settings)
         # NumPy's integer: for a Python 0, the compiler would make a choose_action of its own.
         n, end = np.int64(0), RUNNING
-        while n < limit and end == RUNNING:
-            choose_action(table, theta, worker, settings, epsilon, n)
+        while n < limit and end == RUNNING:  # 3, 4
+            choose_action(worker, theta, table, settings, epsilon, n)
             reward, end = step(worker.env_state, worker.actions[n], worker.rng, worker.obs[n + 1])
             record_reward(worker, settings, n, reward)
             n += 1
         terminated = end == TERMINATED or end == LIFE_LOST
         if settings.next_action and not terminated:
-            choose_action(table, theta, worker, settings, epsilon, n)
+            choose_action(worker, theta, table, settings, epsilon, n)
             if end == RUNNING:
-                plan_action(worker.actions, n, worker.next_action)
-        # The next call, which may come after other workers' turns, begins with a copy of its own.
+                plan_action(worker.next_action, worker.actions, n)
+        # Lines 1 and 2 of the next segment, dtheta <- 0 and theta' <- theta, are done in `apply_gradient`, where theta is
+        # in the processor's cache. A call begins with a copy of its own, because other workers play between two calls.
         copy = settings.local_copy and segment + 1 < segments
-        if not learn(table, theta, shared, worker, settings, n, terminated, T, algorithm, update, copy):
+        if not learn(shared, worker, theta, table, settings, n, terminated, T, algorithm, update, copy):  # 5 to 7
             return NOT_FINITE
-        count_steps(shared, worker, settings, n)
-        if end == TERMINATED or end == TRUNCATED:
+        count_steps(shared, worker, settings, n)  # 8
+        if episode_over(end):
             log_episode(worker, T + n)
             reset(worker.env_state, worker.rng, worker.obs[0])
-            reset_state(table, worker.tape, 0, capacity)
+            reset_state(worker.tape, table, 0, capacity)
         else:
-            copy_values(worker.obs[n], worker.obs[0])
-            copy_state(table, worker.tape, n, worker.tape, 0, capacity)
+            copy_values(worker.obs[0], worker.obs[n])
+            copy_state(worker.tape, worker.tape, table, 0, n, capacity)
     return MORE
 
 
 @kernel
 def total_steps(shared):
-    """T: actions over all workers."""
+    """T: steps over all workers."""
     T = 0
     for i in range(shared.steps.shape[0]):
         T += shared.steps[i, 0]
@@ -162,11 +175,11 @@ def total_steps(shared):
 @inline_kernel
 def acting_parameters(shared, worker, settings):
     """theta', or theta itself."""
-    return worker.theta_local if settings.local_copy else shared.theta
+    return worker.scratch.theta_local if settings.local_copy else shared.theta
 
 
 @kernel
-def copy_values(source, target):
+def copy_values(target, source):
     """target[:] = source, as a loop: Numba's assignment provides for arrays that overlap, with memory of its own."""
     for i in range(target.size):
         target[i] = source[i]
@@ -181,34 +194,34 @@ def annealed_epsilon(T, worker, settings):
 
 @kernel
 def segment_length(shared, worker, settings):
-    """Actions until the next update: t_max; one-step methods: until the worker's own t mod I_AsyncUpdate = 0."""
+    """Steps until the next update: t_max; for one-step methods until the worker's own t mod I_AsyncUpdate = 0."""
     if settings.one_step:
         return settings.t_max - shared.steps[worker.index, 0] % settings.t_max
     return settings.t_max
 
 
 @kernel
-def choose_action(table, theta, worker, settings, epsilon, n):
-    """Fill row n of the tape from obs[n] and choose actions[n], unless the segment before has chosen it already."""
-    forward(table, theta, worker.obs, worker.tape, n, n + 1)
+def choose_action(worker, theta, table, settings, epsilon, n):
+    """Fill row n of the tape from obs[n] and choose actions[n], unless the segment before has planned it."""
+    forward(worker.tape, worker.obs, theta, table, n, n + 1)
     if n == 0 and worker.next_action[0] >= 0:
         worker.actions[0] = worker.next_action[0]
         worker.next_action[0] = -1
         return
-    outputs = outputs_of(table, worker.tape, worker.obs.shape[0])
-    choose_into(worker.actions, n, settings.policy, outputs[n], settings.n_actions, epsilon, worker.rng)
+    outputs = outputs_of(worker.tape, table, worker.obs.shape[0])
+    choose_into(worker.actions, outputs[n], n, settings.policy, settings.n_actions, epsilon, worker.rng)
 
 
 @kernel
-def plan_action(actions, n, next_action):
-    """The next segment begins with action n. Only actions that are counted are planned: only Sarsa's are."""
+def plan_action(next_action, actions, n):
+    """Let the next segment begin with action n. Only Sarsa plans, and its actions are counted."""
     if actions.ndim == 1:
         next_action[0] = actions[n]
 
 
 @kernel
 def record_reward(worker, settings, n, reward):
-    """Keep the clipped reward for the learner, the reward as it is for the episode's return."""
+    """Keep the clipped reward for the learner, and the reward as it is for the episode's return."""
     worker.episode[0] += reward
     worker.episode[1] += 1.0
     if settings.reward_clip > 0.0:
@@ -217,30 +230,33 @@ def record_reward(worker, settings, n, reward):
 
 
 @kernel
-def learn(table, theta, shared, worker, settings, n, terminated, T, algorithm, update, copy):
-    """Bootstrap, gradient, update of theta; theta' <- theta if `copy`. False, and theta untouched, where loss or gradient
-    is not finite."""
+def learn(shared, worker, theta, table, settings, n, terminated, T, algorithm, update, copy):
+    """Bootstrap, gradient, update of theta; theta' <- theta if `copy`.
+
+    Return False, and leave theta as it is, where the loss or the gradient is not finite.
+    """
     capacity = worker.obs.shape[0]
+    scratch = worker.scratch
     first = 1 if settings.one_step else n
     last = n if terminated else n + 1
     if first < last:
-        copy_state(table, worker.tape, first, worker.bootstrap_tape, first, capacity)
+        copy_state(scratch.bootstrap_tape, worker.tape, table, first, first, capacity)
         bootstrap_theta = shared.theta_target if settings.target_network else theta
-        forward(table, bootstrap_theta, worker.obs, worker.bootstrap_tape, first, last)
+        forward(scratch.bootstrap_tape, worker.obs, bootstrap_theta, table, first, last)
     loss = algorithm(
-        outputs_of(table, worker.tape, capacity),
-        outputs_of(table, worker.bootstrap_tape, capacity),
+        outputs_of(scratch.dtape, table, capacity),
+        outputs_of(worker.tape, table, capacity),
+        outputs_of(scratch.bootstrap_tape, table, capacity),
         worker.actions,
         worker.rewards,
         n,
         terminated,
         settings.gamma,
         settings.beta,
-        outputs_of(table, worker.dtape, capacity),
     )
-    backward(table, theta, worker.obs, worker.tape, worker.dtape, worker.grad, worker.work, n)
-    sum_squares(worker.grad, worker.squares)
-    scale = clip_scale(worker.squares, settings.clip_norm)
+    backward(scratch.dtape, scratch.grad, worker.tape, worker.obs, theta, scratch.work, table, n)
+    sum_squares(scratch.squares, scratch.grad)
+    scale = clip_scale(scratch.squares, settings.clip_norm)
     if not (np.isfinite(loss) and np.isfinite(scale)):
         return False
     lr = settings.lr * FLOAT(max(1.0 - T / settings.max_steps, 0.0))
@@ -250,45 +266,46 @@ def learn(table, theta, shared, worker, settings, n, terminated, T, algorithm, u
 
 @kernel
 def apply_gradient(shared, worker, settings, lr, scale, update, copy):
-    """One step of theta, and, if `copy`, theta' <- theta for the segment to come.
+    """Make one update of theta, and, if `copy`, theta' <- theta for the segment to come.
 
     A block at a time, so that the copy finds in the processor's cache what the update has just brought there: out of a
-    slower memory, or from another core that has changed it. Where the optimiser allows it, a block without a gradient
-    rests; squares that sum to 0 are those of zeros, or of numbers below 1e-22, which wait for the next gradient.
+    slower memory, or from another core that has changed it. Where the optimiser is lazy, a block without a gradient
+    is skipped. Squares that sum to 0 belong to zeros, or to numbers below 1e-22, which wait for the next gradient.
     """
+    scratch, state = worker.scratch, worker.optimizer_state
     if settings.lazy:
-        mark_updated(worker.optimizer_state, worker.squares, worker.skipped)
-    for block in range(worker.squares.size):
+        mark_updated(scratch.skipped, state, scratch.squares)
+    for block in range(scratch.squares.size):
         at = block * BLOCK
         size = min(BLOCK, shared.theta.size - at)
         theta = vector_at(shared.theta, at, size)
-        if worker.squares[block] > 0 or not settings.lazy:
-            grad, state = vector_at(worker.grad, at, size), vector_at(worker.optimizer_state.values, at, size)
-            if worker.skipped[block] > 0:
-                catch_up(worker.skipped[block], state, settings.rms_decay)
-            update(theta, grad, state, lr, settings.rms_decay, settings.rms_eps, scale)
+        if scratch.squares[block] > 0 or not settings.lazy:
+            grad, values = vector_at(scratch.grad, at, size), vector_at(state.values, at, size)
+            if scratch.skipped[block] > 0:
+                catch_up(values, scratch.skipped[block], settings.rms_decay)
+            update(theta, grad, values, lr, settings.rms_decay, settings.rms_eps, scale)
         if copy:
-            copy_values(theta, vector_at(worker.theta_local, at, size))
+            copy_values(vector_at(scratch.theta_local, at, size), theta)
 
 
 @kernel
 def count_steps(shared, worker, settings, n):
     """t <- t + n, and theta- <- theta where T has crossed a multiple of target_interval.
 
-    A multiple, once crossed, stays crossed: where two workers write at the same moment, one crossing may be copied
-    twice, or a segment late, but it is not skipped as a test of T mod target_interval = 0 would.
+    A multiple, once crossed, stays crossed. Where two workers write at the same moment, one crossing may be copied
+    twice, or a segment late. It is never skipped, as a test of T mod target_interval = 0 could skip it.
     """
     shared.steps[worker.index, 0] += n
     if settings.target_network:
         crossed = total_steps(shared) // settings.target_interval
         if crossed > shared.target_copies[0]:
             shared.target_copies[0] = crossed
-            copy_values(shared.theta, shared.theta_target)
+            copy_values(shared.theta_target, shared.theta)
 
 
 @kernel
 def log_episode(worker, T):
-    """Move the finished episode's return and length, with T, to the log; start counting the next."""
+    """Move the finished episode's return and length, with T, to the log, and start counting the next."""
     at = worker.logged[0]
     worker.log[at, 0] = worker.episode[0]
     worker.log[at, 1] = worker.episode[1]
@@ -297,14 +314,18 @@ def log_episode(worker, T):
     worker.episode[:] = 0.0
 
 
-def compile_loop(table, shared, worker, settings, functions):
-    """Compile the loop, and the (reset, step, algorithm, update) that it is given, before threads start: compilation
-    holds a lock of its own."""
-    data = (type_of(table), type_of(shared), type_of(worker), type_of(settings))
+def compile_loop(
+    shared: Shared, worker: Worker, table: np.ndarray, settings: Settings, functions: tuple[Callable[..., Any], ...]
+) -> None:
+    """Compile the loop, and the (reset, step, algorithm, update) that it gets.
+
+    Call it before threads start: compilation holds a lock of its own.
+    """
+    data = (type_of(shared), type_of(worker), type_of(table), type_of(settings))
     counted = worker.actions.ndim == 1
     step = STEP_TYPE if counted else CONTINUOUS_STEP_TYPE
     algorithm = ALGORITHM_TYPE if counted else CONTINUOUS_ALGORITHM_TYPE
     kinds = (RESET_TYPE, step, algorithm, UPDATE_TYPE)
-    compile_for(run_segments, int64, *data, *kinds)
-    for function, kind in zip(functions, kinds):
+    compile_for(run_segments, *data, int64, *kinds)
+    for function, kind in zip(functions, kinds, strict=True):
         cache_dispatch(function, kind)

@@ -1,17 +1,17 @@
-"""The three optimisers of the paper (section 4): theta and, for shared RMSProp, g are written by many threads, no
-lock.
+"""The three optimisers of the paper (section 4).
 
-A thread adds its own step to whatever the others have left in theta. Two threads that meet on one element may lose
-one of the two steps; nothing waits. All three have one signature and clear the gradient as they go: one pass over
-memory.
+Many threads write theta, and the g of shared RMSProp, without a lock. A thread adds its own step to what the others
+have left in theta. Two threads that meet on one element may lose one of the two steps. Nothing waits. All three
+optimisers have one signature and clear the gradient as they go: one pass over memory.
 
-Parameters are updated a block at a time, and a block may rest. After a relu most of a large layer's gradient is zeros;
-RMSProp leaves a parameter without a gradient where it is, and its g decays: k such updates make decay^k g of it, all at
-once when the block next has a gradient. What rests is neither fetched nor written, which takes longer than the
-arithmetic where it is in another core's cache.
+**Lazy updates.** Parameters are updated a block at a time. After a relu most of a large layer's gradient is zeros.
+RMSProp leaves a parameter without a gradient where it is, and its g decays. So a block whose gradient is zero is
+skipped, and the missed decay of k updates, g <- decay^k g, is applied at its next update. The result is the same, with
+less traffic between the cores' caches. Momentum moves a parameter on without a gradient: it is never lazy.
 """
 
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -19,27 +19,35 @@ from numasync.nn.products.views import vector_at
 from numasync.runtime.jit import FLOAT, float32, float32_1d, function_type, kernel, none
 from numasync.runtime.memory import aligned_zeros
 
-# Parameters of a block: about a row of a large layer's weights.
+# Parameters in a block: about a row of a large layer's weights.
 BLOCK = 256
 
 
 class OptimizerState(NamedTuple):
-    """m or g: (n,); updates: int64 (1,), how many it has seen; updated: int64 (blocks_of(n),), how many it had seen when
-    the block last had a gradient."""
+    """What an optimiser remembers of n parameters.
+
+    values: m or g, (n,).
+    updates: int64 (1,), how many updates it has made.
+    last_update: int64 (blocks_of(n),), the number of the last update with a gradient, for each block.
+    """
 
     values: np.ndarray
     updates: np.ndarray
     last_update: np.ndarray
 
 
-def blocks_of(n):
-    """How many blocks n parameters are; the last may be shorter."""
+def blocks_of(n: int) -> int:
+    """Return the number of blocks of n parameters. The last block may be shorter."""
     return -(-n // BLOCK)
 
 
-def new_state(n):
-    """The OptimizerState of n parameters before the first update."""
-    return OptimizerState(aligned_zeros((n,), FLOAT), aligned_zeros((1,), np.int64), aligned_zeros((blocks_of(n),), np.int64))
+def new_state(n: int) -> OptimizerState:
+    """Make the OptimizerState of n parameters before the first update."""
+    return OptimizerState(
+        values=aligned_zeros((n,), FLOAT),
+        updates=aligned_zeros((1,), np.int64),
+        last_update=aligned_zeros((blocks_of(n),), np.int64),
+    )
 
 
 @kernel
@@ -56,8 +64,8 @@ def momentum_sgd(theta, grad, m, lr, decay, rms_eps, scale):
 def rmsprop(theta, grad, g, lr, decay, rms_eps, scale):
     """g = decay g + (1 - decay) d^2, theta -= lr d / sqrt(g + rms_eps), with d = scale grad; grad = 0. All: (n,).
 
-    Not centred, rms_eps inside the root. g is one thread's own, or one array for all threads
-    (shared RMSProp), in which case an element may be overwritten between its two uses: g is not read back.
+    Not centred, rms_eps inside the root. g is one thread's own, or one array for all threads (shared RMSProp). There
+    another thread may overwrite an element between its two uses, so that g is not read back.
     """
     for i in range(theta.size):
         d = scale * grad[i]
@@ -68,12 +76,13 @@ def rmsprop(theta, grad, g, lr, decay, rms_eps, scale):
 
 
 @kernel
-def mark_updated(state, squares, skipped):
-    """Count an update of the blocks whose squares are not 0; rested[b] = how many updates block b of them has rested
-    through since its last. squares, rested: (blocks,).
+def mark_updated(skipped, state, squares):
+    """Count an update. skipped[b] = how many updates block b has skipped since its last one, if it has a gradient now.
 
-    Two workers that share `state` and count at the same moment may count one update. In a pass of its own, because a wait
-    for what another core has written, block after block in the middle of an update, took a quarter of MinAtar's time.
+    skipped: int64 (blocks,). state: an OptimizerState. squares: (blocks,), see `sum_squares`.
+
+    Two workers that share `state` and count at the same moment may count one update. It is a pass of its own: to wait
+    for another core's line, block after block in the middle of an update, took a quarter of MinAtar's time.
     """
     before = state.updates[0]
     state.updates[0] = before + 1
@@ -84,8 +93,8 @@ def mark_updated(state, squares, skipped):
 
 
 @kernel
-def catch_up(updates, g, decay):
-    """g = decay^updates g: what so many updates of RMSProp without a gradient make of it. g: (n,)."""
+def catch_up(g, updates, decay):
+    """g = decay^updates g: the decay that lazy updates have skipped. g: (n,)."""
     # By its logarithm, because a power of an integer would be float64, and so would the product with it.
     factor = np.exp(FLOAT(updates) * np.log(decay))
     for i in range(g.size):
@@ -93,8 +102,8 @@ def catch_up(updates, g, decay):
 
 
 @kernel
-def sum_squares(grad, squares):
-    """squares[b] = the sum of grad^2 over block b. grad: (n,); squares: (blocks_of(n),)."""
+def sum_squares(squares, grad):
+    """squares[b] = the sum of grad^2 over block b. squares: (blocks_of(n),); grad: (n,)."""
     for block in range(squares.size):
         at = block * BLOCK
         part = vector_at(grad, at, min(BLOCK, grad.size - at))
@@ -106,8 +115,10 @@ def sum_squares(grad, squares):
 
 @kernel
 def clip_scale(squares, clip_norm):
-    """The factor that brings the L2 norm of a gradient, the root of the sum of `squares`, down to clip_norm (1 if it is
-    below, or clip_norm is 0); NaN or inf where the sum is not finite."""
+    """The factor that brings the L2 norm of a gradient, the root of the sum of `squares`, down to clip_norm.
+
+    It is 1 if the norm is below clip_norm or clip_norm is 0, and NaN or inf where the sum is not finite.
+    """
     total = FLOAT(0)
     for block in range(squares.size):
         total += squares[block]
@@ -120,18 +131,21 @@ def clip_scale(squares, clip_norm):
 
 
 class Optimizer(NamedTuple):
-    """kernel; whether its state (g) is one array for all workers, otherwise each worker has its own; whether a block
-    without a gradient rests: momentum moves a parameter on."""
+    """A row of the table of optimisers.
 
-    kernel: Callable
+    kernel: updates theta. shared_state: whether all workers share one OptimizerState. lazy: whether a block without a
+    gradient can be skipped.
+    """
+
+    kernel: Callable[..., Any]
     shared_state: bool
     lazy: bool
 
 
 OPTIMIZERS = {
-    "shared_rmsprop": Optimizer(rmsprop, True, True),
-    "rmsprop": Optimizer(rmsprop, False, True),
-    "momentum_sgd": Optimizer(momentum_sgd, False, False),
+    "shared_rmsprop": Optimizer(rmsprop, shared_state=True, lazy=True),
+    "rmsprop": Optimizer(rmsprop, shared_state=False, lazy=True),
+    "momentum_sgd": Optimizer(momentum_sgd, shared_state=False, lazy=False),
 }
 
 # (theta, grad, state, lr, decay, rms_eps, scale)

@@ -1,51 +1,57 @@
-"""The processor's cores: how many this process may use, and a core for each thread where threads take all of them."""
+"""The processor's cores: how many this process may use, and one core for each thread."""
 
 import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
-# What a container's processes may use together: microseconds of processor time in each period, and the period.
+# The processor time that a container's processes may use together: microseconds in each period, and the period.
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
-def cores():
-    """How many cores this process may use: those it may run on, or fewer where its container is granted the time of
-    fewer. Threads beyond that would be stopped in the middle of their segments."""
+def cores() -> int:
+    """Return how many cores this process may use.
+
+    That is the number of cores in its affinity mask, or less where the quota of its container is smaller. The system
+    would stop further threads in the middle of a segment.
+    """
     allowed = len(allowed_cores()) or os.cpu_count() or 1
     try:
         quota, period = map(int, QUOTA.read_text().split())
-    except (OSError, ValueError):  # no container of Linux, or "max", which is no limit
+    except (OSError, ValueError):  # not a Linux container, or the quota is "max", which means no limit
         return allowed
     return max(min(allowed, quota // period), 1)
 
 
-def allowed_cores():
-    """The numbers of the cores that this process may run on, none where the system does not tell (only Linux does)."""
+def allowed_cores() -> list[int]:
+    """Return the numbers of the cores that this process may run on, or none: only Linux tells them."""
     return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
 
 
-def core_per_thread(threads):
-    """For each of so many threads the core that it keeps to, or None: wherever the system puts it.
+def core_per_thread(threads: int) -> list[int] | list[None]:
+    """Return a core for each of `threads` threads to be pinned to. None means that the system chooses.
 
-    ALE emulates in a thread of its own, and one of the two, that thread or the worker's, always waits for the other. The
-    system often puts what is awake of two such pairs on one core, and another has nothing to do. A pair that keeps to a
-    core keeps it busy.
+    ALE runs in its own thread and alternates with its worker. Unpinned, the scheduler often puts two busy threads on
+    one core and leaves another idle. A pair that is pinned to one core keeps it busy.
 
-    None where threads are not as many as the cores: two programs that use some of them would choose the same.
+    Threads are pinned only where there is one for every core. Two programs that each use a part of the cores would
+    otherwise pin their threads to the same ones.
     """
     allowed = allowed_cores()
     return allowed if len(allowed) == threads else [None] * threads
 
 
 @contextlib.contextmanager
-def pinned(core):
-    """Keep to a core: this thread inside the block, and for good the threads and processes that it starts there. None: no
-    core."""
+def pinned(core: int | None) -> Iterator[None]:
+    """Pin this thread to a core for the length of a `with` block. None: do nothing.
+
+    Threads and processes that are started inside the block inherit the core and keep it.
+    """
     if core is None:
         yield
         return
     before = os.sched_getaffinity(0)
-    with contextlib.suppress(OSError):  # the core has been taken from this process since
+    with contextlib.suppress(OSError):  # this process may no longer use that core
         os.sched_setaffinity(0, {core})
     try:
         yield

@@ -1,13 +1,22 @@
-"""Files that are written whole or not at all, and files that grow by lines."""
+"""Files: some are replaced as a whole or not at all, others grow by lines."""
 
 import json
 import os
+import re
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import IO, Any
 
 
-def write_atomically(path, write):
-    """Call write(file) on a temporary file beside `path`, then rename it: path holds all of the old or of the new."""
+def write_atomically(path: str | Path, write: Callable[[IO[bytes]], Any]) -> None:
+    """Replace a file as a whole: it holds the old content or the new, and never a part.
+
+    path   the file
+    write  called with a temporary binary file in the same folder, which is then renamed
+
+    Raises what `write` raises, and OSError; the file is then unchanged and the temporary one is removed.
+    """
     path = Path(path)
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
     try:
@@ -20,18 +29,26 @@ def write_atomically(path, write):
         raise
 
 
-def current_umask():
+def current_umask() -> int:
+    """Return the permission bits that new files do not get."""
+    # The system can only exchange the mask: set one, and set the old one again.
     mask = os.umask(0)
     os.umask(mask)
     return mask
 
 
-def write_json(path, value):
+def write_json(path: str | Path, value: Any) -> None:
+    """Replace a file by the JSON text of `value`, atomically."""
     text = json.dumps(value, indent=2) + "\n"
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
-def append(path, head, lines):
-    """Append lines to a file, which begins with `head`."""
+def append(path: str | Path, head: str, lines: str) -> None:
+    """Append `lines` to a text file. A new or empty file gets `head` first."""
     with open(path, "a") as file:
         file.write(lines if file.tell() else head + lines)
+
+
+def safe_name(text: str) -> str:
+    """Return a text as the name of a file: only letters, digits, '_', '.' and '-' stay, '-' replaces all others."""
+    return re.sub(r"[^\w.-]", "-", text)

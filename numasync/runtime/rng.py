@@ -1,7 +1,9 @@
-"""Random numbers inside kernels: one xoshiro256++ state row, uint64 (4,), per worker.
+"""Random numbers inside kernels: xoshiro256++, with one generator per worker.
 
-A row is an array like any other: it can be stored in a checkpoint, and a worker's whole randomness (exploration and
-environment) is that row. Algorithm: Blackman and Vigna 2021, "Scrambled linear pseudorandom number generators".
+A generator is a row: uint64 (4,). A row is an array like any other, so a checkpoint can store it. It is the only source
+of randomness of its worker, for exploration and environment alike.
+
+Source: Blackman and Vigna 2021, "Scrambled linear pseudorandom number generators".
 """
 
 import numpy as np
@@ -9,22 +11,27 @@ import numpy as np
 from numasync.runtime.jit import kernel
 
 TO_UNIT = np.float64(2.0**-53)
-WORDS_A_ROW = 4
+WORDS_PER_ROW = 4
 
 
-def seed_row(seed, *stream):
-    """A generator state for stream `stream` (integers) of `seed`: uint64 (4,). Different streams are independent."""
-    return np.random.SeedSequence(seed, spawn_key=stream).generate_state(WORDS_A_ROW, np.uint64)
+def seed_row(seed: int, *stream: int) -> np.ndarray:
+    """Return a new generator row, uint64 (4,).
+
+    seed    the run's seed
+    stream  integers that name one of the seed's streams, such as a worker's number; different streams are independent
+    """
+    return np.random.SeedSequence(seed, spawn_key=stream).generate_state(WORDS_PER_ROW, np.uint64)
 
 
 @kernel
 def rotate_left(x, k):
+    """Rotate the 64 bits of x to the left by k places, 0 < k < 64."""
     return (x << np.uint64(k)) | (x >> np.uint64(64 - k))
 
 
 @kernel
 def next_word(rng):
-    """The next 64 random bits; `rng` is modified in place."""
+    """Return the next 64 random bits of a generator row, uint64, and advance the row."""
     word = rotate_left(rng[0] + rng[3], 23) + rng[0]
     t = rng[1] << np.uint64(17)
     rng[2] ^= rng[0]
@@ -38,18 +45,36 @@ def next_word(rng):
 
 @kernel
 def uniform(rng):
-    """A float64 in [0, 1) with 53 random bits."""
+    """Draw a float64 from the uniform distribution on [0, 1), with 53 random bits.
+
+    rng  uint64 (4,): the generator row that an environment's reset and step receive; it is advanced
+
+    Works in plain Python and in compiled functions. Raises nothing.
+    """
     return np.float64(next_word(rng) >> np.uint64(11)) * TO_UNIT
 
 
 @kernel
 def normal(rng):
-    """A float64 from the normal distribution, mean 0 and variance 1. Box and Muller 1958."""
+    """Draw a float64 from the normal distribution with mean 0 and variance 1.
+
+    rng  uint64 (4,): the generator row that an environment's reset and step receive; it is advanced
+
+    Works in plain Python and in compiled functions. Raises nothing.
+
+    Source: Box and Muller 1958, "A note on the generation of random normal deviates".
+    """
     radius = np.sqrt(-2.0 * np.log(1.0 - uniform(rng)))  # 1 - u is never 0
     return radius * np.cos(2.0 * np.pi * uniform(rng))
 
 
 @kernel
 def choice(rng, n):
-    """An integer in 0..n-1, each equally likely (to within n / 2**53)."""
+    """Draw an integer from 0 to n - 1, int64. All are equally likely, up to a difference of n / 2**53.
+
+    rng  uint64 (4,): the generator row that an environment's reset and step receive; it is advanced
+    n    a whole number from 1 to 2**53: how many integers there are to choose from
+
+    Works in plain Python and in compiled functions. Raises nothing: n is not checked.
+    """
     return np.int64(uniform(rng) * n)

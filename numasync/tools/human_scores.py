@@ -1,16 +1,24 @@
 """The human-normalised score of an Atari game: 0 % is a random player's score, 100 % a human's.
 
-Scores are unclipped, in the game's own points, and depend on where episodes start. From human starts: Table S3 of Mnih
-et al. 2016 (arXiv:1602.01783), whose starting points were never released. From no-op starts (up to 30 no-ops, as in
-numasync's own evaluations): the tables of Wang et al. 2016 (arXiv:1511.06581). Importing this loads neither gymnasium
-nor ale_py.
+Scores are unclipped, in the game's own points, and depend on where episodes start:
+
+human starts  Table S3 of Mnih et al. 2016 (arXiv:1602.01783); the starting points were never released
+no-op starts  up to 30 no-ops, as in numasync's own evaluations: the tables of Wang et al. 2016 (arXiv:1511.06581)
+
+The import of this module loads neither gymnasium nor ale_py.
 """
 
 import re
+from typing import TypeVar
+
+import numpy as np
 
 from numasync.errors import InputError
 
 STARTS = ("human", "no_op")
+
+# One score, or many.
+Scores = TypeVar("Scores", float, np.ndarray)
 
 # The game's name as in ALE's ids: (random, human) from human starts, (random, human) from no-op starts.
 SCORES = {
@@ -73,15 +81,18 @@ SCORES = {
     "Zaxxon":           ((   475.0,  8443.0), (    32.5,  9173.3)),
 }  # fmt: skip
 
-# ALE/Pong-v5, Pong-v4, PongNoFrameskip-v4, PongDeterministic-v4, Pong-ram-v4, Pong-ramNoFrameskip-v4; Gymnasium also
-# takes ale_py:ALE/Pong-v5, and an id without its version.
+# The ids of a game have these forms: ALE/Pong-v5, Pong-v4, PongNoFrameskip-v4, PongDeterministic-v4, Pong-ram-v4,
+# Pong-ramNoFrameskip-v4. Gymnasium also takes ale_py:ALE/Pong-v5, and an id without its version.
 ATARI_ID = re.compile(r"(?:[^/]*:)?(?:ALE/)?(\w+?)(?:-ram)?(?:NoFrameskip|Deterministic)?(?:-v\d+)?")
 
 
-def reference_scores(env_id, starts="no_op"):
-    """The (random player's, human's) score of a game, in points, as printed. starts: 'no_op' or 'human'.
+def reference_scores(env_id: str, starts: str = "no_op") -> tuple[float, float]:
+    """Return the scores of the random player and of the human on a game, in points, as the source prints them.
 
-    Raises InputError, one sentence, where the game is none of the 57 or `starts` is neither.
+    env_id  an id of the game
+    starts  'no_op' or 'human'
+
+    Raises InputError where the game is none of the 57, and for other `starts`.
     """
     if starts not in STARTS:
         raise InputError(f"{starts!r} is no kind of start; choose one of {', '.join(STARTS)}.")
@@ -91,13 +102,17 @@ def reference_scores(env_id, starts="no_op"):
     return SCORES[match[1]][STARTS.index(starts)]
 
 
-def human_normalized(env_id, score, starts="no_op"):
-    """100 (score - random) / (human - random), in percent. score: points, one number or an array of them.
+def human_normalized(env_id: str, score: Scores, starts: str = "no_op") -> Scores:
+    """Return 100 (score - random) / (human - random), in percent.
 
-    starts, and what is raised: see `reference_scores`.
+    env_id  an id of the game
+    score   one score in points, or an array of scores
+    starts  'no_op' or 'human'
+
+    Raises InputError where the game is none of the 57, and for other `starts`.
     """
     random, human = reference_scores(env_id, starts)
     if random > human:
-        # Video Pinball from human starts, alone: only with 0 do the paper's scores give the means of its Table 1.
+        # Only Video Pinball, from human starts. With 0 the paper's scores give the means of its Table 1.
         random = 0.0
     return 100.0 * (score - random) / (human - random)

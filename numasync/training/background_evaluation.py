@@ -1,46 +1,63 @@
 """Periodic evaluation in a background thread, while the workers train."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
 
 import numpy as np
 
+from numasync.training.schedule import Every
+
 
 class BackgroundEvaluator:
-    """Evaluations beside a run, one at a time, each of a copy of theta at a crossing of `every` actions.
+    """Evaluates a copy of theta whenever T crosses a multiple of `every`, one evaluation at a time.
 
-    evaluate(theta, stop) -> score, see `summary`, runs in a thread of its own. on_score(T, seconds, theta, score)
-    is called by `look` and `finish`, from the thread of their caller, with T and time of the copy. A crossing that
-    comes while the last copy is still being scored has to wait.
+    A crossing that comes during an evaluation waits for its end; several of them become one evaluation.
+
+    every     steps over all workers
+    evaluate  (theta, stop) -> score; runs in a background thread and returns soon after the Event `stop` is set
+    on_score  (T, seconds, theta, score), where T, seconds and theta are those at the copy; called by `poll` and
+              `finish` in the thread of their caller
     """
 
-    def __init__(self, every, evaluate, on_score):
-        self.every, self.evaluate, self.on_score = every, evaluate, on_score
-        self.crossed = 0
-        self.copy = self.future = None
+    def __init__(
+        self,
+        every: int,
+        evaluate: Callable[[np.ndarray, threading.Event], Any],
+        on_score: Callable[[int, float, np.ndarray, Any], None],
+    ) -> None:
+        self.every, self.evaluate, self.on_score = Every(every), evaluate, on_score
+        self.copy: tuple[int, float, np.ndarray] | None = None
+        self.future: Future | None = None
         self.stop = threading.Event()
         self.pool = ThreadPoolExecutor(1)
 
-    def look(self, trainer):
-        """Pass on a score that is ready, and copy theta if it is time. Called often, from the supervisor."""
+    def poll(self, steps: int, seconds: float, theta: np.ndarray) -> None:
+        """Pass on a score that is ready, and begin an evaluation if it is time. The supervisor calls this often.
+
+        steps    T, the steps so far over all workers
+        seconds  wall time since the workers started
+        theta    the parameters; a copy is evaluated
+        """
         if self.future and self.future.done():
             self._pass_on()
-        if trainer.steps // self.every > self.crossed and not self.future:
-            self.crossed = trainer.steps // self.every
-            self.copy = (trainer.steps, trainer.seconds, trainer.theta.copy())
-            if np.isfinite(self.copy[2]).all():  # if not, the trainer will soon end the run
+        if not self.future and self.every.crossed(steps):
+            self.copy = (steps, seconds, theta.copy())
+            if np.isfinite(self.copy[2]).all():  # otherwise the supervisor soon ends the run
                 self.future = self.pool.submit(self.evaluate, self.copy[2], self.stop)
 
-    def finish(self):
-        """Wait for what is under way, and pass it on."""
+    def finish(self) -> None:
+        """Wait for the evaluation that is running, if any, and pass its score on."""
         if self.future:
             self._pass_on()
 
-    def close(self):
-        """Give up what is under way, which soon ends, and do not wait for it: an environment may hang."""
+    def close(self) -> None:
+        """Stop the evaluation that is running, without waiting for its end: an environment may hang."""
         self.stop.set()
         self.pool.shutdown(wait=False)
 
-    def _pass_on(self):
+    def _pass_on(self) -> None:
+        assert self.future and self.copy
         score, self.future = self.future.result(), None
         self.on_score(*self.copy, score)

@@ -1,147 +1,200 @@
-"""A run from its options to its result: the agent, its trainer, the folder and the report, and the evaluations beside
-it."""
+"""A run, from its options to its result."""
 
+import os
+import threading
 from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from numasync.agent.agent import Agent
-from numasync.agent.evaluation import PERIODIC_EVAL_STREAM, compile_play, play_episodes, summary
-from numasync.config import checked, make_config
+from numasync.agent.evaluation import PERIODIC_EVAL_STREAM, compile_play, play_episodes, summarize
+from numasync.config import Config, make_config, validate_options
 from numasync.envs import make_env
-from numasync.envs.normalization import normalized
+from numasync.envs.normalization import measure_normalization
 from numasync.training.background_evaluation import BackgroundEvaluator
+from numasync.training.console import Console
+from numasync.training.progress import Progress
 from numasync.training.records import RunFolder
 from numasync.training.report import Report
+from numasync.training.signature import show_options
+from numasync.training.supervisor import Supervisor
 from numasync.training.trainer import Trainer
 
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
 
-def train(env="CartPole-v1", algo="nstep_q", out=None, verbose=False, **options):
-    """Train an agent and return it; the record of the run is in `agent.result`.
+    from numasync.config import TrainOptions
 
-    env: an environment id. algo: one_step_q, one_step_sarsa, nstep_q or a3c. options: the fields of `Config`, such as
-    steps, workers, seed, lr; what is not given comes from the preset of the environment's family. out: a new folder
-    for the records of the run, see `records.py`. verbose: print progress.
 
-    A first Ctrl-C while the workers play ends the run early and returns the agent as it stands, without its
-    evaluation; a second one, and one while the loop is compiled, is a KeyboardInterrupt. Raises InputError for bad input,
-    WorkerError if a worker failed, NotFiniteError if the run diverged.
+@show_options
+def train(
+    env: str = Config.env,
+    algo: str = Config.algo,
+    out: str | os.PathLike | None = None,
+    verbose: bool = False,
+    **options: "Unpack[TrainOptions]",
+) -> Agent:
+    """Train an agent and return it.
+
+    env      environment id, see `numasync envs`; 'gymnasium:ID' asks for Gymnasium's version of a jitted environment
+    algo     'one_step_q', 'one_step_sarsa', 'nstep_q' or 'a3c'
+    out      a new folder for the files of the run; by default nothing is written
+    verbose  whether to print progress
+
+    Every other option has a default from the preset of the environment's family, else the paper's value, which stands
+    in brackets below. `numasync train --help` also lists what the presets change. A step is one action of one worker,
+    on Atari 4 frames. A number of steps counts the steps of all workers, unless its text says otherwise.
+
+    OPTIONS
+
+    Returns the Agent; `agent.result` has the result of the run. The first Ctrl-C during training ends the run early and
+    returns the agent as it is, without its final evaluation. A second Ctrl-C, or one during compilation, raises
+    KeyboardInterrupt.
+
+    Raises InputError for bad input, before anything is written; WorkerError if a worker failed; NotFiniteError if the
+    run diverged. After a failure the folder keeps the last good checkpoint.
     """
-    agent = untrained(env=env, algo=algo, **options)
+    agent = make_agent(env=env, algo=algo, **options)
     folder = RunFolder(out, agent.config) if out else None
-    report = Report(agent.config, folder and folder.checkpoint) if verbose else Report.silent()
-    return Training(agent, folder, report).run()
+    report = Report(agent.config, folder.checkpoint if folder else None, Console(quiet=not verbose))
+    return Run(agent, folder, report).run()
 
 
-def untrained(**options):
-    """The Agent that a run of these options begins with: fields of `Config`, and presets for what is not given."""
-    given = checked(options)
+def make_agent(**options: Any) -> Agent:
+    """Return the untrained Agent that a run begins with.
+
+    options: fields of Config, env among them. Presets give the others. Raises InputError for bad input.
+    """
+    given = validate_options(options)
     with closing(make_env(given["env"], flatten=given.get("flatten", False))) as env:
         config = make_config(env.spec.family, **given)
         agent = Agent(config, env.spec)
         if config.normalize:
-            agent.spec = agent.spec._replace(observation=normalized(env, config.seed))
+            agent.spec = agent.spec._replace(observation=measure_normalization(env, config.seed))
     return agent
 
 
-class Training:
-    """What happens around a Trainer while it runs. folder: a RunFolder, or None where nothing is written."""
+class Run:
+    """A run of an agent: training, evaluations, files and lines of progress.
 
-    def __init__(self, agent, folder, report):
+    agent   the untrained agent; the run trains it
+    folder  where to write; None for nowhere
+    report  what to print
+    """
+
+    def __init__(self, agent: Agent, folder: RunFolder | None, report: Report) -> None:
         self.agent, self.folder, self.report = agent, folder, report
-        self.trainer = Trainer(agent.config, agent.spec, agent.network)
-        self.highest = None
-        every = agent.config.eval_every
-        self.background = BackgroundEvaluator(every, self._evaluate_beside, self._scored_beside) if every else None
-        if self.background:
+        self.trainer = Trainer(agent.config, agent.spec, agent.network, agent.theta)
+        self.supervisor = Supervisor(self.trainer)
+        self.highest: float | None = None
+        self.evaluator: BackgroundEvaluator | None = None
+        if agent.config.eval_every:
+            self.evaluator = BackgroundEvaluator(
+                agent.config.eval_every, self._evaluate_periodically, self._record_periodic_evaluation
+            )
             compile_play(agent.network.table, agent.spec)
 
-    def run(self):
-        """Train, evaluate, write everything down; return the agent."""
-        self.report.started()
+    def run(self) -> Agent:
+        """Train and evaluate the agent, write everything down, and return it. Raises what `Supervisor.run` raises."""
+        self.report.print_start()
         try:
-            self.trainer.train(self._progress, self._checkpoint)
+            self.supervisor.run(self._progress, self._checkpoint)
             self._write_episodes()
-            score = self._evaluate_at_the_end()
+            evaluation = self._evaluate_at_the_end()
         finally:
-            if self.background:
-                self.background.close()
+            if self.evaluator:
+                self.evaluator.close()
             self._write_episodes()  # of a run that failed
-        self.agent.result = run_result(self.agent.config, self.trainer, score)
+        self.agent.result = make_result(self.agent.config, self.supervisor.progress(), evaluation)
         if self.folder:
             self.agent.save(self.folder.checkpoint)
             self.folder.write_result(self.agent.result)
-        self.report.evaluated(self.agent.result)
+        self.report.print_result(self.agent.result)
         return self.agent
 
-    def _progress(self, trainer):
-        self.report.progress(trainer)
+    def _progress(self, progress: Progress) -> None:
+        self.report.print_progress(progress)
         self._write_episodes()
-        # What the end of the run has reached is left to the evaluation there.
-        if self.background and trainer.steps < trainer.config.steps:
-            self.background.look(trainer)
+        # A crossing at the end of the run is left to the final evaluation.
+        steps = self.trainer.steps
+        if self.evaluator and steps < progress.max_steps:
+            self.evaluator.poll(steps, self.trainer.clock.seconds, self.trainer.theta)
 
-    def _write_episodes(self):
-        episodes = self.trainer.take_episodes()
+    def _write_episodes(self) -> None:
+        episodes = self.trainer.episode_log.take()
         if self.folder and episodes:
             self.folder.add_episodes(episodes)
 
-    def _checkpoint(self, trainer):
-        self.agent.theta = trainer.snapshot.copy()
+    def _checkpoint(self, theta: np.ndarray) -> None:
+        self.agent.theta = theta.copy()
         if self.folder:
             self.agent.save(self.folder.checkpoint)
 
-    def _evaluate_beside(self, theta, stop):
-        """The score of a copy of theta, or None where it was not played to the end."""
+    def _evaluate_periodically(self, theta: np.ndarray, stop: threading.Event) -> dict[str, Any] | None:
+        """Return the scores of a copy of theta, or None if `stop` is set before the end."""
         agent = self.agent
         episodes, seed = agent.config.periodic_eval_episodes, agent.config.seed
         scores = play_episodes(agent.spec, agent.evaluation_policy(), theta, episodes, seed, PERIODIC_EVAL_STREAM, stop)
-        return None if stop.is_set() else summary(scores)
+        return None if stop.is_set() else summarize(scores)
 
-    def _scored_beside(self, steps, seconds, theta, score):
-        best = self._record_score(steps, seconds, theta, score)
-        self.report.scored_beside(steps, score, best)
+    def _record_periodic_evaluation(
+        self, steps: int, seconds: float, theta: np.ndarray, evaluation: dict[str, Any]
+    ) -> None:
+        best = self._record_evaluation(steps, seconds, theta, evaluation)
+        self.report.print_periodic_evaluation(steps, evaluation, best)
 
-    def _record_score(self, steps, seconds, theta, score):
-        """Write the score of theta down, and theta itself if none before scored as high; true in that case."""
-        best = self.highest is None or score["mean"] > self.highest
+    def _record_evaluation(self, steps: int, seconds: float, theta: np.ndarray, evaluation: dict[str, Any]) -> bool:
+        """Write an evaluation down, and its agent if it is the best so far. Return whether it is.
+
+        steps, seconds, theta  T, the wall time and the parameters that were evaluated
+        evaluation             the scores, see `summarize`
+        """
+        best = self.highest is None or evaluation["mean"] > self.highest
         if best:
-            self.highest = score["mean"]
+            self.highest = evaluation["mean"]
         if self.folder:
-            self.folder.add_evaluation(steps, seconds, score)
-            if best and self.background:
+            self.folder.add_evaluation(steps, seconds, evaluation)
+            if best and self.evaluator:
                 agent = Agent(self.agent.config, self.agent.spec, theta)
-                agent.result = {"steps": steps, "wall_s": round(seconds, 3), "evaluation": score}
+                agent.result = {"steps": steps, "wall_s": round(seconds, 3), "evaluation": evaluation}
                 agent.save(self.folder.best)
         return best
 
-    def _evaluate_at_the_end(self):
-        """The score of the last parameters, or None if the run or its evaluation was interrupted."""
-        trainer = self.trainer
+    def _evaluate_at_the_end(self) -> dict[str, Any] | None:
+        """Return the scores of the last parameters, or None if the run or this evaluation was interrupted."""
+        progress = self.supervisor.progress()
         try:
-            self.report.ended(trainer)
-            if trainer.interrupted:
+            self.report.print_end(progress)
+            if progress.interrupted:
                 return None
-            if self.background:
-                self.background.finish()
-            self.report.evaluating()
-            score = self.agent.evaluate(self.agent.config.final_eval_episodes)
-        except (KeyboardInterrupt, BrokenPipeError):  # the reader of our output has gone
+            if self.evaluator:
+                self.evaluator.finish()
+            self.report.print_final_evaluation()
+            evaluation = self.agent.evaluate(self.agent.config.final_eval_episodes)
+        except (KeyboardInterrupt, BrokenPipeError):  # a broken pipe: nobody reads the output any more
             return None
-        self._record_score(trainer.steps, trainer.seconds, self.agent.theta, score)
-        return score
+        self._record_evaluation(progress.steps, progress.seconds, self.agent.theta, evaluation)
+        return evaluation
 
 
-def run_result(config, trainer, evaluation):
-    """What result.json holds; evaluation is None where the run was interrupted."""
+def make_result(config: Config, progress: Progress, evaluation: dict[str, Any] | None) -> dict[str, Any]:
+    """Return what result.json holds.
+
+    config      the options of the run
+    progress    the Progress at its end
+    evaluation  the final evaluation; None if the run was interrupted
+    """
     return {
         "algorithm": config.algo,
         "env": config.env,
         "seed": config.seed,
         "workers": config.workers,
-        "steps": trainer.steps,
-        "episodes": trainer.episodes,
-        "wall_s": round(trainer.seconds, 3),
-        "steps_per_s": round(trainer.steps / trainer.seconds, 1),
+        "steps": progress.steps,
+        "episodes": progress.episodes,
+        "wall_s": round(progress.seconds, 3),
+        "steps_per_s": round(progress.steps / progress.seconds, 1),
         "interrupted": evaluation is None,
-        "training": summary(trainer.returns) if trainer.returns else None,
+        "training": summarize(progress.returns) if progress.returns else None,
         "evaluation": evaluation,
     }

@@ -5,13 +5,14 @@ import json
 import zipfile
 from pathlib import Path
 
-from support import naive
 import numpy as np
 import pytest
+from support import naive
 
 import numasync
 from numasync import InputError, conv, dense, lstm, relu
 from numasync.agent.agent import PRETRAINED, Agent, pretrained
+from numasync.algorithms.policy import EPSILON_GREEDY, SOFTMAX
 from numasync.config import make_config
 from numasync.envs.jitted.cartpole import CARTPOLE
 from numasync.envs.jitted.catch import CATCH
@@ -95,6 +96,26 @@ def test_predict_can_explore_with_the_evaluations_epsilon(epsilon, share):
     greedy = agent.predict(OBSERVATIONS[0])
     actions = np.array([agent.predict(OBSERVATIONS[0], greedy=False) for _ in range(1000)])
     assert np.mean(actions != greedy) == pytest.approx(share, abs=0.065)  # four standard deviations
+
+
+def test_an_agent_says_what_it_is_and_how_far_it_is(trained):
+    assert repr(cartpole_agent()) == "<Agent: nstep_q on CartPole-v1, network (dense(16), relu()), untrained>"
+    agent, _ = trained
+    steps, mean = agent.result["steps"], agent.result["evaluation"]["mean"]
+    assert f"{agent}".endswith(f"(dense(16), relu()), {steps:,} steps, score {mean:.2f}>")
+    pong = numasync.load("pong-a3c")
+    assert repr(pong).startswith("<Agent: a3c on PongNoFrameskip-v4, network ") and ", score " in repr(pong)
+    agent = cartpole_agent()
+    agent.result = {**pong.result, "steps": 1234, "evaluation": None}
+    assert repr(agent).endswith(", 1,234 steps, not evaluated>"), "an interrupted run"
+
+
+def test_the_policy_of_an_evaluation():
+    q, a3c = cartpole_agent("nstep_q", eval_epsilon=0.25, eval_greedy=False), cartpole_agent("a3c", eval_greedy=False)
+    assert q.evaluation_policy() == (q.network, EPSILON_GREEDY, 0.25)
+    assert a3c.evaluation_policy() == (a3c.network, SOFTMAX, 0.0)
+    greedy = cartpole_agent("a3c", eval_greedy=True).evaluation_policy()
+    assert (greedy.policy, greedy.epsilon) == (EPSILON_GREEDY, 0.0)
 
 
 def test_predict_remembers_an_episode_until_reset():
@@ -182,10 +203,15 @@ def test_evaluation_plays_the_gymnasium_twin():
     assert 1 <= agent.evaluate(2, env="gymnasium:CartPole-v1")["mean"] <= 500
 
 
-@pytest.mark.parametrize("arguments, says", [
-    (dict(env="Catch-v0"), "trained on CartPole-v1; it cannot play Catch-v0"), (dict(episodes=0), "episodes is 0"),
-    (dict(episodes=-1), "episodes is -1"), (dict(seed=-1), "seed is -1"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        (dict(env="Catch-v0"), "trained on CartPole-v1; it cannot play Catch-v0"),
+        (dict(episodes=0), "episodes is 0"),
+        (dict(episodes=-1), "episodes is -1"),
+        (dict(seed=-1), "seed is -1"),
+    ],
+)
 def test_evaluation_refuses(arguments, says):
     with pytest.raises(InputError, match=says):
         cartpole_agent().evaluate(**arguments)
@@ -194,7 +220,7 @@ def test_evaluation_refuses(arguments, says):
 @pytest.mark.parametrize("env_id", ["CartPole-v1", "gymnasium:CartPole-v1"])
 def test_evaluation_refuses_an_environment_that_has_changed(env_id):
     spec = CARTPOLE.spec._replace(id=env_id, n_actions=3)
-    with pytest.raises(InputError, match=r"are \(4,\), 2, None; the agent knows \(4,\), 3, None\.$"):
+    with pytest.raises(InputError, match=r"are \(4,\), 2, None; the agent expects \(4,\), 3, None\.$"):
         Agent(make_config("classic", env=env_id), spec).evaluate(2)
 
 
@@ -257,7 +283,7 @@ def shipped_agent(tmp_path, monkeypatch):
     """An agent that ships as cartpole-a3c; the current folder is an empty one."""
     (tmp_path / "agents").mkdir()
     (tmp_path / "here").mkdir()
-    monkeypatch.setattr("numasync.agent.agent.SHIPPED", tmp_path / "agents")
+    monkeypatch.setattr("numasync.agent.agent.PRETRAINED", tmp_path / "agents")
     monkeypatch.chdir(tmp_path / "here")
     agent = cartpole_agent("a3c", seed=11)
     agent.save(tmp_path / "agents" / "cartpole-a3c.npz", half=True)
@@ -294,7 +320,7 @@ def test_agents_that_ship(name, score):
 
 
 def test_no_agents_ship_where_there_is_no_folder(tmp_path, monkeypatch):
-    monkeypatch.setattr("numasync.agent.agent.SHIPPED", tmp_path / "none")
+    monkeypatch.setattr("numasync.agent.agent.PRETRAINED", tmp_path / "none")
     assert pretrained() == []
 
 
@@ -313,12 +339,26 @@ def test_a_checkpoint_is_loaded_for_its_own_environment_alone(trained):
         numasync.load(path, env="Catch-v0")
 
 
-@pytest.mark.parametrize("options", [
-    dict(steps=0), dict(workers=-1), dict(lr=float("nan")), dict(algo="dqn"), dict(learning_rate=0.1),
-    dict(network="big"), dict(network=("mlp",)), dict(network=5), dict(network=(relu(),)),
-    dict(network=(conv(16, 8), relu())),
-    dict(env="Nope-v0"), dict(env="nope:Nope-v0"), dict(env=5), dict(env="Pendulum-v1", algo="nstep_q"),
-], ids=str)  # fmt: skip
+@pytest.mark.parametrize(
+    "options",
+    [
+        dict(steps=0),
+        dict(workers=-1),
+        dict(lr=float("nan")),
+        dict(algo="dqn"),
+        dict(learning_rate=0.1),
+        dict(network="big"),
+        dict(network=("mlp",)),
+        dict(network=5),
+        dict(network=(relu(),)),
+        dict(network=(conv(16, 8), relu())),
+        dict(env="Nope-v0"),
+        dict(env="nope:Nope-v0"),
+        dict(env=5),
+        dict(env="Pendulum-v1", algo="nstep_q"),
+    ],
+    ids=str,
+)
 def test_bad_options_are_refused_in_one_sentence_before_anything_is_written(tmp_path, options):
     with pytest.raises(ValueError, match=r"^[^\n]+[.?]$") as caught:
         numasync.train(out=tmp_path / "run", **options)
@@ -342,8 +382,12 @@ def test_nothing_is_overwritten(trained):
 def test_an_empty_folder_is_taken(tmp_path):
     numasync.train(out=tmp_path, **SHORT)
     assert sorted(path.name for path in tmp_path.iterdir()) == [
-        "checkpoint.npz", "config.json", "evaluations.csv", "monitor.csv", "result.json",
-    ]  # fmt: skip
+        "checkpoint.npz",
+        "config.json",
+        "evaluations.csv",
+        "monitor.csv",
+        "result.json",
+    ]
 
 
 def test_ctrl_c_in_the_evaluation_keeps_the_trained_agent(monkeypatch, tmp_path):

@@ -118,24 +118,39 @@ def test_another_format_is_refused_by_its_number(path, agent, monkeypatch):
     monkeypatch.setattr(checkpoint, "FORMAT", 2)
     agent.save(path)
     monkeypatch.setattr(checkpoint, "FORMAT", 1)
-    with pytest.raises(InputError, match="has checkpoint format 2, this version of numasync reads format 1"):
+    with pytest.raises(InputError, match="has checkpoint format 2; this version of numasync reads format 1"):
         numasync.load(path)
 
 
-@pytest.mark.parametrize("write", [
-    lambda path: path.write_text("weights: none\n"),
-    lambda path: path.write_bytes(b""),
-    lambda path: path.write_bytes(b"PK\x05\x06" + bytes(18)),  # an empty zip file
-    lambda path: save_npz(path, theta=np.zeros(3)),
-    lambda path: save_npz(path, description=np.array("no JSON"), theta=np.zeros(3)),
-    lambda path: save_npz(path, description=np.array('["format"]'), theta=np.zeros(3)),
-    lambda path: save_npz(path, description=np.array({"format": 1})),  # pickled
-    lambda path: save_checkpoint(path, {}, {}),
-    lambda path: save_checkpoint(path, {"config": {}, "spec": None, "result": None}, {"theta": np.zeros(3)}),
-    lambda path: path.mkdir(),
-    lambda path: None,
-], ids=["text", "empty", "no members", "no description", "no JSON", "a list", "pickled", "no agent", "no spec",
-        "a folder", "nothing"])  # fmt: skip
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: path.write_text("weights: none\n"),
+        lambda path: path.write_bytes(b""),
+        lambda path: path.write_bytes(b"PK\x05\x06" + bytes(18)),  # an empty zip file
+        lambda path: save_npz(path, theta=np.zeros(3)),
+        lambda path: save_npz(path, description=np.array("no JSON"), theta=np.zeros(3)),
+        lambda path: save_npz(path, description=np.array('["format"]'), theta=np.zeros(3)),
+        lambda path: save_npz(path, description=np.array({"format": 1})),  # pickled
+        lambda path: save_checkpoint(path, {}, {}),
+        lambda path: save_checkpoint(path, {"config": {}, "spec": None, "result": None}, {"theta": np.zeros(3)}),
+        lambda path: path.mkdir(),
+        lambda path: None,
+    ],
+    ids=[
+        "text",
+        "empty",
+        "no members",
+        "no description",
+        "no JSON",
+        "a list",
+        "pickled",
+        "no agent",
+        "no spec",
+        "a folder",
+        "nothing",
+    ],
+)
 def test_what_is_no_checkpoint_is_refused_in_one_sentence(tmp_path, write):
     path = tmp_path / "agent.npz"
     write(path)
@@ -159,10 +174,17 @@ def test_nothing_that_was_pickled_is_run(tmp_path):
     assert not (tmp_path / "ran").exists()
 
 
-@pytest.mark.parametrize("change", [
-    lambda theta: theta[:-1], lambda theta: np.append(theta, theta[:1]), lambda theta: theta.reshape(1, -1),
-    lambda theta: theta.astype(np.float64), lambda theta: theta.astype(">f4"),
-], ids=["shorter", "longer", "a matrix", "float64", "big-endian"])  # fmt: skip
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda theta: theta[:-1],
+        lambda theta: np.append(theta, theta[:1]),
+        lambda theta: theta.reshape(1, -1),
+        lambda theta: theta.astype(np.float64),
+        lambda theta: theta.astype(">f4"),
+    ],
+    ids=["shorter", "longer", "a matrix", "float64", "big-endian"],
+)
 def test_parameters_that_do_not_fit_the_network_are_refused(agent, path, change):
     agent.theta = change(agent.theta)
     agent.save(path)

@@ -1,7 +1,8 @@
 """Classic control: every jitted environment in lockstep with Gymnasium's own, given the same states and actions."""
 
 import collections
-from typing import Callable, NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple
 
 import gymnasium
 import numpy as np
@@ -19,11 +20,14 @@ PENDULUM = pendulum.PENDULUM
 
 
 class Game(NamedTuple):
-    """How an environment is played against its twin.
+    """How a jitted environment is compared with the original in Gymnasium.
 
-    policies: functions of a state and a numpy generator, each with the end that its episodes come to and the number
-    of steps after which the twin is given our state again (None: never). starts, anywhere: bounds of the states that
-    episodes start from, and of states to step from, some out of reach. sees: the observation of a state.
+    env       the jitted environment
+    policies  functions of a state and a numpy generator, each with two values: the end of its episodes, and the number
+              of steps after which the original gets our state again (None: never)
+    starts    the lowest and the highest first state of an episode
+    anywhere  the lowest and the highest state to step from; play cannot reach all of them
+    sees      a function that returns the observation of a state
     """
 
     env: JittedEnv
@@ -46,31 +50,32 @@ def one_of_three(state, rng):
 
 
 def push_along(state, rng):
-    """Rocks the car, ever higher."""
+    """Push where the car moves: it swings higher and higher."""
     return 2 if state[mountain_car.X_DOT] >= 0 else 0
 
 
 def swing_along(state, rng):
-    """A torque along the second link's velocity only adds energy."""
+    """A torque in the direction of the second link's velocity only adds energy."""
     return 2 if state[acrobot.VELOCITY_2] >= 0 else 0
 
 
 def any_torque(state, rng):
-    """Some are beyond the limits."""
+    """Draw a torque. Some are beyond the limits."""
     return np.array([rng.uniform(-2.5, 2.5)], FLOAT)
 
 
 def hold_upright(state, rng):
-    """Swings the pendulum up, and holds it there for most of an episode."""
+    """Swing the pendulum up, and hold it there for most of an episode."""
     if np.cos(state[pendulum.ANGLE]) < 0.9:
         return np.array([2 * np.sign(state[pendulum.VELOCITY])], FLOAT)
     return np.array([-10 * np.sin(state[pendulum.ANGLE]) - 2 * state[pendulum.VELOCITY]], FLOAT)
 
 
-# A difference in the last bit of a state, 1e-16, stays small in the valley of the mountain car and in a pendulum that
-# swings: whole episodes are compared. Balanced upright it grows by e^(3.9 t), on CartPole by e^40 in an episode: there
-# each step starts level. An acrobot that swings is chaotic, and at full speed a single step of 0.2 s multiplies the
-# difference up to a thousandfold: it starts level every 10 steps, after which it is still below a float32's last bit.
+# How often the original gets our state again. A difference in the last bit of a state, 1e-16, grows differently:
+# - In the valley of the mountain car and in a pendulum that swings it stays small. Whole episodes are compared.
+# - Near upright a pole's or pendulum's grows by e^(3.9 t), on CartPole by e^40 in an episode. Every step starts level.
+# - An acrobot is chaotic: at full speed one step of 0.2 s multiplies it by up to a thousand. Every 10th step starts
+#   level; the difference is then still below the last bit of a float32.
 GAMES = {
     "CartPole-v1": Game(
         cartpole.CARTPOLE,
@@ -105,11 +110,11 @@ every_game = pytest.mark.parametrize("name", GAMES)
 
 
 class Pair:
-    """A Player and its twin in Gymnasium."""
+    """A Player and the original in Gymnasium."""
 
     def __init__(self, env):
         self.player, self.size = Player(env), env.state_size - 1
-        self.twin = gymnasium.make(env.spec.id, disable_env_checker=True)
+        self.original = gymnasium.make(env.spec.id, disable_env_checker=True)
 
     @property
     def state(self):
@@ -117,28 +122,28 @@ class Pair:
 
     def reset(self):
         self.player.reset()
-        self.twin.reset(seed=0)
+        self.original.reset(seed=0)
         self.level()
 
     def level(self):
-        self.twin.unwrapped.state = self.state.copy()
+        self.original.unwrapped.state = self.state.copy()
 
     def step(self, action):
-        """Play `action` in both. Return whether they agree, how far the states are apart, and how the step ended."""
-        # Gymnasium's own precision follows its action's; float64 is the dynamics without that rounding.
+        """Play `action` in both; return whether they agree, how far apart the states are, and how the step ended."""
+        # Gymnasium computes in the precision of its action. float64 gives the dynamics without rounding.
         their_action = action.astype(np.float64) if self.player.env is PENDULUM else action
         obs, reward, end = self.player.step(action)
-        their_obs, their_reward, terminated, truncated, _ = self.twin.step(their_action)
+        their_obs, their_reward, terminated, truncated, _ = self.original.step(their_action)
         # Where both of Gymnasium's flags are set, the state is terminal: nothing is bootstrapped.
         same_end = end == (TERMINATED if terminated else TRUNCATED if truncated else RUNNING)
-        # Equal to a float32's accuracy; the reward of all but Pendulum is a whole number.
+        # Equal in the accuracy of float32. Rewards are whole numbers, except Pendulum's.
         same_obs = (np.abs(obs - their_obs) <= 2e-7 * np.abs(their_obs) + 1e-8).all()
         same_reward = abs(reward - their_reward) <= (1e-7 if self.player.env is PENDULUM else 0)
-        return same_end and same_obs and same_reward, np.abs(self.state - self.twin.unwrapped.state).max(), end
+        return same_end and same_obs and same_reward, np.abs(self.state - self.original.unwrapped.state).max(), end
 
 
 def lockstep(env, policy, level, steps):
-    """Play both; return how many steps differed, the largest difference of a state, and how often each end came."""
+    """Play both; return how many steps differed, the largest difference of states, and the number of each end."""
     pair, rng, ends, mismatches, furthest, age = Pair(env), np.random.default_rng(0), collections.Counter(), 0, 0.0, 0
     pair.reset()
     for _ in range(steps):
@@ -164,13 +169,13 @@ def test_lockstep_with_gymnasium(name):
             f"{ends[TRUNCATED]:,} truncated, {mismatches} mismatches, states at most {furthest:.0e} apart"
         )
         assert mismatches == 0 and ends[expected] > 0
-        # The states themselves, in float64: rounding alone.
+        # The states themselves, in float64, differ by rounding only.
         assert furthest < (1e-13 if level == 1 else 1e-8)
 
 
 @every_game
 def test_one_step_from_anywhere(name):
-    """Walls, limits and goals that few episodes come to, with the states on both sides of them."""
+    """Few episodes reach the walls, limits and goals. Here are states on both sides of them."""
     game, pair, rng = GAMES[name], Pair(GAMES[name].env), np.random.default_rng(0)
     policy, ends, furthest = next(iter(game.policies)), collections.Counter(), 0.0
     steps = STEPS // 10
@@ -198,8 +203,8 @@ def test_episodes_start_as_gymnasiums(name):
         np.testing.assert_allclose(obs, np.array(game.sees(pair.state), FLOAT), rtol=2e-7, atol=1e-9)
         ours.append(pair.state.copy())
         if seed < 1000:
-            pair.twin.reset(seed=seed)
-            theirs.append(pair.twin.unwrapped.state)
+            pair.original.reset(seed=seed)
+            theirs.append(pair.original.unwrapped.state)
     for starts in np.array(ours), np.array(theirs):
         # Gymnasium rounds some of its states to float32.
         assert (starts >= low - 1e-8).all() and (starts <= high + 1e-8).all()

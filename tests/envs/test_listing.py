@@ -108,7 +108,7 @@ def test_jitted_ones_come_first_and_the_games_of_ale_last(printed):
     ],
 )
 def test_others_are_left_out(absent):
-    rows = listing.environments()
+    rows = listing.list_envs()
     assert absent not in {row.id for row in rows if row.runs != "jitted"}
 
 
@@ -117,7 +117,7 @@ def test_the_table_aligns_its_columns(printed):
     head, *lines = out.splitlines()
     assert head.split() == ["id", "observation", "actions", "runs", "preset"]
     starts = [head.index(name) for name in head.split()]
-    assert len(lines) == len(listing.environments())
+    assert len(lines) == len(listing.list_envs())
     for line in lines:
         assert all(start == 0 or (line[start - 1] == " " and line[start] != " ") for start in starts)
         assert line == line.rstrip()
@@ -127,7 +127,7 @@ def test_the_table_aligns_its_columns(printed):
 def test_games_are_counted_in_the_registry():
     named = dict(v5=r"ALE/\w+-v5", v4=r"\w+NoFrameskip-v4")
     counts = {name: sum(bool(re.fullmatch(p, env_id)) for env_id in gymnasium.registry) for name, p in named.items()}
-    games = listing.atari_games().id
+    games = listing.count_atari_games().id
     assert f"ALE/<Game>-v5 ({counts['v5']} games)" in games
     assert f"<Game>NoFrameskip-v4 ({counts['v4']} games)" in games
     assert counts["v5"] > 50 and counts["v4"] > 50

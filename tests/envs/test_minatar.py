@@ -21,7 +21,7 @@ GAMES = {
 
 
 class Draws:
-    """Stands in for the package's numpy RandomState: the same calls, answered from one of our generator rows."""
+    """Takes the place of the package's numpy RandomState: the same calls draw from one of our generator rows."""
 
     def __init__(self, rng):
         self.rng = rng
@@ -39,10 +39,10 @@ class Draws:
         return options[choice(self.rng, len(options))]
 
 
-def lockstep(game, version, steps, seed=1, play_steps=0.0):
-    """Play both with the same actions and random numbers; return how many steps differed, and how many ended a game.
+def lockstep(game, version, steps, seed=1, go_on=0.0):
+    """Play both with the same actions and random numbers; return how many steps differed and how many games ended.
 
-    play_on: the probability that a game which has ended goes on all the same, in both.
+    go_on  the probability that a game that has ended goes on, in both
     """
     env = JITTED[f"MinAtar/{game}-v{version}"]
     theirs = minatar.Environment(GAMES[game])
@@ -55,7 +55,7 @@ def lockstep(game, version, steps, seed=1, play_steps=0.0):
     def reset():
         env.reset(state, our_rng, obs)
         theirs.reset()
-        theirs.last_action = 0  # ours forgets it at a reset
+        theirs.last_action = 0  # a reset of ours clears it
         return not np.array_equal(obs, theirs.state().ravel())
 
     mismatches, episodes = reset(), 0
@@ -67,7 +67,7 @@ def lockstep(game, version, steps, seed=1, play_steps=0.0):
         if their_end:
             episodes += 1
             theirs.env.terminal = False
-            if player.random() >= play_steps:
+            if player.random() >= go_on:
                 mismatches += reset()
     return mismatches, episodes
 
@@ -77,13 +77,13 @@ def lockstep(game, version, steps, seed=1, play_steps=0.0):
 def test_lockstep_with_the_authors_package(game, version):
     mismatches, episodes = lockstep(game, version, STEPS)
     print(f"MinAtar/{game}-v{version}: {STEPS:,} steps compared, {episodes:,} episodes, {mismatches} mismatches")
-    assert mismatches == 0 and episodes >= STEPS // 2501  # the steps of a Freeway episode, which are the most
+    assert mismatches == 0 and episodes >= STEPS // 2501  # a Freeway episode is the longest: 2501 steps
 
 
 @pytest.mark.parametrize("game", ["Asterix", "Seaquest", "SpaceInvaders"])
 def test_lockstep_where_random_play_never_comes(game):
-    # Random play dies long before the last level of difficulty; playing on reaches it, and clears waves on the way.
-    mismatches, _ = lockstep(game, 1, STEPS // 5, play_steps=0.999)
+    # Random play ends long before the last level of difficulty. Going on reaches it, and clears waves on the way.
+    mismatches, _ = lockstep(game, 1, STEPS // 5, go_on=0.999)
     assert mismatches == 0
 
 
@@ -92,6 +92,6 @@ def test_the_authors_package_has_the_same_spec_and_preset():
 
     register_envs()
     for env_id in (f"MinAtar/{game}-v1" for game in GAMES):
-        twin = make_env(f"gymnasium:{env_id}")
-        assert not twin.jitted and twin.spec == JITTED[env_id].spec._replace(id=f"gymnasium:{env_id}")
-        twin.close()
+        original = make_env(f"gymnasium:{env_id}")
+        assert not original.jitted and original.spec == JITTED[env_id].spec._replace(id=f"gymnasium:{env_id}")
+        original.close()

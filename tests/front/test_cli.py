@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 import numasync
-from numasync.agent.evaluation import summary
+from numasync.agent.evaluation import summarize
 from numasync.cli import main
 from numasync.config import Config, make_config
 from numasync.envs.observation import Observation
@@ -211,9 +211,9 @@ def scored(monkeypatch, capsys, tmp_path):
     """Runs `numasync eval --human ARGUMENTS` on a shipped agent of Pong, 'pong', whose mean is 18 points, and returns
     what it prints."""
     spec = EnvSpec("ALE/Pong-v5", "atari", Observation("frames", (4, 84, 84), 1 / 255), 6)
-    monkeypatch.setattr("numasync.agent.agent.SHIPPED", tmp_path)
+    monkeypatch.setattr("numasync.agent.agent.PRETRAINED", tmp_path)
     numasync.Agent(make_config("atari", env=spec.id), spec).save(tmp_path / "pong.npz", half=True)
-    monkeypatch.setattr(numasync.Agent, "evaluate", lambda agent, episodes, *_: summary([18.0] * episodes))
+    monkeypatch.setattr(numasync.Agent, "evaluate", lambda agent, episodes, *_: summarize([18.0] * episodes))
 
     def run(*arguments):
         assert main(["eval", "pong", "--episodes", "4", "--human", *arguments]) == 0
@@ -231,7 +231,7 @@ def test_eval_also_says_the_percent_of_a_humans_score(scored):
 
 def test_eval_also_says_the_percent_of_a_humans_score_as_json(scored):
     found = json.loads(scored("--json"))
-    assert found == {**summary([18.0] * 4), "human_normalized": pytest.approx(100 * 38.7 / 35.3)}
+    assert found == {**summarize([18.0] * 4), "human_normalized": pytest.approx(100 * 38.7 / 35.3)}
 
 
 def test_eval_prints_one_line_and_writes_nothing(numasync_command, trained, tmp_path):

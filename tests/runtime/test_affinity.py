@@ -1,4 +1,4 @@
-"""Which cores a process may use, and threads that keep to one."""
+"""How many cores a process may use, and threads that are pinned to one."""
 
 import os
 import threading
@@ -7,7 +7,7 @@ import pytest
 from support.runs import trained
 
 from numasync import dense
-from numasync.runtime import affinity as cores
+from numasync.runtime import affinity
 from numasync.training.trainer import Trainer
 
 linux = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system cannot say which cores are allowed")
@@ -25,41 +25,41 @@ linux = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the sys
         (None, 8),
     ],
 )
-def test_cores_are_those_that_the_container_is_granted(monkeypatch, tmp_path, granted, expected):
+def test_a_containers_quota_limits_the_cores(monkeypatch, tmp_path, granted, expected):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
-    monkeypatch.setattr(cores, "QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(affinity, "QUOTA", tmp_path / "cpu.max")
     if granted:
-        cores.QUOTA.write_text(granted + "\n")
-    assert cores.cores() == expected
+        affinity.QUOTA.write_text(granted + "\n")
+    assert affinity.cores() == expected
 
 
 @linux
 @pytest.mark.parametrize("threads, expected", [(1, [None]), (2, [None, None]), (3, [1, 4, 6]), (4, [None] * 4)])
-def test_threads_sit_on_cores_where_they_take_all_of_them(monkeypatch, threads, expected):
+def test_threads_are_pinned_where_there_is_one_for_every_core(monkeypatch, threads, expected):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: {6, 1, 4})
-    assert cores.core_per_thread(threads) == expected
+    assert affinity.core_per_thread(threads) == expected
 
 
-def test_threads_sit_nowhere_where_the_system_does_not_tell(monkeypatch):
+def test_no_thread_is_pinned_where_the_system_does_not_tell_the_cores(monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
-    assert cores.core_per_thread(2) == [None, None] and cores.cores() >= 1
+    assert affinity.core_per_thread(2) == [None, None] and affinity.cores() >= 1
 
 
 @linux
-def test_a_thread_keeps_to_its_core_and_so_do_those_that_it_starts():
+def test_a_pinned_thread_keeps_to_its_core_and_so_do_the_threads_that_it_starts():
     def note():
         seen.append(os.sched_getaffinity(0))
 
     before, seen = os.sched_getaffinity(0), []
     core = max(before)
-    with pytest.raises(KeyError), cores.pinned(core):
+    with pytest.raises(KeyError), affinity.pinned(core):
         started = threading.Thread(target=note)
         started.start()
         started.join()
         note()
         raise KeyError
     note()
-    with cores.pinned(None):
+    with affinity.pinned(None):
         note()
     assert seen == [{core}, {core}, before, before]
 
@@ -67,26 +67,27 @@ def test_a_thread_keeps_to_its_core_and_so_do_those_that_it_starts():
 @linux
 def test_a_core_that_is_taken_away_is_no_error():
     before = os.sched_getaffinity(0)
-    with cores.pinned(10_000):
+    with affinity.pinned(10_000):
         assert os.sched_getaffinity(0) == before
     assert os.sched_getaffinity(0) == before
 
 
 @linux
-def test_each_thread_of_a_run_and_its_environments_sit_on_one_core(monkeypatch):
+@pytest.mark.compiled
+def test_each_thread_of_a_run_is_pinned_to_one_core_together_with_its_environments(monkeypatch):
     allowed, played, made = sorted(os.sched_getaffinity(0)), {}, []
-    play, add_worker = Trainer.play, Trainer._add_worker
+    run_segments_of, add_worker = Trainer.run_segments_of, Trainer._add_worker
 
-    def noted_play(self, i, segments):
+    def noted_run(self, i, segments):
         if threading.current_thread() is not threading.main_thread():
             played.setdefault(i, set()).update(os.sched_getaffinity(0))
-        return play(self, i, segments)
+        return run_segments_of(self, i, segments)
 
     def noted_add(self, i, state):
         made.append(os.sched_getaffinity(0))
         add_worker(self, i, state)
 
-    monkeypatch.setattr(Trainer, "play", noted_play)
+    monkeypatch.setattr(Trainer, "run_segments_of", noted_run)
     monkeypatch.setattr(Trainer, "_add_worker", noted_add)
     trained("CartPole-v1", "a3c", workers=2 * len(allowed), steps=1_000_000, network=(dense(3),))
     assert [played[i] for i in range(len(made))] == made == [{core} for core in allowed] * 2

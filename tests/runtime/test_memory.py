@@ -8,7 +8,7 @@ from support.runs import trained
 
 from numasync import dense
 from numasync.learner.loop import SCRATCH
-from numasync.runtime.memory import HUGE_PAGE, LINE, aligned_copy, aligned_zeros
+from numasync.runtime.memory import CACHE_LINE, HUGE_PAGE, aligned_copy, aligned_zeros
 
 
 @pytest.mark.parametrize("shape", [(0,), (1,), (3,), (33,), (5, 7), (0, 4)])
@@ -16,7 +16,7 @@ from numasync.runtime.memory import HUGE_PAGE, LINE, aligned_copy, aligned_zeros
 def test_zeros_and_copies_begin_at_a_line(shape, dtype):
     zeros = aligned_zeros(shape, dtype)
     assert zeros.shape == shape and zeros.dtype == dtype and not zeros.any() and zeros.flags.c_contiguous
-    assert zeros.ctypes.data % LINE == 0 or zeros.size == 0
+    assert zeros.ctypes.data % CACHE_LINE == 0 or zeros.size == 0
     zeros[...] = 3
     copy = aligned_copy(zeros)
     assert np.array_equal(copy, zeros) and not np.shares_memory(copy, zeros) and copy.dtype == dtype
@@ -26,7 +26,7 @@ def test_zeros_and_copies_begin_at_a_line(shape, dtype):
 def test_a_large_array_begins_at_a_huge_page(size):
     zeros = aligned_zeros((2, size // 16), np.float64)
     assert zeros.nbytes == size // 16 * 16 and not zeros.any()
-    assert zeros.ctypes.data % (HUGE_PAGE if hasattr(mmap, "MADV_HUGEPAGE") else LINE) == 0
+    assert zeros.ctypes.data % (HUGE_PAGE if hasattr(mmap, "MADV_HUGEPAGE") else CACHE_LINE) == 0
     zeros[...] = 3
     copy = aligned_copy(zeros)
     assert np.array_equal(copy, zeros) and not np.shares_memory(copy, zeros)
@@ -39,7 +39,7 @@ def test_without_huge_pages(monkeypatch, system):
     else:
         monkeypatch.delattr(mmap, "MADV_HUGEPAGE", raising=False)
     zeros = aligned_zeros((HUGE_PAGE,), np.float32)
-    assert zeros.shape == (HUGE_PAGE,) and zeros.ctypes.data % LINE == 0 and not zeros.any()
+    assert zeros.shape == (HUGE_PAGE,) and zeros.ctypes.data % CACHE_LINE == 0 and not zeros.any()
 
 
 @pytest.mark.parametrize("optimizer", ["shared_rmsprop", "rmsprop"])
@@ -52,10 +52,10 @@ def test_no_two_threads_write_to_one_line(optimizer, monkeypatch):
         for name, array in {**worker._asdict(), **state}.items():
             owner = f"thread {worker.index % 2}" if name in SCRATCH else worker.index
             if isinstance(array, np.ndarray) and array.size:
-                first, last = array.ctypes.data // LINE, (array.ctypes.data + array.nbytes - 1) // LINE
+                first, last = array.ctypes.data // CACHE_LINE, (array.ctypes.data + array.nbytes - 1) // CACHE_LINE
                 for line in range(first, last + 1):
                     assert owners.setdefault(line, owner) == owner, name
     rows = trainer.shared.steps
-    assert rows.strides[0] % LINE == 0 and rows.ctypes.data % LINE == 0
+    assert rows.strides[0] % CACHE_LINE == 0 and rows.ctypes.data % CACHE_LINE == 0
     shared = [trainer.shared.theta, trainer.shared.theta_target, trainer.shared.target_copies]
-    assert all(array.ctypes.data // LINE not in owners for array in shared)
+    assert all(array.ctypes.data // CACHE_LINE not in owners for array in shared)

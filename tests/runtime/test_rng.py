@@ -65,7 +65,7 @@ def test_uniform_moments():
 def test_normal_moments():
     rng = seed_row(8)
     z = np.array([normal(rng) for _ in range(N)])
-    # The moments of N(0, 1) are 0, 1, 0, 3; those of z^k have the variance E z^2k - (E z^k)^2.
+    # The moments of N(0, 1) are 0, 1, 0, 3; z^k has the variance E z^2k - (E z^k)^2.
     for k, moment, var in ((1, 0, 1), (2, 1, 2), (3, 0, 15), (4, 3, 96)):
         assert abs(np.mean(z**k) - moment) < SIGMAS * np.sqrt(var / N)
     assert np.isfinite(normal(state_with_next_word(0))) and np.isfinite(normal(state_with_next_word(MASK)))

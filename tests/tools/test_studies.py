@@ -1,7 +1,6 @@
 """Studies: which runs they are, that none is played twice, what the table keeps, the figures and the speed-ups."""
 
 import csv
-import io
 import json
 import os
 import pickle
@@ -29,7 +28,6 @@ from numasync.tools.studies.execution import as_finished
 from numasync.tools.studies.plan import LR_HIGH, LR_LOW, STUDIES, THREADS, TURNS, WORKERS, make_settings, runs_of
 from numasync.tools.studies.speedup import first_time, mean_curve, speedup_lines, speedups
 from numasync.tools.studies.table import IDENTITY, POINT_COLUMNS, RUN_COLUMNS, Table, identity
-from numasync.training.report import StudyReport, run_line
 
 matplotlib = pytest.importorskip("matplotlib")
 compiled = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="trains")
@@ -426,12 +424,13 @@ def test_a_run_that_diverges_is_a_result_without_a_score(study, tmp_path, monkey
 def test_a_curve_that_diverges_ends_without_a_score(monkeypatch):
     (run,) = [r for r in runs("threads", algos="a3c", runs=1, steps=2000) if (r["workers"], r["mode"]) == (2, TURNS)]
 
-    def broken(trainer, *callbacks):
+    def broken(supervisor):
+        trainer = supervisor.trainer
         trainer.build()
         trainer.copies.append((80, 0.1, np.full_like(trainer.theta, nan)))
         raise NotFiniteError("A parameter became NaN.")
 
-    monkeypatch.setattr(playing.Trainer, "train", broken)
+    monkeypatch.setattr(playing.Supervisor, "run", broken)
     first, last = playing.learning_curve(run)
     assert first["steps"] == 0 and first["score"] > 0 and first["left"] == 1
     assert isnan(last["score"]) and last["left"] == 0
@@ -646,68 +645,6 @@ def test_without_matplotlib_the_runs_are_done_and_one_sentence_says_so(study, tm
 
 
 # --- What it prints
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self):
-        return self.now
-
-
-PLAYED = dict(study="optimizers", algo="a3c", optimizer="rmsprop", lr=1.234e-3, workers=1, mode=TURNS, seed=7)
-
-
-def test_progress_says_how_long_it_takes():
-    file, clock = io.StringIO(), Clock()
-    report = StudyReport({"study": "optimizers", "env": "Catch-v0"}, "runs.csv", file, clock)
-    report.started(10, 4)
-    for seconds, score in ((10, 0.5), (10.1, 0.5), (30, nan)):
-        clock.now = 100 + seconds
-        report.finished(PLAYED, {"score": score})
-    for _ in range(3):
-        report.finished(PLAYED, {"score": 1.0})
-    report.ended()
-    report.said("one", "two")
-    assert file.getvalue().splitlines() == [
-        "Study of optimizers on Catch-v0: 10 runs, 4 of them finished before; the first ones compile ...",
-        "     5 of 10 runs ( 50%)  0:50 left  a3c, rmsprop, lr 0.0012, seed 7: 0.50",
-        "     7 of 10 runs ( 70%)  0:30 left  a3c, rmsprop, lr 0.0012, seed 7: diverged",
-        "6 runs in 0:30.",
-        "Table: runs.csv",
-        "one",
-        "two",
-    ]
-
-
-@pytest.mark.parametrize(
-    "change, line",
-    [
-        (dict(study="lr"), "a3c, lr 0.0012, seed 7: 2.00"),
-        (dict(study="threads"), "a3c, 1 worker in turns, seed 7: 2.00"),
-        (dict(study="threads", workers=16, mode=THREADS), "a3c, 16 workers in threads, seed 7: 2.00"),
-    ],
-)
-def test_a_line_of_progress_says_what_a_run_has_of_its_own(change, line):
-    assert run_line({**PLAYED, **change}, {"score": 2.0}) == line
-
-
-def test_a_terminal_gets_one_line_that_is_rewritten():
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
-    file, clock = Terminal(), Clock()
-    report = StudyReport({"study": "optimizers", "env": "Catch-v0"}, "runs.csv", file, clock)
-    report.started(1_000, 0)
-    longest = dict(algo="one_step_sarsa", optimizer="shared_rmsprop", lr=1.23e-3, seed=50)
-    for _ in range(3):
-        clock.now += 0.6
-        report.finished({**PLAYED, **longest}, {"score": 12345.67})
-    report.stopped()
-    _, *pieces = file.getvalue().split("\r")
-    assert {len(piece.rstrip("\n")) for piece in pieces} == {100}, "nothing is left of the line before"
-    assert pieces[-1].rstrip() == "Stopped. runs.csv keeps the finished runs; the same command goes on."
 
 
 def test_nothing_is_printed_unless_asked_for(study, capsys):

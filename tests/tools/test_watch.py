@@ -18,7 +18,7 @@ from numasync.agent.agent import Agent, load
 from numasync.cli import main
 from numasync.config import make_config
 from numasync.envs import make_env
-from numasync.envs.normalization import normalized
+from numasync.envs.normalization import measure_normalization
 from numasync.envs.observation import Observation
 from numasync.runtime.jit import FLOAT
 from numasync.tools import watch
@@ -363,7 +363,7 @@ def test_a_gif_of_a_screen_is_grey(shown, tmp_path):
 
 def test_a_normalised_screen_looks_as_it_did(shown, tmp_path):
     env = make_env("WatchedScreen-v0")
-    plain, measured = env.spec.observation, normalized(env, 1)
+    plain, measured = env.spec.observation, measure_normalization(env, 1)
     env.close()
     assert measured.is_screen and measured.mean.min() > 0 and measured.scale > 2 * plain.scale
     for name, observation in (("plain", plain), ("measured", measured)):

@@ -3,6 +3,8 @@
 import dataclasses
 import math
 import re
+import typing
+import warnings
 
 import numpy as np
 import pytest
@@ -10,7 +12,16 @@ import pytest
 from numasync import InputError, dense, relu
 from numasync import config as config_module
 from numasync.algorithms import ALGORITHMS
-from numasync.config import PRESETS, Config, checked, make_config
+from numasync.config import (
+    PRESETS,
+    RENAMED,
+    Config,
+    Options,
+    TrainOptions,
+    make_config,
+    rename_options,
+    validate_options,
+)
 from numasync.envs.spec import FAMILIES
 from numasync.runtime.checks import SMALLEST
 
@@ -44,7 +55,7 @@ def test_given_values_win_over_the_algorithms_preset_the_familys_and_the_default
 def test_every_preset_is_made_of_options_that_are_allowed(family, algo):
     found = make_config(family, algo=algo)
     assert found.algo == algo
-    checked(dataclasses.asdict(found))
+    validate_options(dataclasses.asdict(found))
 
 
 def test_presets_are_of_known_families_and_algorithms():
@@ -54,10 +65,25 @@ def test_presets_are_of_known_families_and_algorithms():
 
 
 PAPER = dict(
-    steps=80_000_000, workers=16, t_max=5, lr=7e-4, gamma=0.99, optimizer="shared_rmsprop", rms_decay=0.99, rms_eps=0.1,
-    clip_norm=40.0, reward_clip=1.0, beta=0.01, target_interval=10_000, epsilon_steps=1_000_000, network="nips",
-    normalize=False, terminal_on_life_loss=False, eval_epsilon=0.05, eval_greedy=False,
-)  # fmt: skip
+    steps=80_000_000,
+    workers=16,
+    t_max=5,
+    lr=7e-4,
+    gamma=0.99,
+    optimizer="shared_rmsprop",
+    rms_decay=0.99,
+    rms_eps=0.1,
+    clip_norm=40.0,
+    reward_clip=1.0,
+    beta=0.01,
+    target_interval=10_000,
+    epsilon_steps=1_000_000,
+    network="nips",
+    normalize=False,
+    terminal_on_life_loss=False,
+    eval_epsilon=0.05,
+    eval_greedy=False,
+)
 
 
 @pytest.mark.parametrize("algo", ALGORITHMS)
@@ -92,71 +118,71 @@ def test_just_outside_the_bounds_is_refused_and_the_bounds_accepted(name):
     field = FIELDS[name]
     for value in (below(field), above(field)):
         with pytest.raises(InputError, match=rf"^{name} is .*; it must be {re.escape(bounds(field))}\.$"):
-            checked({name: value})
+            validate_options({name: value})
     for value in (field.metadata["low"], field.metadata["high"]):
-        assert checked({name: value}) == {name: value}
+        assert validate_options({name: value}) == {name: value}
 
 
 @pytest.mark.parametrize("name", [name for name in BOUNDED if FIELDS[name].type is float])
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf, 1e-300, 1e39, "0.1", None, True])
 def test_a_real_option_is_a_number_that_kernels_can_hold(name, value):
     with pytest.raises(InputError, match=rf"^{name} is {re.escape(repr(value))}; it must be a number"):
-        checked({name: value})
+        validate_options({name: value})
 
 
 @pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if field.type is int])
 @pytest.mark.parametrize("value", [2.5, 2.0, True, "2", None])
 def test_an_integer_option_is_a_whole_number(name, value):
     with pytest.raises(InputError, match=rf"^{name} is {value!r}; it must be a whole number from"):
-        checked({name: value})
+        validate_options({name: value})
 
 
 @pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if field.type is bool])
 @pytest.mark.parametrize("value", [0, 1, "yes", None])
 def test_a_switch_is_true_or_false(name, value):
     with pytest.raises(InputError, match=rf"^{name} is {value!r}; it must be True or False\.$"):
-        checked({name: value})
-    checked({name: True})
+        validate_options({name: value})
+    validate_options({name: True})
 
 
 @pytest.mark.parametrize("name", [name for name, field in FIELDS.items() if field.metadata["choices"]])
 def test_a_choice_is_one_of_the_choices(name):
     choices = FIELDS[name].metadata["choices"]
     with pytest.raises(InputError, match=rf"^'nope' is no {name}; choose one of {', '.join(choices)}\.$"):
-        checked({name: "nope"})
+        validate_options({name: "nope"})
     for choice in choices:
-        checked({name: choice})
+        validate_options({name: choice})
 
 
 @pytest.mark.parametrize("value", [("mlp",), (dense(8), "relu"), 5, None])
 def test_a_network_is_a_name_or_layers(value):
     with pytest.raises(InputError, match="^network is .*; it must be a name or a tuple of layers"):
-        checked({"network": value})
-    checked({"network": (dense(8), relu())})
+        validate_options({"network": value})
+    validate_options({"network": (dense(8), relu())})
 
 
 @pytest.mark.parametrize("value", [5, None, True])
 def test_an_environment_is_a_name(value):
     with pytest.raises(InputError, match=r"^env is "):
-        checked({"env": value})
+        validate_options({"env": value})
 
 
 @pytest.mark.parametrize("value", [np.int64(3), np.int32(3), np.uint8(3)])
 def test_an_integer_of_numpy_is_a_whole_number(value):
-    found = checked({"seed": value})["seed"]
+    found = validate_options({"seed": value})["seed"]
     assert found == 3 and type(found) is int, "json cannot write a number of numpy"
 
 
 @pytest.mark.parametrize("value", [np.float64(0.5), np.float32(0.5), 1])
 def test_a_real_option_takes_any_real_number(value):
-    found = checked({"lr": value})["lr"]
+    found = validate_options({"lr": value})["lr"]
     assert found == value and type(found) in (int, float)
 
 
 @pytest.mark.parametrize("name", ["steps", "t_max", "target_interval", "epsilon_steps"])
 def test_an_integer_that_no_kernel_can_hold_is_refused(name):
     with pytest.raises(InputError, match=rf"^{name} is "):
-        checked({name: 2**63})
+        validate_options({name: 2**63})
 
 
 def test_an_unknown_option_is_answered_with_the_known_ones():
@@ -167,3 +193,42 @@ def test_an_unknown_option_is_answered_with_the_known_ones():
 def test_a_config_does_not_change():
     with pytest.raises(dataclasses.FrozenInstanceError):
         Config().lr = 0.1
+
+
+# --- Old names
+
+
+@pytest.mark.parametrize("old, new", RENAMED.items())
+def test_an_old_name_is_accepted_with_a_warning_that_names_the_new_one(old, new):
+    value = not FIELDS[new].default if FIELDS[new].type is bool else FIELDS[new].type(FIELDS[new].default / 2)
+    with pytest.warns(FutureWarning, match=rf"^The option {old} is now called {new};"):
+        found = make_config("classic", **{old: value})
+    assert getattr(found, new) == value != FIELDS[new].default
+
+
+@pytest.mark.parametrize("old, new", RENAMED.items())
+def test_an_old_name_beside_the_new_one_is_refused(old, new):
+    with pytest.raises(InputError, match=rf"^{old} is the old name of {new}; give {new} alone\.$"):
+        validate_options({old: FIELDS[new].default, new: FIELDS[new].default})
+
+
+def test_a_bad_value_under_an_old_name_is_refused_under_the_new_one():
+    with pytest.warns(FutureWarning), pytest.raises(InputError, match="^rms_decay is 2.0; it must be a number"):
+        validate_options({"decay": 2.0})
+
+
+def test_options_of_an_old_file_are_renamed_without_a_warning():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        found = rename_options({"decay": 0.9, "eval_episodes": 7, "lr": 0.1})
+    assert found == {"rms_decay": 0.9, "final_eval_episodes": 7, "lr": 0.1}
+
+
+# --- Types for editors
+
+
+def test_the_options_for_type_checkers_are_the_fields_of_config():
+    types = {name: field.type for name, field in FIELDS.items()}
+    assert typing.get_type_hints(Options) == types
+    assert typing.get_type_hints(TrainOptions) == {n: t for n, t in types.items() if n not in ("algo", "env")}
+    assert not Options.__required_keys__ and not RENAMED.keys() & Options.__optional_keys__

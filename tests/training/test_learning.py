@@ -17,7 +17,15 @@ def test_catch_in_seconds(algo):
     lr = 5e-3 if algo == "a3c" else 2e-3
     options = dict(lr=lr, beta=0.05, rms_eps=0.01, epsilon_steps=10_000, target_interval=500, gamma=0.99, t_max=5)
     agent = numasync.train(
-        "Catch-v0", algo, seed=1, workers=4, deterministic=True, network="mlp", steps=30_000, final_eval_episodes=1, **options
+        "Catch-v0",
+        algo,
+        seed=1,
+        workers=4,
+        deterministic=True,
+        network="mlp",
+        steps=30_000,
+        final_eval_episodes=1,
+        **options,
     )
     assert agent.evaluate(episodes=100, seed=7)["mean"] > 0.6
 
@@ -32,7 +40,9 @@ def test_threads_learn_catch(algo):
 
 def test_an_untrained_agent_scores_like_a_random_player():
     # What the thresholds above are measured against; also that evaluation does not flatter.
-    agent = numasync.train("Catch-v0", "a3c", steps=1, workers=1, network="mlp", final_eval_episodes=1, eval_greedy=False)
+    agent = numasync.train(
+        "Catch-v0", "a3c", steps=1, workers=1, network="mlp", final_eval_episodes=1, eval_greedy=False
+    )
     assert agent.evaluate(episodes=500)["mean"] == pytest.approx(-0.6, abs=0.15)
 
 
@@ -51,7 +61,7 @@ def test_the_minatar_preset_learns(env_id, score):
 
 @pytest.mark.slow
 def test_the_continuous_preset_learns_pendulum():
-    # A run that does not learn to swing up ends near -800 or -1,200 (docs/environments.md).
+    # A run that does not learn to swing up ends near -800 or -1,200 (docs/reports/environments.md).
     assert numasync.train("Pendulum-v1", "a3c").result["evaluation"]["mean"] >= -250
 
 

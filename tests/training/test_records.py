@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from numasync import InputError
-from numasync.agent.evaluation import summary
+from numasync.agent.evaluation import summarize
 from numasync.config import make_config
-from numasync.training.records import EVALUATION_COLUMNS, RunFolder, new_folder, read_run
+from numasync.training.records import EVALUATION_COLUMNS, RunFolder, make_folder, read_run
 
 CONFIG = make_config("classic", env="CartPole-v1", algo="a3c", seed=7)
 EPISODES = [(1.0, 10, 0.5, 40), (-21.5, 3, 0.75, 12), (123456.789, 1, 3600.25, 80_000_000)]
@@ -47,13 +47,24 @@ def test_the_text_is_what_other_tools_expect(full):
     assert first[0] == "#" and json.loads(first[1:]) == {"env_id": "CartPole-v1", "algo": "a3c", "seed": 7}
     assert (columns, lines) == ("r,l,t,T", ["1,10,0.50,40", "-21.5,3,0.75,12", "123456.789,1,3600.25,80000000"])
     assert (full.path / "evaluations.csv").read_text().splitlines() == [
-        "T,t,episodes,mean,std,min,max", "20,1.25,10,0.8125,0.5,-1,1", "80000000,3600.50,10,0.8125,0.5,-1,1",
-    ]  # fmt: skip
+        "T,t,episodes,mean,std,min,max",
+        "20,1.25,10,0.8125,0.5,-1,1",
+        "80000000,3600.50,10,0.8125,0.5,-1,1",
+    ]
 
 
 def test_a_run_that_has_just_begun_can_be_read(folder):
     run = read_run(folder.path)
     assert (run.episodes.shape, run.evaluations.shape, run.result) == ((0, 4), (0, 7), None)
+
+
+def test_the_options_of_an_earlier_version_are_read_under_their_new_names(folder):
+    old = {**dataclasses.asdict(CONFIG), "decay": 0.9, "eval_episodes": 7}
+    del old["rms_decay"], old["final_eval_episodes"]
+    (folder.path / "config.json").write_text(json.dumps(old))
+    config = read_run(folder.path).config
+    assert config.keys() == dataclasses.asdict(CONFIG).keys()
+    assert (config["rms_decay"], config["final_eval_episodes"]) == (0.9, 7)
 
 
 @pytest.mark.parametrize("name, head", [("monitor.csv", 2), ("evaluations.csv", 1)])
@@ -74,16 +85,29 @@ def table(folder, name):
     return rows[np.argsort(rows[:, growing])]
 
 
-@pytest.mark.parametrize("name, text", [
-    ("config.json", ""), ("config.json", "{"), ("result.json", '{"steps": 5'),
-    ("config.json", '["algo", "env"]'), ("config.json", '{"env": "Catch-v0"}'), ("config.json", '{"algo": "a3c"}'),
-    ("config.json", '{"algo": "dqn", "env": "Catch-v0"}'), ("config.json", '{"algo": ["a3c"], "env": "Catch-v0"}'),
-    ("config.json", '{"algo": "a3c", "env": 5}'),
-    ("monitor.csv", "r,l,t\n1,2,3\n"), ("monitor.csv", "1,2,3,4\n"), ("monitor.csv", "#{}\nr,l,t,T\n1,2,3,x\n"),
-    ("monitor.csv", "#{}\nr,l,t,T\n1,2,3,4\n5,6\n"), ("monitor.csv", "#{}\nr,l,t,T\n1,2,3,4,5,6,7,8\n"),
-    ("monitor.csv", "#{}\nr,l,t,T\n1,2\n3,4\n"), ("monitor.csv", "#{}\nr,l,t,T\n1,2,3,4\n\n5,6,7,8\n"),
-    ("monitor.csv", "\udcff\n"), ("evaluations.csv", "#{}\nr,l,t,T\n1,2,3,4\n"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "name, text",
+    [
+        ("config.json", ""),
+        ("config.json", "{"),
+        ("result.json", '{"steps": 5'),
+        ("config.json", '["algo", "env"]'),
+        ("config.json", '{"env": "Catch-v0"}'),
+        ("config.json", '{"algo": "a3c"}'),
+        ("config.json", '{"algo": "dqn", "env": "Catch-v0"}'),
+        ("config.json", '{"algo": ["a3c"], "env": "Catch-v0"}'),
+        ("config.json", '{"algo": "a3c", "env": 5}'),
+        ("monitor.csv", "r,l,t\n1,2,3\n"),
+        ("monitor.csv", "1,2,3,4\n"),
+        ("monitor.csv", "#{}\nr,l,t,T\n1,2,3,x\n"),
+        ("monitor.csv", "#{}\nr,l,t,T\n1,2,3,4\n5,6\n"),
+        ("monitor.csv", "#{}\nr,l,t,T\n1,2,3,4,5,6,7,8\n"),
+        ("monitor.csv", "#{}\nr,l,t,T\n1,2\n3,4\n"),
+        ("monitor.csv", "#{}\nr,l,t,T\n1,2,3,4\n\n5,6,7,8\n"),
+        ("monitor.csv", "\udcff\n"),
+        ("evaluations.csv", "#{}\nr,l,t,T\n1,2,3,4\n"),
+    ],
+)
 def test_damage_is_one_sentence(full, name, text):
     (full.path / name).write_bytes(text.encode(errors="surrogateescape"))
     with pytest.raises(InputError, match=r"^The records in \S+run are damaged: [^\n]+\.$") as caught:
@@ -107,10 +131,15 @@ def test_a_folder_of_no_run_is_refused(tmp_path, path):
         read_run(tmp_path / path)
 
 
-@pytest.mark.parametrize("path, says", [
-    ("full", "already exists and is not empty"), ("full/file", "already exists and is not empty"),
-    ("full/file/run", "cannot be made"), ("n" * 300, "cannot be made or written: File name too long"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "path, says",
+    [
+        ("full", "already exists and is not empty"),
+        ("full/file", "already exists and is not empty"),
+        ("full/file/run", "cannot be made"),
+        ("n" * 300, "cannot be made or written: File name too long"),
+    ],
+)
 def test_a_folder_that_is_not_new_is_left_alone(tmp_path, path, says):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "file").write_text("precious")
@@ -120,12 +149,12 @@ def test_a_folder_that_is_not_new_is_left_alone(tmp_path, path, says):
     assert (tmp_path / "full" / "file").read_text() == "precious"
 
 
-def test_a_new_folder_is_made_with_its_parents_or_taken_empty(tmp_path):
+def test_a_make_folder_is_made_with_its_parents_or_taken_empty(tmp_path):
     (tmp_path / "empty").mkdir()
     for path in (tmp_path / "a" / "b", tmp_path / "empty"):
-        assert new_folder(path, "file.json", {"n": 1}) == path
+        assert make_folder(path, "file.json", {"n": 1}) == path
         assert json.loads((path / "file.json").read_text()) == {"n": 1}
 
 
 def test_the_columns_of_an_evaluation_are_the_names_of_a_score():
-    assert list(EVALUATION_COLUMNS) == ["T", "t", *summary([1.0, 2.0])] and list(SCORE) == list(summary([1.0, 2.0]))
+    assert list(EVALUATION_COLUMNS) == ["T", "t", *summarize([1.0, 2.0])] and list(SCORE) == list(summarize([1.0, 2.0]))

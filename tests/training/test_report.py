@@ -1,11 +1,14 @@
 """What a run prints: the lines, and how often they come on a terminal and in a file."""
 
 import io
+from itertools import pairwise
 from types import SimpleNamespace
 
 import pytest
 
-from numasync.training.report import Report, clock, evaluation_line, progress_line
+from numasync.training.console import Console, format_clock, plural
+from numasync.training.progress import Progress
+from numasync.training.report import Report, evaluation_line, progress_line
 
 CONFIG = SimpleNamespace(algo="a3c", env="Catch-v0", workers=4, steps=1_000_000, seed=7, final_eval_episodes=30)
 EVALUATION = {"episodes": 30, "mean": 0.8666, "std": 0.5074, "min": -1.0, "max": 1.0}
@@ -16,19 +19,30 @@ class Terminal(io.StringIO):
         return True
 
 
-def trainer(steps=250_000, seconds=10.0, episodes=12_345, returns=(1.0, 2.0), interrupted=False):
-    return SimpleNamespace(
-        steps=steps, seconds=seconds, episodes=episodes, returns=returns, interrupted=interrupted, config=CONFIG
-    )
+def progress(steps=250_000, seconds=10.0, episodes=12_345, returns=(1.0, 2.0), interrupted=False):
+    return Progress(steps, CONFIG.steps, seconds, episodes, list(returns), interrupted)
 
 
 @pytest.mark.parametrize(
     "seconds, text",
-    [(0, "0:00"), (0.4, "0:00"), (59.4, "0:59"), (59.6, "1:00"), (61, "1:01"), (3599, "59:59"), (3723, "1:02:03"),
-     (360_000, "100:00:00")],
-)  # fmt: skip
-def test_clock(seconds, text):
-    assert clock(seconds) == text
+    [
+        (0, "0:00"),
+        (0.4, "0:00"),
+        (59.4, "0:59"),
+        (59.6, "1:00"),
+        (61, "1:01"),
+        (3599, "59:59"),
+        (3723, "1:02:03"),
+        (360_000, "100:00:00"),
+    ],
+)
+def test_seconds_as_text(seconds, text):
+    assert format_clock(seconds) == text
+
+
+@pytest.mark.parametrize("number, text", [(0, "0 runs"), (1, "1 run"), (2, "2 runs"), (1_000, "1,000 runs")])
+def test_a_number_and_its_noun(number, text):
+    assert plural(number, "run") == text
 
 
 @pytest.mark.parametrize(
@@ -42,7 +56,7 @@ def test_clock(seconds, text):
     ],
 )
 def test_progress_line(state, text):
-    assert " ".join(progress_line(trainer(**state)).split()) == text
+    assert " ".join(progress_line(progress(**state)).split()) == text
 
 
 def test_evaluation_line():
@@ -53,49 +67,49 @@ def seconds_of_lines(report, until):
     """When `report` writes, of calls every tenth of a second."""
     moments = []
     for tenth in range(10 * until):
-        before = report.file.tell()
-        report.progress(trainer(seconds=tenth / 10))
-        if report.file.tell() > before:
+        before = report.console.file.tell()
+        report.print_progress(progress(seconds=tenth / 10))
+        if report.console.file.tell() > before:
             moments.append(tenth / 10)
     return moments
 
 
 def test_a_file_gets_whole_lines_less_and_less_often():
     file = io.StringIO()
-    moments = seconds_of_lines(Report(CONFIG, file=file), until=600)
-    gaps = [later - earlier for earlier, later in zip(moments, moments[1:])]
+    moments = seconds_of_lines(Report(CONFIG, console=Console(file)), until=600)
+    gaps = [later - earlier for earlier, later in pairwise(moments)]
     assert moments[0] == 0 and gaps[0] == pytest.approx(1.0, abs=0.11) and gaps[-1] == pytest.approx(60.0, abs=0.11)
-    assert all(earlier <= later + 0.11 for earlier, later in zip(gaps, gaps[1:])) and gaps[4] > 3 * gaps[0]
+    assert all(earlier <= later + 0.11 for earlier, later in pairwise(gaps)) and gaps[4] > 3 * gaps[0]
     lines = file.getvalue().splitlines()
     assert len(lines) == len(moments) and all(line.endswith(" left") for line in lines) and "\r" not in file.getvalue()
 
 
 def test_a_terminal_gets_one_line_that_is_rewritten():
     file = Terminal()
-    report = Report(CONFIG, file=file)
+    report = Report(CONFIG, console=Console(file))
     moments = seconds_of_lines(report, until=20)
     assert moments == pytest.approx([0.5 * i for i in range(40)], abs=0.11)
     pieces = file.getvalue().split("\r")[1:]
     assert len(pieces) == 40 and "\n" not in file.getvalue()
     assert {len(piece) for piece in pieces} == {100}, "a shorter line leaves nothing of a longer one before it"
-    report.ended(trainer())
+    report.print_end(progress())
     last, *more = file.getvalue().split("\r")[-1].splitlines()
-    assert last.rstrip() == progress_line(trainer())
+    assert last.rstrip() == progress_line(progress())
     assert more == ["Trained after 250,000 steps in 0:10."]
 
 
 def test_a_whole_run_in_a_file():
     file = io.StringIO()
-    report = Report(CONFIG, checkpoint="run/checkpoint.npz", file=file)
-    report.started()
-    report.progress(trainer(steps=100, seconds=0.1))
-    report.ended(trainer(steps=1_000_004))
-    report.evaluating()
-    report.evaluated({"evaluation": EVALUATION})
+    report = Report(CONFIG, "run/checkpoint.npz", Console(file))
+    report.print_start()
+    report.print_progress(progress(steps=100, seconds=0.1))
+    report.print_end(progress(steps=1_000_004))
+    report.print_final_evaluation()
+    report.print_result({"evaluation": EVALUATION})
     assert file.getvalue().splitlines() == [
         "a3c on Catch-v0: 4 workers, 1,000,000 steps, seed 7; compiling ...",
-        progress_line(trainer(steps=100, seconds=0.1)),
-        progress_line(trainer(steps=1_000_004)),
+        progress_line(progress(steps=100, seconds=0.1)),
+        progress_line(progress(steps=1_000_004)),
         "Trained after 1,000,004 steps in 0:10.",
         "Evaluating 30 episodes ...",
         evaluation_line(EVALUATION),
@@ -103,45 +117,45 @@ def test_a_whole_run_in_a_file():
     ]
 
 
-BESIDE = "     250,000 steps: evaluation over 30 episodes: mean 0.87, std 0.51, min -1, max 1"
+PERIODIC = "     250,000 steps: evaluation over 30 episodes: mean 0.87, std 0.51, min -1, max 1"
 
 
-@pytest.mark.parametrize("best, line", [(True, f"{BESIDE}; the best so far."), (False, f"{BESIDE}.")])
-def test_an_evaluation_beside_the_training_is_a_line(best, line):
+@pytest.mark.parametrize("best, line", [(True, f"{PERIODIC}; the best so far."), (False, f"{PERIODIC}.")])
+def test_a_periodic_evaluation_is_a_line(best, line):
     file = io.StringIO()
-    Report(CONFIG, file=file).scored_beside(250_000, EVALUATION, best)
+    Report(CONFIG, console=Console(file)).print_periodic_evaluation(250_000, EVALUATION, best)
     assert file.getvalue() == line + "\n"
 
 
-def test_an_evaluation_beside_the_training_takes_the_place_of_the_progress_on_a_terminal():
+def test_a_periodic_evaluation_takes_the_place_of_the_progress_on_a_terminal():
     file = Terminal()
-    report = Report(CONFIG, file=file)
-    report.progress(trainer())
-    report.scored_beside(250_000, EVALUATION, False)
-    report.progress(trainer(seconds=11.0))
+    report = Report(CONFIG, console=Console(file))
+    report.print_progress(progress())
+    report.print_periodic_evaluation(250_000, EVALUATION, False)
+    report.print_progress(progress(seconds=11.0))
     shown, line, after = file.getvalue().split("\r")[1:]
-    assert line == f"{BESIDE}.".ljust(100) + "\n" and len(shown) == 100, "nothing is left of what was shown"
-    assert after.rstrip() == progress_line(trainer(seconds=11.0))
+    assert line == f"{PERIODIC}.".ljust(100) + "\n" and len(shown) == 100, "nothing is left of what was shown"
+    assert after.rstrip() == progress_line(progress(seconds=11.0))
 
 
 @pytest.mark.parametrize("checkpoint, said", [("run/checkpoint.npz", ["Checkpoint: run/checkpoint.npz"]), (None, [])])
 def test_an_interrupted_run_says_so_and_has_no_evaluation(checkpoint, said):
     file = io.StringIO()
-    report = Report(CONFIG, checkpoint, file)
-    report.ended(trainer(interrupted=True, seconds=75.0))
-    report.evaluated({"evaluation": None})
+    report = Report(CONFIG, checkpoint, Console(file))
+    report.print_end(progress(interrupted=True, seconds=75.0))
+    report.print_result({"evaluation": None})
     line, *rest = file.getvalue().splitlines()
-    assert line == progress_line(trainer(seconds=75.0)) and rest == ["Interrupted after 250,000 steps in 1:15.", *said]
+    assert line == progress_line(progress(seconds=75.0)) and rest == ["Interrupted after 250,000 steps in 1:15.", *said]
 
 
-def test_a_silent_report_prints_nothing_and_a_report_prints_to_stdout(capsys):
-    for report, prints in ((Report.silent(), False), (Report(CONFIG), True)):
+def test_a_quiet_console_prints_nothing_and_a_report_prints_to_stdout(capsys):
+    for report, prints in ((Report(CONFIG, console=Console(quiet=True)), False), (Report(CONFIG), True)):
         for call in (
-            report.started,
-            lambda: report.progress(trainer()),
-            lambda: report.scored_beside(100, EVALUATION, True),
-            lambda: report.ended(trainer()),
-            lambda: report.evaluated({"evaluation": EVALUATION}),
+            report.print_start,
+            lambda: report.print_progress(progress()),
+            lambda: report.print_periodic_evaluation(100, EVALUATION, True),
+            lambda: report.print_end(progress()),
+            lambda: report.print_result({"evaluation": EVALUATION}),
         ):
             call()
             captured = capsys.readouterr()

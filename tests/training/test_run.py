@@ -1,4 +1,4 @@
-"""A whole run: what it writes down, and the evaluations beside it."""
+"""A whole run: what it writes down, its periodic evaluations, and how it ends."""
 
 import threading
 import time
@@ -13,15 +13,17 @@ import numasync
 from numasync import NotFiniteError, WorkerError, dense, relu
 from numasync.agent import evaluation
 from numasync.agent.agent import Agent
-from numasync.agent.evaluation import PERIODIC_EVAL_STREAM, play_episodes, summary
-from numasync.training.background_evaluation import BackgroundEvaluator
+from numasync.agent.evaluation import PERIODIC_EVAL_STREAM, play_episodes, summarize
 from numasync.config import make_config
 from numasync.envs.jitted.cartpole import CARTPOLE
-from numasync.training import run as training
-from numasync.training import trainer
+from numasync.training import run as run_module
+from numasync.training import supervisor
+from numasync.training.background_evaluation import BackgroundEvaluator
+from numasync.training.console import Console
 from numasync.training.records import read_run
-from numasync.training.report import SilentReport
-from numasync.training.run import Training
+from numasync.training.report import Report
+from numasync.training.run import Run
+from numasync.training.supervisor import Supervisor
 from numasync.training.trainer import Trainer
 
 ID = "Watched-v0"
@@ -31,29 +33,43 @@ ENDLESS = 1_000_000_000
 WAIT_SECONDS = 30
 
 
-class InTurns(Trainer):
-    """Plays in the thread of its caller and reports its progress after every turn of all workers."""
+class InTurns(Supervisor):
+    """Runs the workers in the thread of its caller and reports the progress after every turn of all workers."""
 
-    def _run(self, on_progress, on_checkpoint):
-        self._started = time.perf_counter()
-        while all([self.play(i, 1) for i in range(self.config.workers)]):
-            on_progress(self)
-        self._ended = time.perf_counter()
+    def _run_threads(self, on_progress, on_checkpoint):
+        self.trainer.clock.start()
+        workers = range(self.trainer.config.workers)
+        while sum(self.trainer.run_segments_of(i, 1) for i in workers) == len(workers):  # all() would stop at the first
+            on_progress(self.progress())
+        self.trainer.clock.stop()
 
 
 class Prompt(BackgroundEvaluator):
     """Has each score ready at once."""
 
-    def look(self, trainer):
-        super().look(trainer)
+    def poll(self, steps, seconds, theta):
+        super().poll(steps, seconds, theta)
         self.finish()
 
 
 @pytest.fixture
 def in_turns(monkeypatch):
     """Runs that are the same every time, their evaluations too."""
-    monkeypatch.setattr(training, "Trainer", InTurns)
-    monkeypatch.setattr(training, "Sideline", Prompt)
+    monkeypatch.setattr(run_module, "Supervisor", InTurns)
+    monkeypatch.setattr(run_module, "BackgroundEvaluator", Prompt)
+
+
+@pytest.fixture
+def trainers(monkeypatch):
+    """The list of the trainers that runs make."""
+    made = []
+
+    def make_trainer(*arguments):
+        made.append(Trainer(*arguments))
+        return made[-1]
+
+    monkeypatch.setattr(run_module, "Trainer", make_trainer)
+    return made
 
 
 @pytest.fixture
@@ -83,8 +99,8 @@ def test_the_monitor_has_exactly_the_episodes_of_the_run(tmp_path, options):
     result = numasync.train(out=tmp_path / "run", **given).result
     run = read_run(tmp_path / "run")
     scores, lengths, seconds, T = run.episodes.T
-    assert 20 < len(scores) == result["episodes"] <= 100 and summary(scores) == pytest.approx(result["training"])
-    np.testing.assert_array_equal(scores, lengths)  # a reward of 1 an action
+    assert 20 < len(scores) == result["episodes"] <= 100 and summarize(scores) == pytest.approx(result["training"])
+    np.testing.assert_array_equal(scores, lengths)  # a reward of 1 a step
     assert 0 <= result["steps"] - lengths.sum() <= 500 * given["workers"], "an episode a worker may be unfinished"
     assert (lengths <= T).all() and T.max() <= result["steps"] == run.result["steps"]
     assert seconds.min() >= 0 and seconds.max() <= result["wall_s"] + 0.01
@@ -98,22 +114,24 @@ def test_one_worker_writes_its_episodes_one_after_the_other(tmp_path):
 
 
 def test_episodes_are_written_while_the_run_lasts(tmp_path, monkeypatch):
-    monkeypatch.setattr(training, "Trainer", InTurns)
+    monkeypatch.setattr(run_module, "Supervisor", InTurns)
     folder = tmp_path / "run"
     growing = []
 
-    class Looks(SilentReport):
-        def progress(self, trainer):
+    class Looks(Report):
+        def print_progress(self, progress):
             growing.append(len(read_run(folder).episodes))
 
-    monkeypatch.setattr(training.Report, "silent", Looks)
+    monkeypatch.setattr(run_module, "Report", Looks)
     result = numasync.train(out=folder, **SHORT).result
     assert growing[0] == 0 < growing[len(growing) // 2] < result["episodes"] and growing == sorted(growing)
 
 
 def test_the_monitor_is_complete_before_the_evaluation_begins(tmp_path, monkeypatch):
     seen = []
-    monkeypatch.setattr(Agent, "evaluate", lambda *_: seen.append(read_run(tmp_path / "run").episodes) or summary([0]))
+    monkeypatch.setattr(
+        Agent, "evaluate", lambda *_: seen.append(read_run(tmp_path / "run").episodes) or summarize([0])
+    )
     numasync.train(out=tmp_path / "run", **SHORT)
     np.testing.assert_array_equal(seen, [read_run(tmp_path / "run").episodes])
 
@@ -124,21 +142,21 @@ def test_a_run_without_a_folder_writes_nothing(tmp_path, monkeypatch, in_turns):
     assert agent.result["evaluation"]["episodes"] == 3 and not list(tmp_path.iterdir())
 
 
-# --- Evaluations beside the training
+# --- Periodic evaluations
 
 
 def test_each_crossing_is_evaluated_and_the_end_is_the_last_line(tmp_path, in_turns):
     agent = numasync.train(out=tmp_path / "run", eval_every=200, **SHORT)
-    *beside, last = read_run(tmp_path / "run").evaluations
-    assert [int(line[0]) // 200 for line in beside] == [1, 2, 3, 4] and {line[2] for line in beside} == {2}
+    *periodic, last = read_run(tmp_path / "run").evaluations
+    assert [int(line[0]) // 200 for line in periodic] == [1, 2, 3, 4] and {line[2] for line in periodic} == {2}
     assert last[0] == agent.result["steps"] >= 1000 and last[1] == pytest.approx(agent.result["wall_s"], abs=0.01)
     np.testing.assert_allclose(last[2:], list(agent.result["evaluation"].values()), rtol=1e-9)
-    seconds = [line[1] for line in (*beside, last)]
+    seconds = [line[1] for line in (*periodic, last)]
     assert seconds == sorted(seconds) and 0 <= seconds[0]
 
 
 def test_the_best_agent_is_that_of_the_highest_evaluation(tmp_path, monkeypatch, in_turns):
-    monkeypatch.setattr(Agent, "evaluate", lambda agent, episodes: summary([0.0]))
+    monkeypatch.setattr(Agent, "evaluate", lambda agent, episodes: summarize([0.0]))
     numasync.train(out=tmp_path / "run", eval_every=100, **SHORT)
     evaluations = read_run(tmp_path / "run").evaluations
     best = numasync.load(tmp_path / "run" / "best.npz")
@@ -147,7 +165,7 @@ def test_the_best_agent_is_that_of_the_highest_evaluation(tmp_path, monkeypatch,
     assert best.result["steps"] == highest[0] and best.result["wall_s"] == pytest.approx(highest[1], abs=0.01)
     assert list(best.result["evaluation"].values()) == pytest.approx(highest[2:])
     again = play_episodes(best.spec, best.evaluation_policy(), best.theta, 2, best.config.seed, PERIODIC_EVAL_STREAM)
-    assert summary(again) == best.result["evaluation"]
+    assert summarize(again) == best.result["evaluation"]
 
 
 @pytest.mark.parametrize("last, number", [(2.0, 1), (3.0, 1), (3.5, 4)])
@@ -159,8 +177,8 @@ def test_of_equal_evaluations_the_first_is_the_best(tmp_path, monkeypatch, in_tu
         thetas.append(theta.copy())
         return next(scores)
 
-    monkeypatch.setattr(training, "play_episodes", scripted)
-    monkeypatch.setattr(Agent, "evaluate", lambda agent, episodes: thetas.append(agent.theta) or summary([last]))
+    monkeypatch.setattr(run_module, "play_episodes", scripted)
+    monkeypatch.setattr(Agent, "evaluate", lambda agent, episodes: thetas.append(agent.theta) or summarize([last]))
     numasync.train(out=tmp_path / "run", eval_every=200, **SHORT)
     means = read_run(tmp_path / "run").evaluations[:, 3]
     assert means.tolist() == [1, 3, 3, 2, last]
@@ -169,67 +187,68 @@ def test_of_equal_evaluations_the_first_is_the_best(tmp_path, monkeypatch, in_tu
     assert best.result["evaluation"]["mean"] == max(means)
 
 
-def test_without_evaluations_beside_it_a_run_has_the_last_one_alone(tmp_path):
+def test_without_periodic_evaluations_a_run_has_the_last_one_alone(tmp_path):
     agent = numasync.train(out=tmp_path / "run", **SHORT)
     ((steps, _, episodes, mean, *_),) = read_run(tmp_path / "run").evaluations
     assert (steps, episodes, mean) == (agent.result["steps"], 3, pytest.approx(agent.result["evaluation"]["mean"]))
     assert names(tmp_path / "run") == ["checkpoint.npz", "config.json", "evaluations.csv", "monitor.csv", "result.json"]
 
 
-def test_evaluations_beside_it_do_not_change_a_deterministic_run(tmp_path, monkeypatch):
-    monkeypatch.setattr(trainer, "POLL_SECONDS", 0.001)
-    scored, play, score = threading.Event(), Trainer.play, Training._scored_beside
+def test_periodic_evaluations_do_not_change_a_deterministic_run(tmp_path, monkeypatch):
+    monkeypatch.setattr(supervisor, "POLL_SECONDS", 0.001)
+    scored, run_segments_of, record = threading.Event(), Trainer.run_segments_of, Run._record_periodic_evaluation
 
     def play_on_once_one_is_scored(self, i, segments):  # which on a busy machine takes longer than the run
         if self.config.eval_every and self.steps > 5_000:
             assert scored.wait(WAIT_SECONDS)
-        return play(self, i, segments)
+        return run_segments_of(self, i, segments)
 
     def note_that_one_is_scored(self, *arguments):
-        score(self, *arguments)
+        record(self, *arguments)
         scored.set()
 
-    monkeypatch.setattr(Trainer, "play", play_on_once_one_is_scored)
-    monkeypatch.setattr(Training, "_scored_beside", note_that_one_is_scored)
+    monkeypatch.setattr(Trainer, "run_segments_of", play_on_once_one_is_scored)
+    monkeypatch.setattr(Run, "_record_periodic_evaluation", note_that_one_is_scored)
     options = {**SHORT, "steps": 10_000, "deterministic": True}
     alone = numasync.train(**options)
-    beside = numasync.train(out=tmp_path / "run", eval_every=100, **options)
+    evaluated = numasync.train(out=tmp_path / "run", eval_every=100, **options)
     assert len(read_run(tmp_path / "run").evaluations) > 1
-    np.testing.assert_array_equal(beside.theta, alone.theta)
-    assert {**beside.result, "wall_s": 0, "steps_per_s": 0} == {**alone.result, "wall_s": 0, "steps_per_s": 0}
+    np.testing.assert_array_equal(evaluated.theta, alone.theta)
+    assert {**evaluated.result, "wall_s": 0, "steps_per_s": 0} == {**alone.result, "wall_s": 0, "steps_per_s": 0}
 
 
 def test_a_verbose_run_says_which_evaluation_is_the_best_so_far(capsys, monkeypatch, in_turns):
     scores = iter([[1.0], [3.0], [2.0], [3.0]])
-    monkeypatch.setattr(training, "play_episodes", lambda *_: next(scores))
+    monkeypatch.setattr(run_module, "play_episodes", lambda *_: next(scores))
     numasync.train(verbose=True, eval_every=200, **SHORT)
     lines = [line for line in capsys.readouterr().out.splitlines() if "evaluation over 1 episodes" in line]
     assert [line.endswith("; the best so far.") for line in lines] == [True, True, False, False]
 
 
 def test_an_evaluation_still_under_way_at_the_end_is_said_before_the_next_begins(capsys, monkeypatch):
-    class Late(training.BackgroundEvaluator):
-        def look(self, trainer):
+    class Late(BackgroundEvaluator):
+        def poll(self, steps, seconds, theta):
             if not self.future:
-                super().look(trainer)
+                super().poll(steps, seconds, theta)
 
-    monkeypatch.setattr(training, "Trainer", InTurns)
-    monkeypatch.setattr(training, "Sideline", Late)
+    monkeypatch.setattr(run_module, "Supervisor", InTurns)
+    monkeypatch.setattr(run_module, "BackgroundEvaluator", Late)
     numasync.train(verbose=True, eval_every=200, **SHORT)
     kinds = [line.split()[0] for line in capsys.readouterr().out.splitlines() if "valuat" in line]
     assert kinds[-2:] == ["Evaluating", "Evaluation"] and len(kinds) == 3
 
 
-def test_parameters_that_are_not_finite_are_never_the_best(tmp_path, monkeypatch, in_turns):
-    class Poisons(SilentReport):
-        def progress(self, run):
+def test_parameters_that_are_not_finite_are_never_the_best(tmp_path, monkeypatch, in_turns, trainers):
+    class Poisons(Report):
+        def print_progress(self, progress):
             # A unit that relu switches off for ever: no loss and no gradient ever sees it.
-            if run.steps > 500:
-                run.network.views(run.theta)["dense1.bias"][0] = -np.inf
+            if progress.steps > 500:
+                (trainer,) = trainers
+                trainer.network.views(trainer.theta)["dense1.bias"][0] = -np.inf
 
-    monkeypatch.setattr(training.Report, "silent", Poisons)
+    monkeypatch.setattr(run_module, "Report", Poisons)
     means = iter(range(100))
-    monkeypatch.setattr(training, "play_episodes", lambda *_: [next(means)])
+    monkeypatch.setattr(run_module, "play_episodes", lambda *_: [next(means)])
     with pytest.raises(NotFiniteError, match="^A parameter became NaN or infinite"):
         numasync.train(out=tmp_path / "run", eval_every=100, **SHORT)
     assert read_run(tmp_path / "run").evaluations[-1, 0] < 510
@@ -241,8 +260,10 @@ def test_parameters_that_are_not_finite_are_never_the_best(tmp_path, monkeypatch
 
 
 class Watched(gymnasium.Env):
-    """Episodes of 10 steps for workers. An evaluator's are long, with a nap a step; `evaluating` is then set. The
-    first instance is only asked for its spaces, the next two are the workers'."""
+    """Episodes of 10 steps for workers, and long episodes with a nap a step for evaluators, which set `evaluating`.
+
+    The first instance is only asked for its spaces. The next two are the workers'.
+    """
 
     observation_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
     action_space = gymnasium.spaces.Discrete(2)
@@ -281,23 +302,23 @@ def watched(monkeypatch):
         monkeypatch.setitem(gymnasium.registry, ID, spec)
         return made, evaluating
 
-    monkeypatch.setattr(trainer, "POLL_SECONDS", 0.001)
-    monkeypatch.setattr(evaluation, "CALL_ACTIONS", 50)
+    monkeypatch.setattr(supervisor, "POLL_SECONDS", 0.001)
+    monkeypatch.setattr(evaluation, "CALL_STEPS", 50)
     return register
 
 
 OPTIONS = {**SHORT, "steps": ENDLESS, "eval_every": 10, "periodic_eval_episodes": 4}
 
 
-def test_ctrl_c_does_not_wait_for_the_episodes_beside_the_training(tmp_path, monkeypatch, watched, threads_end):
+def test_ctrl_c_does_not_wait_for_a_periodic_evaluation(tmp_path, monkeypatch, watched, threads_end):
     made, evaluating = watched()
 
-    class Interrupts(SilentReport):
-        def progress(self, trainer):
+    class Interrupts(Report):
+        def print_progress(self, progress):
             if evaluating.is_set():
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(training.Report, "silent", Interrupts)
+    monkeypatch.setattr(run_module, "Report", Interrupts)
     agent = numasync.train(ID, out=tmp_path / "run", **OPTIONS)
     evaluators = made[3:]
     assert threads_end() and len(evaluators) == 4 and all(env.closed for env in made)
@@ -306,24 +327,25 @@ def test_ctrl_c_does_not_wait_for_the_episodes_beside_the_training(tmp_path, mon
     assert names(tmp_path / "run") == ["checkpoint.npz", "config.json", "monitor.csv", "result.json"]
 
 
-def test_ctrl_c_at_the_end_does_not_wait_for_them_either(tmp_path, monkeypatch, watched, threads_end):
+def test_ctrl_c_at_the_end_does_not_wait_for_it_either(tmp_path, monkeypatch, watched, threads_end, trainers):
     made, evaluating = watched()
 
-    class Begins(SilentReport):
-        def progress(self, trainer):
+    class Begins(Report):
+        def print_progress(self, progress):
+            (trainer,) = trainers
             trainer.shared.steps[0, 0] += trainer.config.steps * evaluating.is_set()  # as if all had been played
 
     def interrupted(background):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(training.Report, "silent", Begins)
+    monkeypatch.setattr(run_module, "Report", Begins)
     monkeypatch.setattr(BackgroundEvaluator, "finish", interrupted)
     agent = numasync.train(ID, out=tmp_path / "run", **OPTIONS)
     assert threads_end() and max(env.steps for env in made[3:]) < Watched.limit
     assert agent.result["interrupted"] is True and numasync.load(tmp_path / "run" / "checkpoint.npz").result
 
 
-def test_a_failing_worker_ends_the_evaluation_beside_it_too(tmp_path, watched, threads_end):
+def test_a_failing_worker_ends_the_periodic_evaluation_too(tmp_path, watched, threads_end):
     made, evaluating = watched(fails=True)
     with pytest.raises(WorkerError, match="^Worker 0 failed with ZeroDivisionError: the pole broke"):
         numasync.train(ID, out=tmp_path / "run", **OPTIONS)
@@ -350,23 +372,21 @@ def test_a_run_that_fails_has_written_all_its_episodes_down(tmp_path, watched, r
 
 def test_an_evaluation_that_is_given_up_has_no_score_and_no_warning():
     agent = Agent(make_config("classic", eval_every=10, network=LAYERS), CARTPOLE.spec)
-    run = Training(agent, None, SilentReport())
-    run.background.close()
+    run = Run(agent, None, Report(agent.config, console=Console(quiet=True)))
+    run.evaluator.close()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert run._evaluate_beside(agent.theta, run.background.stop) is None
+        assert run._evaluate_periodically(agent.theta, run.evaluator.stop) is None
 
 
-@pytest.mark.parametrize("moment", ["ended", "evaluating", "evaluated"])
+@pytest.mark.parametrize("moment", ["print_end", "print_final_evaluation", "print_result"])
 def test_where_the_reader_of_the_output_has_gone_the_record_is_whole(monkeypatch, tmp_path, moment):
     def gone(*arguments):
         raise BrokenPipeError
 
-    report = SilentReport()
-    setattr(report, moment, gone)
-    monkeypatch.setattr(training.Report, "silent", lambda: report)
-    with pytest.raises(BrokenPipeError) if moment == "evaluated" else nullcontext():
+    monkeypatch.setattr(Report, moment, gone)
+    with pytest.raises(BrokenPipeError) if moment == "print_result" else nullcontext():
         numasync.train("CartPole-v1", out=tmp_path / "run", **SHORT)
     result = read_run(tmp_path / "run").result
-    assert result["steps"] >= 1000 and result["interrupted"] == (moment != "evaluated")
+    assert result["steps"] >= 1000 and result["interrupted"] == (moment != "print_result")
     assert numasync.load(tmp_path / "run" / "checkpoint.npz").result == result

@@ -1,77 +1,26 @@
-"""A run from outside: what it counts and saves, and how it ends when something fails."""
+"""The arrays and workers of a run: what it counts, what workers share, and what they see."""
 
-import signal
-import sys
 import threading
 import time
-import traceback
 
-import gymnasium
 import numpy as np
 import pytest
+from support.scripted import ID, LAYERS, SPEC, WAIT_SECONDS, fails_at, make_trainer, plain, register
 
-import numasync
-from numasync import InputError, NotFiniteError, WorkerError, dense, network, relu
+from numasync import WorkerError
+from numasync.agent.network import build_network
 from numasync.config import make_config
 from numasync.envs.observation import Observation
-from numasync.envs.spec import EnvSpec
 from numasync.learner.loop import SCRATCH, Worker
-from numasync.nn.network import heads
-from numasync.training import trainer
+from numasync.training import supervisor, trainer
+from numasync.training.supervisor import Supervisor
 from numasync.training.trainer import Trainer
-
-ID = "Scripted-v0"
-SPEC = EnvSpec(ID, "classic", Observation("vector", (2,)), 2)
-LAYERS = (dense(4), relu())
-ENDLESS = 200_000  # seconds, if nothing ended the run
-WAIT_SECONDS = 30
-
-
-class Scripted(gymnasium.Env):
-    """An environment whose n-th step gives what script(number of the instance, n) returns: observation and reward.
-    An episode is 10 steps."""
-
-    observation_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
-    action_space = gymnasium.spaces.Discrete(2)
-
-    def __init__(self, script, made):
-        self.script, self.number, self.steps, self.closed = script, len(made), 0, False
-        made.append(self)
-
-    def reset(self, *, seed=None, options=None):
-        return np.zeros(2, np.float32), {}
-
-    def step(self, action):
-        assert not self.closed
-        self.steps += 1
-        obs, reward = self.script(self.number, self.steps)
-        return np.full(2, obs, np.float32), reward, self.steps % 10 == 0, False, {}
-
-    def close(self):
-        self.closed = True
-
-
-def plain(number, n):
-    return 0.1, 1.0
 
 
 @pytest.fixture
 def scripted(monkeypatch):
     """Registers ID with a script and returns the list of the instances that are then made."""
-
-    def register(script):
-        made = []
-        spec = gymnasium.envs.registration.EnvSpec(ID, entry_point=lambda: Scripted(script, made))
-        monkeypatch.setitem(gymnasium.registry, ID, spec)
-        return made
-
-    return register
-
-
-def make_trainer(**options):
-    """A Trainer alone, without agent and files: worker i plays instance i."""
-    config = make_config("classic", env=ID, **{"network": LAYERS, "workers": 2, "steps": 400, **options})
-    return Trainer(config, SPEC, network((2,), *LAYERS, heads(2)))
+    return lambda script: register(script, monkeypatch)
 
 
 def test_only_workers_of_one_thread_share_arrays(scripted, monkeypatch):
@@ -88,71 +37,48 @@ def test_only_workers_of_one_thread_share_arrays(scripted, monkeypatch):
             assert owners == [[0], [1], [2], [3], [4]], name
 
 
-def fails_at(step, worker=1):
-    def script(number, n):
-        if number == worker and n == step:
-            raise ZeroDivisionError("the pole broke")
-        return plain(number, n)
-
-    return script
-
-
-def not_finite_at(step, value, where):
-    def script(number, n):
-        obs, reward = plain(number, n)
-        if n == step:
-            return (value, reward) if where == "observation" else (obs, value)
-        return obs, reward
-
-    return script
-
-
-def interrupt(run):
-    raise KeyboardInterrupt
-
-
 def test_a_run_counts_its_steps_episodes_returns_and_seconds(scripted):
     scripted(plain)
     run = make_trainer(steps=2500)
-    assert (run.steps, run.episodes, run.seconds, list(run.returns)) == (0, 0, 0, [])
+    assert run.progress() == (0, 2500, 0.0, 0, [], False)
     began = time.perf_counter()
-    run.train()
+    Supervisor(run).run()
     assert 2500 <= run.steps < 2500 + 2 * run.config.t_max
     assert run.episodes in range(run.steps // 10 - 2, run.steps // 10 + 1), "an episode a worker may be unfinished"
-    assert list(run.returns) == [10.0] * 100, "of the last hundred episodes"
-    assert 0 < run.seconds < time.perf_counter() - began
-    seconds = run.seconds
+    assert run.progress().returns == [10.0] * 100, "of the last hundred episodes"
+    seconds = run.clock.seconds
+    assert 0 < seconds < time.perf_counter() - began
     time.sleep(0.01)
-    assert run.seconds == seconds and not run.interrupted
+    assert run.progress() == (run.steps, 2500, seconds, run.episodes, [10.0] * 100, False)
     assert np.isfinite(run.theta).all() and not np.array_equal(run.theta, run.network.initial(run.config.seed))
 
 
 @pytest.mark.parametrize("options", [dict(), dict(deterministic=True), dict(workers=1)], ids=str)
 def test_each_episode_is_taken_once(scripted, monkeypatch, options):
-    monkeypatch.setattr(trainer, "POLL_SECONDS", 0.001)
+    monkeypatch.setattr(supervisor, "POLL_SECONDS", 0.001)
     permits = threading.Semaphore(500)
 
     def script(number, n):
         assert permits.acquire(timeout=WAIT_SECONDS)
         return 0.1, number + 1.0
 
-    def take(run):
-        taken.append(run.take_episodes())
+    def take(progress):
+        taken.append(run.episode_log.take())
         if taken[-1]:
             permits.release(10_000)
 
     scripted(script)
     run = make_trainer(steps=2500, **options)
-    taken = [run.take_episodes()]
-    run.train(take)
-    taken += run.take_episodes(), run.take_episodes()
+    taken = [run.episode_log.take()]
+    Supervisor(run).run(take)
+    taken += run.episode_log.take(), run.episode_log.take()
     assert taken[0] == taken[-1] == [] and sum(map(bool, taken)) > 1, "some of them while the run lasts"
     scores, lengths, seconds, T = np.transpose(sum(taken, []))
     assert len(scores) == run.episodes and set(lengths) == {10}
     assert set(scores) == {10.0 * (number + 1) for number in range(run.config.workers)}
-    assert 10 <= T.min() and T.max() <= run.steps and 0 <= seconds.min() and seconds.max() <= run.seconds
+    assert 10 <= T.min() and T.max() <= run.steps and 0 <= seconds.min() and seconds.max() <= run.clock.seconds
     if run.config.deterministic:
-        assert list(scores[-100:]) == list(run.returns)
+        assert list(scores[-100:]) == run.progress().returns
     if run.config.workers == 1:
         assert T.tolist() == list(range(10, 2501, 10)) and (np.diff(seconds) >= 0).all()
 
@@ -162,271 +88,36 @@ def test_the_workers_see_what_the_agents_observation_says(scripted):
     config = make_config("classic", env=ID, network=LAYERS, workers=2, steps=400)
     observation = Observation("vector", (2,), scale=10.0, mean=np.array([0.1, 0.0], np.float32))
     spec = SPEC._replace(observation=observation)
-    run = Trainer(config, spec, network((2,), *LAYERS, heads(2)))
+    run = Trainer(config, spec, build_network(config, spec))
     run.build()
-    run.play(0, 1)
+    run.run_segments_of(0, 1)
     assert run.workers[0].obs[1:4].tolist() == [[0.0, 1.0]] * 3, "10 times 0.1, less its mean"
 
 
-def test_a_checkpoint_is_due_at_the_start_at_every_crossing_and_at_the_end(scripted, monkeypatch):
-    monkeypatch.setattr(trainer, "POLL_SECONDS", 0.001)
-    permits = threading.Semaphore(30)
-
-    def script(number, n):
-        assert permits.acquire(timeout=WAIT_SECONDS)
-        return plain(number, n)
-
-    def permit(run):
-        # Where the environment waits it may go on by 30 steps; the supervisor, who looks then, cannot miss a crossing.
-        permits.release(1 if permits.acquire(blocking=False) else 30)
-
-    scripted(script)
-    run = make_trainer(workers=1, steps=400, checkpoint_every=100)
-    saved = []
-    run.train(permit, lambda run: saved.append(run.steps))
-    first, *middle, last = saved
-    assert first <= run.config.t_max and last == 400 and [steps // 100 for steps in middle] == [1, 2, 3]
-
-
-@pytest.mark.parametrize("step, deterministic", [(1, False), (50, False), (50, True)])
-def test_a_failing_worker_ends_the_run_and_the_agent_is_saved(scripted, tmp_path, step, deterministic):
-    made = scripted(fails_at(step, worker=2))  # numasync.train makes instance 0 to ask for its spaces
-    with pytest.raises(WorkerError, match=r"^Worker 1 failed with ZeroDivisionError: the pole broke") as caught:
-        numasync.train(ID, out=tmp_path / "run", network=LAYERS, workers=3, steps=ENDLESS, deterministic=deterministic)
-    cause = caught.value.__cause__
-    assert isinstance(cause, ZeroDivisionError)
-    assert traceback.extract_tb(cause.__traceback__)[-1].name == "script", "it ends where the environment failed"
-    assert len(made) == 4 and all(env.closed for env in made)
-    # An episode is 10 steps: others may have ended some even where worker 1 fails at its first.
-    names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert names - {"monitor.csv"} == {"checkpoint.npz", "config.json"} and ("monitor.csv" in names or step == 1)
-    assert np.isfinite(numasync.load(tmp_path / "run" / "checkpoint.npz").theta).all()
-
-
-def test_a_failed_worker_has_no_more_to_play(scripted):
+def test_a_worker_that_fails_raises_and_keeps_what_was_learned_before(scripted):
     scripted(fails_at(4, worker=0))
     run = make_trainer(t_max=2, workers=1)
     run.build()
-    assert run.play(0, 1) and not run.play(0, 1)
+    assert run.run_segments_of(0, 1)
+    theta = run.theta.copy()
+    with pytest.raises(WorkerError, match="^Worker 0 failed with ZeroDivisionError: the pole broke") as caught:
+        run.run_segments_of(0, 1)
+    assert isinstance(caught.value.__cause__, ZeroDivisionError)
+    assert run.steps == 2 and np.array_equal(run.theta, theta)
 
 
-def test_an_environment_that_leaves_the_program_is_a_failing_worker(scripted):
-    def script(number, n):
-        return sys.exit("the window was closed") if n == 50 else plain(number, n)
-
-    scripted(script)
-    with pytest.raises(WorkerError, match="^Worker [01] failed with SystemExit: the window was closed"):
-        make_trainer(steps=ENDLESS).train()
-
-
-def test_what_a_thread_dies_of_ends_the_run(scripted, monkeypatch):
+def test_a_finished_run_has_no_more_to_play(scripted):
     scripted(plain)
-    run = make_trainer(steps=ENDLESS)
-    play = run.play
-
-    def broken(i, segments):
-        if i == 1:
-            raise MemoryError("beside the environment")
-        return play(i, segments)
-
-    monkeypatch.setattr(run, "play", broken)
-    with pytest.raises(MemoryError, match="beside"):
-        run.train()
-    assert run.steps < ENDLESS
+    run = make_trainer(workers=1, steps=7, t_max=5)
+    run.build()
+    assert [run.run_segments_of(0, 1) for _ in range(3)] == [True, True, False] and run.steps == 10
 
 
-@pytest.mark.parametrize("worker", [0, 1])
-def test_the_checkpoint_after_a_failure_holds_what_was_learned_before_it(scripted, worker):
-    scripted(fails_at(120, worker))
-    run = make_trainer(steps=ENDLESS)
-    saved = []
-    with pytest.raises(WorkerError, match=f"^Worker {worker} "):
-        run.train(on_checkpoint=lambda run: saved.append((run.steps, run.theta.copy())))
-    assert len(saved) == 2 and saved[0][0] <= run.config.t_max < saved[1][0] == run.steps < ENDLESS
-    assert np.array_equal(saved[1][1], run.theta) and not np.array_equal(saved[0][1], run.theta)
-
-
-@pytest.mark.parametrize("where, value, clip", [
-    ("reward", np.nan, 0.0), ("reward", np.nan, 1.0), ("reward", np.inf, 0.0), ("observation", np.nan, 0.0),
-    ("observation", np.inf, 0.0),
-])  # fmt: skip
-@pytest.mark.parametrize("algo", ["nstep_q", "a3c", "one_step_sarsa"])
-def test_what_is_not_finite_ends_the_run_and_keeps_the_last_good_agent(scripted, tmp_path, algo, where, value, clip):
-    made = scripted(not_finite_at(53, value, where))
-    options = dict(network=LAYERS, workers=2, steps=ENDLESS, reward_clip=clip)
-    with pytest.raises(NotFiniteError, match=r"worker \d became NaN or infinite after [\d,]+ actions; try a lower lr"):
-        numasync.train(ID, algo, out=tmp_path / "run", **options)
-    assert np.isfinite(numasync.load(tmp_path / "run" / "checkpoint.npz").theta).all()
-    assert not (tmp_path / "run" / "result.json").exists() and all(env.closed for env in made)
-
-
-@pytest.mark.parametrize("options", [dict(lr=1e38, clip_norm=0.0), dict(rms_eps=1e-300)], ids=str)
-def test_no_checkpoint_is_written_with_parameters_that_are_not_finite(scripted, tmp_path, options):
-    # The very first update makes them so, before the checkpoint at the start of the run.
-    scripted(lambda number, n: (0.1, 1e3))
-    with pytest.raises((NotFiniteError, InputError)):
-        numasync.train(ID, out=tmp_path / "run", network=LAYERS, steps=2000, reward_clip=0.0, **options)
-    for path in tmp_path.glob("run/checkpoint.npz"):
-        assert np.isfinite(numasync.load(path).theta).all()
-
-
-@pytest.mark.parametrize("moment", ["while the run lasts", "at its end"])
-def test_a_poisoned_parameter_is_found_from_outside(scripted, monkeypatch, moment):
-    poisoned = threading.Event()
-
-    def script(number, n):
-        assert n < 50 or poisoned.wait(WAIT_SECONDS)
-        return plain(number, n)
-
-    scripted(script)
-    endless = moment == "while the run lasts"
-    monkeypatch.setattr(trainer, "PARAMETER_CHECK_SECONDS", 0.05 if endless else 1e9)
-    monkeypatch.setattr(trainer, "POLL_SECONDS", 0.01)
-    run = make_trainer(steps=ENDLESS if endless else 5000, checkpoint_every=ENDLESS)
-    saved = []
-
-    def poison(run):
-        # A unit that relu switches off for ever: no loss and no gradient ever sees it.
-        run.network.views(run.theta)["dense1.bias"][0] = -np.inf
-        poisoned.set()
-
-    with pytest.raises(NotFiniteError, match=r"^A parameter became NaN or infinite"):
-        run.train(poison, lambda run: saved.append(run.theta.copy()))
-    assert len(saved) == 1 and np.isfinite(saved[0]).all(), "only the checkpoint at the start"
-    assert run.steps < ENDLESS
-
-
-@pytest.mark.parametrize("script, steps, on_progress, raises", [
-    (plain, 200, None, None), (plain, ENDLESS, interrupt, None), (fails_at(50), ENDLESS, None, WorkerError),
-    (not_finite_at(50, np.nan, "reward"), ENDLESS, None, NotFiniteError),
-    (fails_at(1, worker=0), 200, None, WorkerError),
-], ids=["done", "interrupted", "failed", "not finite", "failed at once"])  # fmt: skip
-@pytest.mark.parametrize("deterministic", [False, True])
-def test_the_environments_are_closed_however_a_run_ends(scripted, script, steps, on_progress, raises, deterministic):
-    made = scripted(script)
-    run = make_trainer(steps=steps, deterministic=deterministic)
-    before = threading.active_count()
-    if raises:
-        with pytest.raises(raises):
-            run.train()
-    else:
-        run.train(on_progress or (lambda run: None))
-    assert len(made) == 2 and all(env.closed for env in made)
-    assert threading.active_count() == before, "and the threads have ended"
-
-
-def test_the_environments_are_closed_if_one_cannot_be_made(scripted, monkeypatch):
-    made = scripted(plain)
-    make_env = trainer.make_env
-
-    def second_fails(*arguments):
-        if made:
-            raise InputError("no more")
-        return make_env(*arguments)
-
-    monkeypatch.setattr(trainer, "make_env", second_fails)
-    with pytest.raises(InputError, match="no more"):
-        make_trainer().train()
-    assert len(made) == 1 and made[0].closed
-
-
-def test_a_reset_that_fails_is_a_failing_worker(scripted, monkeypatch):
-    scripted(plain)
-
-    def reset(env, *, seed=None, options=None):
-        if env.steps == 20:
-            raise ZeroDivisionError("no new pole")
-        return np.zeros(2, np.float32), {}
-
-    monkeypatch.setattr(Scripted, "reset", reset)
-    with pytest.raises(WorkerError, match=r"^Worker \d failed with ZeroDivisionError: no new pole"):
-        make_trainer(steps=ENDLESS).train()
-
-
-def test_the_first_interrupt_ends_the_run_and_saves(scripted):
-    scripted(plain)
-    run = make_trainer(steps=ENDLESS)
-    saved = []
-    run.train(interrupt, lambda run: saved.append(run.theta.copy()))
-    assert run.interrupted and 0 < run.steps < ENDLESS
-    assert len(saved) == 2 and np.array_equal(saved[1], run.theta)
-
-
-def test_a_slow_environment_is_soon_interrupted(scripted):
-    def script(number, n):
-        time.sleep(0.002)
-        return plain(number, n)
-
-    scripted(script)
-    run = make_trainer(steps=ENDLESS)
-    interrupted_at = []
-
-    def interrupt_later(run):
-        # Calls of the loop have by then grown as long as they get.
-        if run.seconds > 1:
-            interrupted_at.append(run.seconds)
-            raise KeyboardInterrupt
-
-    run.train(interrupt_later)
-    assert run.steps > 100 and run.seconds - interrupted_at[0] < 1
-
-
-@pytest.mark.parametrize("deterministic", [False, True])
-def test_what_a_callback_raises_ends_the_run_after_a_last_checkpoint(scripted, deterministic):
-    made = scripted(plain)
-    run = make_trainer(steps=ENDLESS, deterministic=deterministic)
-    error, saved = LookupError("the score is lost"), []
-
-    def fails(run):
-        raise error
-
-    with pytest.raises(LookupError) as caught:
-        run.train(fails, lambda run: saved.append((run.steps, run.theta.copy())))
-    assert caught.value is error and not run.interrupted and all(env.closed for env in made)
-    assert len(saved) == 2 and saved[1][0] == run.steps < ENDLESS and np.array_equal(saved[1][1], run.theta)
-
-
-def test_an_interrupted_run_waits_for_its_workers(scripted):
-    inside = []
-
-    def script(number, n):
-        if n == 20:
-            inside.append(True)
-            time.sleep(0.05)  # the main thread now waits for this one
-            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
-            time.sleep(0.5)
-            inside.clear()
-        return plain(number, n)
-
-    made = scripted(script)
-    run = make_trainer(workers=1, steps=2000)
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    try:
-        run.train()
-    finally:
-        signal.signal(signal.SIGINT, before)
-    assert run.interrupted and 20 <= run.steps < 2000 and made[0].closed
-    assert not inside, "the environment was closed and the agent saved while a worker was still in its step"
-
-
-@pytest.mark.parametrize(
-    "cores, deterministic, groups", [(2, False, [{0, 2, 4}, {1, 3}]), (8, False, None), (2, True, [set(range(5))])]
-)
-def test_workers_beyond_the_cores_share_threads_and_take_turns(scripted, monkeypatch, cores, deterministic, groups):
-    """None: a thread for each of the five."""
-    scripted(plain)
-    monkeypatch.setattr(trainer, "cores", lambda: cores)
-    run, played = make_trainer(workers=5, deterministic=deterministic, steps=3_000), {}
-    play = run.play
-
-    def recorded(i, segments):
-        played.setdefault(threading.get_ident(), []).append(i)
-        return play(i, segments)
-
-    monkeypatch.setattr(run, "play", recorded)
-    run.train()
-    played.pop(threading.get_ident())  # the first segment, played before there are threads
-    groups = groups or [{i} for i in range(5)]
-    assert sorted(map(set, played.values()), key=min) == groups
-    for turns in played.values():
-        assert all(turns[at] == turns[at % len(set(turns))] for at in range(len(turns)))
+def test_a_trainer_begins_with_the_parameters_that_it_is_given():
+    config = make_config("classic", env=ID, network=LAYERS, workers=2)
+    network = build_network(config, SPEC)
+    theta = np.arange(network.n_parameters, dtype=np.float32)
+    given, drawn = Trainer(config, SPEC, network, theta), Trainer(config, SPEC, network)
+    assert np.array_equal(given.theta, theta) and not np.shares_memory(given.theta, theta)
+    assert np.array_equal(given.shared.theta_target, theta)
+    assert np.array_equal(drawn.theta, network.initial(config.seed))

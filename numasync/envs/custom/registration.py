@@ -1,14 +1,17 @@
-"""An environment of the user's own: `register` checks it, compiles it, and gives it an id."""
+"""The user's own environments: `register` checks one, compiles it, and gives it an id."""
 
+from collections.abc import Callable
 from types import FunctionType
+from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from numasync.envs import JITTED, REGISTERED
-from numasync.envs.custom.compiling import compiled_copy, python_copy
+from numasync.envs.custom.compiling import copy_to_kernel, copy_to_python
 from numasync.envs.custom.env_checker import check_env, compare
 from numasync.envs.observation import Observation
-from numasync.envs.spec import FAMILIES, RESET_TYPE, EnvSpec, JittedEnv
+from numasync.envs.spec import FAMILIES, RESET_TYPE, Bounds, EnvSpec, JittedEnv
 from numasync.errors import InputError
 from numasync.runtime.jit import DISABLED, python_source
 
@@ -16,49 +19,82 @@ MOST_ACTIONS = 10_000
 LARGEST_SIZE = 2**31
 
 
-def register(env_id, reset, step, observation_shape, n_actions, state_size, family=None, bounds=None):
-    """Make an environment of two plain Python functions known as `env_id`, to run compiled inside the loop.
+def register(
+    env_id: str,
+    reset: Callable,
+    step: Callable,
+    observation_shape: tuple[int, ...] | list[int],
+    n_actions: int,
+    state_size: int,
+    family: str | None = None,
+    bounds: tuple[ArrayLike, ArrayLike] | None = None,
+) -> None:
+    """Make two plain Python functions an environment with the id `env_id`. It runs compiled, inside the loop.
 
-    reset(state, rng, obs) starts an episode; step(state, action, rng, obs) plays an action and returns reward and end:
-    RUNNING, TERMINATED, TRUNCATED or LIFE_LOST. Both write all of obs, float32 and flat. state: float64 (state_size,),
-    all that the environment remembers; rng: for numasync.uniform and choice. observation_shape: (n,) for numbers,
-    (height, width) or (height, width, channels) for an image. family: whose presets to train with; 'classic' for
-    numbers, 'image' for an image, or 'minatar' or 'atari'. bounds: for continuous actions, of n_actions numbers each:
-    their lowest and their highest values, to which step clips them; the family for numbers is then 'continuous'.
+    The functions, with the arguments explained below:
 
-    The functions, and those that they call, may use what Numba compiles. They are first played at random and checked.
-    Raises InputError, one sentence, for whatever is wrong; for a compile error the original stands below it.
+        reset(state, rng, obs)                          start an episode, write its first observation into obs
+        step(state, action, rng, obs) -> reward, end    play one action, write the next observation into obs
+
+    They and their helpers may use whatever Numba compiles. They are checked in random play before they are registered.
+
+    env_id             the environment's id, a text without a colon, such as 'Game-v0'
+    reset              the function that starts an episode
+    step               the function that plays one action
+    observation_shape  (n,) for n numbers; (height, width) or (height, width, channels) for an image
+    n_actions          how many actions there are, from 1 to 10,000; of a continuous action: how many numbers it has
+    state_size         how many numbers the environment keeps in `state`, 0 or more
+    family             the family whose preset training uses: 'classic', 'image', 'minatar', 'atari' or 'continuous';
+                       None: 'image' for an image, otherwise 'continuous' with bounds and 'classic' without
+    bounds             None for integer actions; for continuous ones the lowest and the highest values, n_actions
+                       numbers each, which may be infinite
+
+    The arguments and results of reset and step:
+
+    state   float64 (state_size,): all that the environment keeps from step to step; zeros before the first reset
+    action  an integer from 0 to n_actions - 1; a continuous action is float32 (n_actions,), which step clips to bounds
+    rng     the generator row for numasync.uniform, normal and choice, the only source of random numbers
+    obs     float32, flat: every element must be written
+    reward  a finite number
+    end     numasync.RUNNING, TERMINATED, TRUNCATED or LIFE_LOST
+
+    Raises InputError, one sentence, for the first mistake in an argument or a function. If a function cannot be
+    compiled, the compiler's own message stands below the sentence.
     """
     check_id(env_id)
     check_function("reset", reset, ("state", "rng", "obs"))
     check_function("step", step, ("state", "action", "rng", "obs"))
-    shape = checked_shape(observation_shape)
-    usual = "image" if len(shape) > 1 else "classic" if bounds is None else "continuous"
-    family = usual if family is None else family
+    shape = parse_shape(observation_shape)
+    fitting = "image" if len(shape) > 1 else "classic" if bounds is None else "continuous"
+    family = fitting if family is None else family
     if family not in FAMILIES:
         raise InputError(f"{family!r} is no family of presets; choose one of {', '.join(FAMILIES)}.")
-    actions = checked_size("n_actions", n_actions, 1, MOST_ACTIONS)
+    actions = parse_size("n_actions", n_actions, 1, MOST_ACTIONS)
     observation = Observation("vector" if len(shape) == 1 else "image", shape)
-    spec = EnvSpec(env_id, family, observation, actions, checked_bounds(bounds, actions))
-    size = checked_size("state_size", state_size, 0)
-    REGISTERED[env_id] = checked_env(JittedEnv(spec, reset, step, size))
+    spec = EnvSpec(env_id, family, observation, actions, parse_bounds(bounds, actions))
+    size = parse_size("state_size", state_size, 0)
+    REGISTERED[env_id] = check_and_compile(JittedEnv(spec, reset, step, size))
 
 
-def checked_env(env):
-    """The environment compiled, after a rehearsal. Raises InputError, as `register` does, for the first mistake."""
-    plain = env._replace(reset=python_copy(env.reset), step=python_copy(env.step))
+def check_and_compile(env: JittedEnv) -> JittedEnv:
+    """Check an environment of plain Python functions and return it with compiled ones.
+
+    Raises InputError, as `register` does, for the first mistake.
+    """
+    plain = env._replace(reset=copy_to_python(env.reset), step=copy_to_python(env.step))
     actions = check_env(plain)
     if DISABLED:
         return plain
     compiled = env._replace(
-        reset=compiled_copy(env.reset, RESET_TYPE, f"reset of {env.spec.id}"),
-        step=compiled_copy(env.step, env.spec.step_type, f"step of {env.spec.id}"),
+        reset=copy_to_kernel(env.reset, RESET_TYPE, f"reset of {env.spec.id}"),
+        step=copy_to_kernel(env.step, env.spec.step_type, f"step of {env.spec.id}"),
     )
     compare(plain, compiled, actions)
     return compiled
 
 
-def check_id(env_id):
+def check_id(env_id: Any) -> None:
+    """Raise InputError unless `env_id` is a free id."""
     if not isinstance(env_id, str) or not env_id.strip() or ":" in env_id:
         raise InputError(f"The id is {env_id!r}; it must be a text without a colon, such as 'Game-v0'.")
     if env_id in JITTED:
@@ -69,7 +105,8 @@ def check_id(env_id):
         )
 
 
-def check_function(name, function, arguments):
+def check_function(name: str, function: Any, arguments: tuple[str, ...]) -> None:
+    """Raise InputError, with `name`, unless `function` takes exactly the positional `arguments`."""
     source = python_source(function)
     if not isinstance(source, FunctionType):
         raise InputError(f"{name} is {function!r}; it must be a Python function.")
@@ -82,7 +119,8 @@ def check_function(name, function, arguments):
         )
 
 
-def checked_shape(shape):
+def parse_shape(shape: Any) -> tuple[int, ...]:
+    """Return an observation shape as a tuple of ints. Raises InputError if it is not one."""
     sizes = tuple(shape) if isinstance(shape, (tuple, list)) else ()
     if not 1 <= len(sizes) <= 3 or not all(is_whole(n) and n >= 1 for n in sizes) or np.prod(sizes) > LARGEST_SIZE:
         raise InputError(
@@ -92,8 +130,8 @@ def checked_shape(shape):
     return tuple(int(n) for n in sizes)
 
 
-def checked_bounds(bounds, n_actions):
-    """The bounds of an EnvSpec."""
+def parse_bounds(bounds: Any, n_actions: int) -> Bounds | None:
+    """Return bounds as in an EnvSpec. Raises InputError unless there are n_actions lowest and highest values."""
     if bounds is None:
         return None
     try:
@@ -107,11 +145,13 @@ def checked_bounds(bounds, n_actions):
     return tuple(low.tolist()), tuple(high.tolist())
 
 
-def checked_size(name, value, least, most=LARGEST_SIZE):
+def parse_size(name: str, value: Any, least: int, most: int = LARGEST_SIZE) -> int:
+    """Return `value` as an int. Raises InputError, with `name`, unless it is a whole number from least to most."""
     if not is_whole(value) or not least <= value <= most:
         raise InputError(f"{name} is {value!r}; it must be a whole number from {least} to {most}.")
     return int(value)
 
 
-def is_whole(value):
+def is_whole(value: Any) -> bool:
+    """Return whether a value is an integer, of Python or NumPy, and not a bool."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

@@ -1,9 +1,15 @@
-"""Acrobot-v1: swing a chain of two links up by a torque at the joint between them: -1 (0), none (1) or +1 (2).
+"""Acrobot-v1: swing up a chain of two links by a torque at the joint between them.
 
-Sutton 1996; the equations of motion of Sutton and Barto's book. Written from them; steps in lockstep with Gymnasium's
-`Acrobot-v1` (float64 dynamics, one Runge-Kutta step of fourth order, 0.2 s a step, no noise). Reward -1 a step, and 0
-for the step that lifts the tip one link's length above the fixed end, which is terminal; truncated after 500 steps.
-The observation is the cosine and sine of both angles, and both velocities.
+The actions are a torque of -1 (0), none (1) and +1 (2).
+
+The reward is -1 a step. The step that lifts the tip one link's length above the fixed end has the reward 0 and is
+terminal. An episode is truncated after 500 steps. The observation is the cosine and the sine of both angles, and both
+velocities.
+
+The dynamics are float64, one Runge-Kutta step of fourth order for 0.2 s, without noise. They are written from the
+equations of motion, and step in lockstep with Gymnasium's `Acrobot-v1`.
+
+Source: Sutton 1996; the equations are in Sutton and Barto, "Reinforcement Learning".
 """
 
 import numpy as np
@@ -13,11 +19,11 @@ from numasync.envs.spec import RUNNING, TERMINATED, TRUNCATED, EnvSpec, JittedEn
 from numasync.runtime.jit import kernel
 from numasync.runtime.rng import uniform
 
-# The state row: the first link's angle from hanging down (rad), the second's from the first, their velocities (rad/s),
-# steps so far.
+# The state: the first link's angle from hanging down (rad), the second link's angle from the first link (rad), their
+# velocities (rad/s), and the steps of this episode.
 ANGLE_1, ANGLE_2, VELOCITY_1, VELOCITY_2, STEPS = range(5)
 
-# Both links have a mass of 1 kg and a length of 1 m, and so no factor below.
+# Both links have a mass of 1 kg and a length of 1 m, which are left out of the products below.
 CENTRE = 0.5
 INERTIA = 1.0
 GRAVITY = 9.8
@@ -39,7 +45,7 @@ def reset(state, rng, obs):
 @kernel
 def step(state, action, rng, obs):
     swing(state, action - 1.0)
-    state[ANGLE_1], state[ANGLE_2] = wrapped(state[ANGLE_1]), wrapped(state[ANGLE_2])
+    state[ANGLE_1], state[ANGLE_2] = wrap_angle(state[ANGLE_1]), wrap_angle(state[ANGLE_2])
     state[VELOCITY_1] = min(max(state[VELOCITY_1], -VELOCITY_LIMIT_1), VELOCITY_LIMIT_1)
     state[VELOCITY_2] = min(max(state[VELOCITY_2], -VELOCITY_LIMIT_2), VELOCITY_LIMIT_2)
     state[STEPS] += 1.0
@@ -54,19 +60,22 @@ def step(state, action, rng, obs):
 
 @kernel
 def swing(state, torque):
-    """One Runge-Kutta step. Points and slopes are tuples of four floats: a kernel allocates no arrays."""
+    """Take one Runge-Kutta step.
+
+    Points and derivatives are tuples of four floats, because a kernel allocates no arrays.
+    """
     start = (state[ANGLE_1], state[ANGLE_2], state[VELOCITY_1], state[VELOCITY_2])
-    slope_1 = slope(start, torque)
-    slope_2 = slope(ahead(start, slope_1, SECONDS / 2), torque)
-    slope_3 = slope(ahead(start, slope_2, SECONDS / 2), torque)
-    slope_4 = slope(ahead(start, slope_3, SECONDS), torque)
+    rate_1 = derivative(start, torque)
+    rate_2 = derivative(move(start, rate_1, SECONDS / 2), torque)
+    rate_3 = derivative(move(start, rate_2, SECONDS / 2), torque)
+    rate_4 = derivative(move(start, rate_3, SECONDS), torque)
     for i in range(4):
-        state[i] += SECONDS / 6 * (slope_1[i] + 2 * slope_2[i] + 2 * slope_3[i] + slope_4[i])
+        state[i] += SECONDS / 6 * (rate_1[i] + 2 * rate_2[i] + 2 * rate_3[i] + rate_4[i])
 
 
 @kernel
-def ahead(point, rate, seconds):
-    """Where a straight line at this rate leads."""
+def move(point, rate, seconds):
+    """Return point + seconds * rate."""
     return (
         point[0] + seconds * rate[0],
         point[1] + seconds * rate[1],
@@ -76,11 +85,11 @@ def ahead(point, rate, seconds):
 
 
 @kernel
-def slope(point, torque):
-    """The derivative of a point in time: its velocities and the links' accelerations."""
+def derivative(point, torque):
+    """Return the derivative of a point in time: the links' velocities and accelerations."""
     angle_1, angle_2, velocity_1, velocity_2 = point
     cos, sin = np.cos(angle_2), np.sin(angle_2)
-    # The mass matrix. The second link's inertia about the joint is the same at every angle.
+    # The mass matrix. The inertia of the second link about the joint is the same at every angle.
     inertia_2 = CENTRE**2 + INERTIA
     coupling = inertia_2 + CENTRE * cos
     inertia_1 = CENTRE**2 + INERTIA + inertia_2 + 1.0 + 2 * CENTRE * cos
@@ -97,8 +106,8 @@ def slope(point, torque):
 
 
 @kernel
-def wrapped(angle):
-    """The same angle in [-pi, pi]. The velocities' limits keep a step's turn short, and so the loops."""
+def wrap_angle(angle):
+    """Return the same angle in [-pi, pi]. The limits on velocities keep these loops short."""
     while angle > np.pi:
         angle -= 2 * np.pi
     while angle < -np.pi:
@@ -108,6 +117,7 @@ def wrapped(angle):
 
 @kernel
 def observe(state, obs):
+    """Write the observation of a state."""
     for i in range(2):
         obs[2 * i] = np.cos(state[i])
         obs[2 * i + 1] = np.sin(state[i])

@@ -1,10 +1,14 @@
-"""CartPole-v1: balance a pole on a cart by pushing left (0) or right (1). Barto, Sutton and Anderson 1983.
+"""CartPole-v1: balance a pole on a cart by pushing left (0) or right (1).
 
-Written from the equations of motion; steps in lockstep with Gymnasium's `CartPole-v1` (float64 dynamics, Euler, 0.02
-s a step). Reward 1 a step; terminal beyond 2.4 m or 12 degrees; truncated after 500 steps.
+The reward is 1 a step. A state beyond 2.4 m or 12 degrees is terminal. An episode is truncated after 500 steps.
 
-CartPolePositions-v0 is the same with the velocities hidden: without a memory an agent cannot tell which way the pole is
-moving.
+The dynamics are float64, one Euler step of 0.02 s. They are written from the equations of motion, and step in lockstep
+with Gymnasium's `CartPole-v1`.
+
+CartPolePositions-v0 is the same game with the velocities hidden. An agent without memory cannot see which way the pole
+moves.
+
+Source: Barto, Sutton and Anderson 1983.
 """
 
 import numpy as np
@@ -14,7 +18,8 @@ from numasync.envs.spec import RUNNING, TERMINATED, TRUNCATED, EnvSpec, JittedEn
 from numasync.runtime.jit import kernel
 from numasync.runtime.rng import uniform
 
-# The state row: cart position (m), its velocity (m/s), pole angle (rad), its velocity (rad/s), steps so far.
+# The state: the cart's position (m) and velocity (m/s), the pole's angle (rad) and velocity (rad/s), and the steps of
+# this episode.
 X, X_DOT, ANGLE, ANGLE_DOT, STEPS = range(5)
 
 GRAVITY = 9.8
@@ -61,10 +66,10 @@ def step(state, action, rng, obs):
 
 @kernel
 def observe(state, obs):
-    """All four numbers, or the two positions, where obs has room for two: a velocity follows its position."""
-    apart = 4 // obs.size
+    """Write all four numbers, or the two positions if obs has two elements: each velocity follows its position."""
+    every = 4 // obs.size
     for i in range(obs.size):
-        obs[i] = state[i * apart]
+        obs[i] = state[i * every]
 
 
 CARTPOLE = JittedEnv(EnvSpec("CartPole-v1", "classic", Observation("vector", (4,)), 2), reset, step, 5)

@@ -1,8 +1,10 @@
-"""Catch: a ball falls down a 10 x 5 board, a paddle on the bottom row moves left (0), stays (1) or moves right (2).
+"""Catch: a ball falls down a board of 10 x 5 cells, and a paddle on the bottom row catches it.
 
-Reward +1 if the paddle is under the ball when it lands, else -1, and 0 before; the episode is then over. The
-observation is the board as pixels: 1 where the ball or the paddle is, else 0. The game of Mnih et al. 2014 (recurrent
-attention), in the size of bsuite (Osband et al. 2020).
+The actions move the paddle left (0), not at all (1) or right (2). The episode ends when the ball lands. The reward is
+then +1 if the paddle is under the ball, otherwise -1. Before, it is 0. The observation is the board as an image: 1 for
+the ball and the paddle, otherwise 0.
+
+Source: Mnih et al. 2014, "Recurrent models of visual attention", in the size of bsuite (Osband et al. 2020).
 """
 
 from numasync.envs.observation import Observation
@@ -13,6 +15,7 @@ from numasync.runtime.rng import choice
 ROWS = 10
 COLUMNS = 5
 
+# The state: the ball's row and column, and the paddle's column.
 BALL_ROW, BALL_COLUMN, PADDLE = range(3)
 
 
@@ -36,6 +39,7 @@ def step(state, action, rng, obs):
 
 @kernel
 def draw(state, obs):
+    """Write the observation of a state."""
     obs[:] = FLOAT(0)
     obs[int(state[BALL_ROW]) * COLUMNS + int(state[BALL_COLUMN])] = FLOAT(1)
     obs[(ROWS - 1) * COLUMNS + int(state[PADDLE])] = FLOAT(1)

@@ -1,8 +1,12 @@
-"""MountainCar-v0: drive a weak car out of a valley by pushing left (0), not at all (1) or right (2). Moore 1990.
+"""MountainCar-v0: drive a weak car out of a valley by pushing left (0), not at all (1) or right (2).
 
-Written from the equations of motion; steps in lockstep with Gymnasium's `MountainCar-v0` (float64 dynamics; position
-and velocity a step). Reward -1 a step; terminal at 0.5 on the right hill; truncated after 200 steps. The left end is a
-wall that stops the car.
+The reward is -1 a step. The position 0.5 on the right hill is terminal. An episode is truncated after 200 steps. A wall
+at the left end stops the car. The observation is the position and the velocity.
+
+The dynamics are float64. They are written from the equations of motion, and step in lockstep with Gymnasium's
+`MountainCar-v0`.
+
+Source: Moore 1990.
 """
 
 import numpy as np
@@ -12,7 +16,7 @@ from numasync.envs.spec import RUNNING, TERMINATED, TRUNCATED, EnvSpec, JittedEn
 from numasync.runtime.jit import kernel
 from numasync.runtime.rng import uniform
 
-# The state row: position, velocity, steps so far.
+# The state: the position, the velocity (per step), and the steps of this episode.
 X, X_DOT, STEPS = range(3)
 
 FORCE = 0.001
@@ -33,7 +37,7 @@ def reset(state, rng, obs):
 
 @kernel
 def step(state, action, rng, obs):
-    # The height of the hills is sin(3 x), so that the cosine is their slope.
+    # The height of the hills is sin(3 x), so their slope is proportional to cos(3 x).
     velocity = state[X_DOT] + (action - 1) * FORCE - GRAVITY * np.cos(3 * state[X])
     velocity = min(max(velocity, -X_DOT_LIMIT), X_DOT_LIMIT)
     state[X] = min(max(state[X] + velocity, LEFT_END), RIGHT_END)
@@ -41,7 +45,7 @@ def step(state, action, rng, obs):
     state[STEPS] += 1.0
     obs[0], obs[1] = state[0], state[1]
 
-    # A car that rolls back over the goal has not come to it.
+    # A car that rolls back over the goal has not reached it.
     if state[X] >= GOAL and state[X_DOT] >= 0.0:
         return -1.0, TERMINATED
     if state[STEPS] >= MAX_STEPS:

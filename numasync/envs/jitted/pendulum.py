@@ -1,8 +1,10 @@
-"""Pendulum-v1: swing a pendulum up and hold it there by a torque in [-2, 2] at its pivot.
+"""Pendulum-v1: swing a pendulum up and hold it there. The action is the torque at its pivot, in [-2, 2].
 
-Written from the equation of motion of a rod; steps in lockstep with Gymnasium's `Pendulum-v1` (float64 dynamics,
-semi-implicit Euler, 0.05 s a step). The reward is minus the cost of the angle, the velocity and the torque before the
-step; nothing is terminal; truncated after 200 steps. The observation is the angle's cosine and sine, and the velocity.
+The reward is minus a cost of the angle, the velocity and the torque before the step. No state is terminal. An episode
+is truncated after 200 steps. The observation is the cosine and the sine of the angle, and the velocity.
+
+The dynamics are float64, one semi-implicit Euler step of 0.05 s. They are written from the equation of motion of a rod,
+and step in lockstep with Gymnasium's `Pendulum-v1`.
 """
 
 import numpy as np
@@ -12,7 +14,7 @@ from numasync.envs.spec import RUNNING, TRUNCATED, EnvSpec, JittedEnv
 from numasync.runtime.jit import kernel
 from numasync.runtime.rng import uniform
 
-# The state row: the angle from upright (rad, not wrapped), its velocity (rad/s), steps so far.
+# The state: the angle from upright (rad, not wrapped), its velocity (rad/s), and the steps of this episode.
 ANGLE, VELOCITY, STEPS = range(3)
 
 GRAVITY = 10.0
@@ -35,9 +37,9 @@ def reset(state, rng, obs):
 @kernel
 def step(state, action, rng, obs):
     torque = min(max(np.float64(action[0]), -TORQUE_LIMIT), TORQUE_LIMIT)
-    # The same angle in [-pi, pi): how far it is from upright.
-    off = (state[ANGLE] + np.pi) % (2 * np.pi) - np.pi
-    cost = off**2 + 0.1 * state[VELOCITY] ** 2 + 0.001 * torque**2
+    # The same angle in [-pi, pi).
+    angle = (state[ANGLE] + np.pi) % (2 * np.pi) - np.pi
+    cost = angle**2 + 0.1 * state[VELOCITY] ** 2 + 0.001 * torque**2
 
     acceleration = 1.5 * GRAVITY / LENGTH * np.sin(state[ANGLE]) + 3 / (MASS * LENGTH**2) * torque
     velocity = state[VELOCITY] + SECONDS * acceleration
@@ -50,6 +52,7 @@ def step(state, action, rng, obs):
 
 @kernel
 def observe(state, obs):
+    """Write the observation of a state."""
     obs[0] = np.cos(state[ANGLE])
     obs[1] = np.sin(state[ANGLE])
     obs[2] = state[VELOCITY]

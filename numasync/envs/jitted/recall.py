@@ -1,8 +1,10 @@
-"""Recall: a cue, +1 or -1, is seen at the first step and never again; 12 steps later it has to be named.
+"""Recall: the first observation shows a cue, +1 or -1. After 12 steps the agent is asked for it.
 
-Action 1 names +1, action 0 names -1. Before the question actions do nothing and the reward is 0; the answer gives +1
-if it is right, else -1, and ends the episode. The observation is the cue (0 after the first step) and 1 when the
-question is asked. Without a memory the best score is 0. In the manner of bsuite's memory length (Osband et al. 2020).
+Action 1 answers +1, action 0 answers -1. A right answer has the reward +1, a wrong one -1, and the episode ends. Before
+the question, actions do nothing and the reward is 0. The observation is the cue (0 after the first one), and 1 when the
+question is asked, otherwise 0. The best mean score without memory is 0.
+
+Source: like "memory length" of bsuite (Osband et al. 2020).
 """
 
 from numasync.envs.observation import Observation
@@ -12,6 +14,7 @@ from numasync.runtime.rng import choice
 
 DELAY = 12
 
+# The state: the cue, and the steps of this episode.
 CUE, STEPS = range(2)
 
 

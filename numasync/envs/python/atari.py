@@ -1,12 +1,18 @@
-"""Atari 2600 games through ALE's vector interface, one environment a worker.
+"""Atari 2600 games through ALE's vector interface, with one environment for each worker.
 
-ALE's single-environment interface holds the GIL while it emulates; its vector interface does frame skip, the maximum
-of two frames, grey 84 x 84 and the stack of four in C++ with the GIL released, so workers emulate at the same time.
-The preprocessing is that of Mnih et al. 2015 and 2016: action repeat 4, up to 30 no-ops at a reset, fire where a game
-waits for it. An episode ends after 108,000 frames (30 minutes) as a time limit.
+ALE's vector interface emulates with the GIL released, so workers emulate at the same time. Its single-environment
+interface holds the GIL.
+
+The preprocessing is the one of Mnih et al. 2015 and 2016, and ALE does all of it in C++:
+
+- an action is repeated for 4 frames, and each pixel is the maximum of the last two;
+- a frame is grey, 84 x 84 pixels, and an observation is a stack of the last four;
+- a reset plays up to 30 no-ops, and fires where a game waits for it;
+- a time limit truncates an episode after 108,000 frames (30 minutes of play).
 """
 
 import threading
+from typing import Any
 
 import ale_py
 import gymnasium
@@ -15,7 +21,7 @@ from ale_py.vector_env import AtariVectorEnv
 from gymnasium.envs.registration import find_highest_version, get_env_id, parse_env_id
 
 from numasync.envs.observation import Observation
-from numasync.envs.python.bridge import PythonEnv
+from numasync.envs.python.bridge import SEEDS, PythonEnv
 from numasync.envs.spec import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED, EnvSpec
 from numasync.runtime.rng import choice
 
@@ -24,16 +30,14 @@ STACK = 4
 PIXELS = 84
 NO_OPS = 30
 MAX_FRAMES = 108_000
-SEEDS = 2**31 - 1
 
 gymnasium.register_envs(ale_py)
-# ALE loads a ROM through state that all its instances share.
+# ALE is not thread-safe while it loads a ROM.
 BUILD_LOCK = threading.Lock()
 
 
-def atari_id(env_id):
-    """The full id under which ALE registers `env_id` ('ALE/Pong' is 'ALE/Pong-v5'), or None if it is none of
-    ALE's."""
+def atari_id(env_id: str) -> str | None:
+    """Return the full id of a game as ALE registers it: 'ALE/Pong-v5' for 'ALE/Pong'. None if `env_id` is not ALE's."""
     try:
         namespace, name, version = parse_env_id(env_id.split(":")[-1])
     except gymnasium.error.Error:
@@ -46,14 +50,15 @@ def atari_id(env_id):
 
 
 class AtariEnv(PythonEnv):
-    """One game; rewards are its own, unclipped.
+    """One game. Its rewards are the game's own, unclipped.
 
-    env_id: as the user wrote it; game_id: the full id that ALE registers, which says the game, the probability of a
-    sticky action and the action set. Its frame skip is not used: it is always 4.
-    life_loss: report a lost life as LIFE_LOST, which is terminal for the learner only.
+    env_id                 the id, as the user wrote it
+    game_id                the full id that ALE registers; it gives the game, the probability of a sticky action and
+                           the set of actions, but not the frame skip, which is always 4
+    terminal_on_life_loss  whether a lost life is reported as LIFE_LOST, which is terminal for the learner only
     """
 
-    def __init__(self, env_id, game_id, terminal_on_life_loss=False):
+    def __init__(self, env_id: str, game_id: str, terminal_on_life_loss: bool = False) -> None:
         settings = gymnasium.spec(game_id).kwargs
         self.terminal_on_life_loss = terminal_on_life_loss
         with BUILD_LOCK:
@@ -75,18 +80,18 @@ class AtariEnv(PythonEnv):
         self.lives = 0
         self.seeded = False
         frames = Observation("frames", (STACK, PIXELS, PIXELS), 1.0 / 255.0)
-        super().__init__(EnvSpec(env_id, "atari", frames, int(self.env.single_action_space.n)))
+        n_actions = int(self.env.single_action_space.n)  # type: ignore[attr-defined]
+        super().__init__(EnvSpec(env_id, "atari", frames, n_actions))
 
-    def restart(self, rng, obs):
-        # Seeding loads the ROM again and costs as much as 200 steps: only the first reset does it, the others go on
-        # with ALE's own generator. An explicit reset takes the place of the autoreset step, which is so never learned
-        # from.
+    def on_reset(self, rng: np.ndarray, obs: np.ndarray) -> None:
+        # Only the first reset is seeded, because seeding loads the ROM again and takes as long as 200 steps. Later ones
+        # go on with ALE's own generator. This reset replaces ALE's autoreset step, which nothing may learn from.
         raw, info = self.env.reset(seed=None if self.seeded else int(choice(rng, SEEDS)))
         self.seeded = True
         self.lives = int(info["lives"][0])
         self.spec.observation.encode(raw[0], obs)
 
-    def play(self, action, rng, obs):
+    def on_step(self, action: Any, rng: np.ndarray, obs: np.ndarray) -> tuple[Any, int]:
         self.action[0] = action
         raw, reward, terminated, truncated, info = self.env.step(self.action)
         self.spec.observation.encode(raw[0], obs)
@@ -98,6 +103,6 @@ class AtariEnv(PythonEnv):
             return reward[0], TRUNCATED
         return reward[0], LIFE_LOST if lost and self.terminal_on_life_loss else RUNNING
 
-    def close(self):
+    def close(self) -> None:
         super().close()
         self.env.close()

@@ -1,78 +1,102 @@
-"""Environments in Python, as the compiled loop sees them: two kernels, the same for all of them, that call back.
+"""The bridge from the compiled loop to environments in Python: two kernels, the same for all, that call back.
 
-A kernel cannot hold an object. So the `state` of an environment in Python is one number, its slot in a table of those
-that are open, where the callback finds it. The GIL is held for the length of the callback, and an exception that it
-raises passes through the loop to whoever called that. What a kernel passes on does not keep its memory alive, because
-kernels count no references: an environment that wants to keep `obs` or a continuous action keeps a copy.
+A kernel cannot hold an object. So the `state` of an environment in Python is one number: a handle, under which the
+callback finds the environment in a table.
+
+The callback holds the GIL. An exception that it raises passes through the loop to the loop's caller. Kernels count no
+references, so the memory of `obs` and of a continuous action can be gone after the callback: an environment that wants
+to keep them keeps a copy.
 """
 
 import itertools
+from typing import Any
 from weakref import WeakValueDictionary
 
 import numpy as np
 
-from numasync.envs.spec import RESET_TYPE
+from numasync.envs.spec import RESET_TYPE, EnvSpec
 from numasync.runtime.jit import callback_kernel, compile_as, float64, int64, objmode
 from numasync.runtime.memory import aligned_zeros
 
-# Weak: an environment that nobody has closed goes when nobody knows it any more. Numbers are not used twice, so that
-# the state of one that is gone never plays another.
-OPEN_ENVS = WeakValueDictionary()
+# The environments by handle. References are weak, so an environment that nobody uses any more is freed although nobody
+# closed it. A handle is never given again, so the state of a freed environment cannot reach another one.
+OPEN_ENVS: "WeakValueDictionary[int, PythonEnv]" = WeakValueDictionary()
 HANDLES = itertools.count()
+
+# An environment that wants a seed of its own draws it from 0 to SEEDS - 1.
+SEEDS = 2**31 - 1
 
 
 @callback_kernel
 def reset(state, rng, obs):
+    """Start an episode of the environment whose handle is in `state`."""
     handle = int(state[0])
     with objmode():
-        restart(handle, rng, obs)
+        call_reset(handle, rng, obs)
 
 
 @callback_kernel
 def step(state, action, rng, obs):
+    """Play an action in the environment whose handle is in `state`; return reward and end."""
     handle = int(state[0])
     with objmode(reward=float64, end=int64):
-        reward, end = play(handle, action, rng, obs)
+        reward, end = call_step(handle, action, rng, obs)
     return reward, end
 
 
-# A kernel that named the table itself could not be cached on disk.
-def restart(handle, rng, obs):
-    OPEN_ENVS[handle].restart(rng, obs)
+# These two are functions because a kernel that named the table itself could not be cached on disk.
+def call_reset(handle: int, rng: np.ndarray, obs: np.ndarray) -> None:
+    """Call `on_reset` of the environment with this handle."""
+    OPEN_ENVS[handle].on_reset(rng, obs)
 
 
-def play(handle, action, rng, obs):
-    reward, end = OPEN_ENVS[handle].play(action, rng, obs)
+def call_step(handle: int, action: Any, rng: np.ndarray, obs: np.ndarray) -> tuple[float, int]:
+    """Call `on_step` of the environment with this handle; return its reward and end as the kernel expects them."""
+    reward, end = OPEN_ENVS[handle].on_step(action, rng, obs)
     return float(reward), int(end)
 
 
 class PythonEnv:
-    """The base of environments in Python, which have two methods of their own, called with the GIL held:
+    """The base class of environments in Python.
 
-        restart(rng, obs)                       is what reset is in `interface.py`,
-        play(action, rng, obs) -> reward, end   is what step is.
+    A subclass defines two methods, which the kernels `reset` and `step` call back with the GIL held:
 
-    To be made before threads start, because the first one compiles the kernels.
+        on_reset(rng, obs)                          start an episode, write its first observation into obs
+        on_step(action, rng, obs) -> reward, end    play one action, write the next observation into obs
+
+    The arguments are explained in envs/spec.py. Make an environment before threads start, because the first one
+    compiles the kernels.
+
+    spec    what an agent must know of the environment
+    handle  its number in OPEN_ENVS
     """
 
     jitted = False
-    # Kernels are descriptors, as functions are: as attributes of a class they would take `self` for their state.
+    # A kernel is a descriptor, as a function is. As a plain class attribute it would receive `self` as its state.
     reset = staticmethod(reset)
     step = staticmethod(step)
 
-    def __init__(self, spec):
+    def __init__(self, spec: EnvSpec) -> None:
         compile_as(reset, RESET_TYPE)
         compile_as(step, spec.step_type)
         self.spec = spec
         self.handle = next(HANDLES)
         OPEN_ENVS[self.handle] = self
 
-    def new_state(self):
-        """float64 (1,): the slot."""
+    def on_reset(self, rng: np.ndarray, obs: np.ndarray) -> None:
+        """Start an episode and write its first observation into obs."""
+        raise NotImplementedError
+
+    def on_step(self, action: Any, rng: np.ndarray, obs: np.ndarray) -> tuple[Any, int]:
+        """Play one action and write the next observation into obs; return reward and end."""
+        raise NotImplementedError
+
+    def new_state(self) -> np.ndarray:
+        """Return the handle as a state: float64 (1,)."""
         state = aligned_zeros((1,), np.float64)
         state[0] = self.handle
         return state
 
-    def close(self):
-        """Give the slot back; what else there is to release is the subclass's own."""
+    def close(self) -> None:
+        """Remove the environment from the table. A subclass also releases what it holds itself."""
         OPEN_ENVS.pop(self.handle, None)

@@ -1,94 +1,105 @@
-"""Any Gymnasium id with Discrete or Box actions and an observation that is numbers, or is flattened to numbers."""
+"""Environments of Gymnasium.
+
+Their actions are Discrete or Box. Their observations are numbers, or Gymnasium can flatten them to numbers.
+"""
 
 import dataclasses
+from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 
 from numasync.envs.observation import Observation
-from numasync.envs.python.bridge import PythonEnv
-from numasync.envs.spec import RUNNING, TERMINATED, TRUNCATED, EnvSpec
-from numasync.errors import InputError
+from numasync.envs.python.bridge import SEEDS, PythonEnv
+from numasync.envs.spec import RUNNING, TERMINATED, TRUNCATED, Bounds, EnvSpec
+from numasync.errors import InputError, one_line
 from numasync.runtime.rng import choice
 
-# Below this many pixels a side the paper's network of 8 x 8 kernels does not fit, and the small one is used.
+# The paper's network needs at least this many pixels a side for its kernels of 8 x 8 and 4 x 4. A smaller image gets
+# the preset of small images.
 SMALL_IMAGE = 36
-SEEDS = 2**31 - 1
 
 
 class GymEnv(PythonEnv):
-    """One Gymnasium environment. family: whose presets, if its observation is not to tell. flatten: put Gymnasium's own
-    FlattenObservation around it. Raises InputError where it cannot be made."""
+    """One Gymnasium environment.
 
-    def __init__(self, env_id, family=None, flatten=False):
-        self.env = make(env_id)
+    env_id   the id, as the user wrote it
+    family   the family whose preset it has; None: the family that fits its spaces
+    flatten  whether to wrap it in Gymnasium's FlattenObservation
+
+    Raises InputError if it cannot be made or its spaces are not supported.
+    """
+
+    def __init__(self, env_id: str, family: str | None = None, flatten: bool = False) -> None:
+        self.env = make_gymnasium(env_id)
         if flatten:
             self.env = gymnasium.wrappers.FlattenObservation(self.env)
         try:
-            observation, usual_family = encoding(env_id, self.env.observation_space)
+            observation, fitting = parse_observation_space(env_id, self.env.observation_space)
             observation = dataclasses.replace(observation, flattened=flatten)
-            n_actions, bounds = actions_of(env_id, self.env.action_space)
+            n_actions, bounds = parse_action_space(env_id, self.env.action_space)
         except InputError:
             self.env.close()
             raise
-        usual_family = "continuous" if bounds and usual_family == "classic" else usual_family
-        super().__init__(EnvSpec(env_id, family or usual_family, observation, n_actions, bounds))
+        fitting = "continuous" if bounds and fitting == "classic" else fitting
+        super().__init__(EnvSpec(env_id, family or fitting, observation, n_actions, bounds))
 
-    def restart(self, rng, obs):
-        # Every episode is seeded from the worker's own row, which is then the whole of the worker's randomness.
+    def on_reset(self, rng: np.ndarray, obs: np.ndarray) -> None:
+        # Every episode gets a seed from the worker's generator row, so that the row is the only source of randomness.
         raw, _ = self.env.reset(seed=int(choice(rng, SEEDS)))
         self.spec.observation.encode(raw, obs)
 
-    def play(self, action, rng, obs):
-        raw, reward, terminated, truncated, _ = self.env.step(self.as_gymnasium_has_it(action))
+    def on_step(self, action: Any, rng: np.ndarray, obs: np.ndarray) -> tuple[Any, int]:
+        raw, reward, terminated, truncated, _ = self.env.step(self.convert_action(action))
         self.spec.observation.encode(raw, obs)
         return reward, TERMINATED if terminated else TRUNCATED if truncated else RUNNING
 
-    def as_gymnasium_has_it(self, action):
-        """Counted from where the space begins to count; clipped to the space, and in its shape."""
-        space = self.env.action_space
+    def convert_action(self, action: Any) -> Any:
+        """Return an action as Gymnasium expects it.
+
+        An integer counts from the start of its space. An array is clipped to the bounds of its space and has its shape.
+        """
+        space: Any = self.env.action_space
         if not self.spec.continuous:
             return space.start + int(action)
         return np.clip(action.reshape(space.shape), space.low, space.high).astype(space.dtype)
 
-    def close(self):
+    def close(self) -> None:
         super().close()
         self.env.close()
 
 
-def make(env_id):
-    """gymnasium.make, with what can go wrong said in one sentence."""
+def make_gymnasium(env_id: str) -> gymnasium.Env:
+    """Return gymnasium.make(env_id). Raises InputError, one sentence, if that fails."""
     try:
         return gymnasium.make(env_id, disable_env_checker=True)
     except gymnasium.error.DependencyNotInstalled as error:
         raise InputError(f"{env_id} needs a package that is not installed: {one_line(error)}") from error
-    except Exception as error:  # a constructor raises what it likes
+    except Exception as error:  # a constructor can raise anything
         own = "one of your own must be registered first, see numasync.register, or be named as module:id"
         known = isinstance(error, (gymnasium.error.Error, ImportError, ValueError))
         reason = one_line(error if known else f"{type(error).__name__}: {error}").rstrip(".")
         raise InputError(f"{env_id!r} is no environment that Gymnasium can make: {reason} ({own}).") from error
 
 
-def one_line(error):
-    """What an error says, as the end of a sentence."""
-    text = " ".join(str(error).split())
-    return text if text.endswith((".", "?", "!")) else text + "."
-
-
-def actions_of(env_id, space):
-    """n_actions and bounds of an EnvSpec."""
+def parse_action_space(env_id: str, space: spaces.Space) -> tuple[int, Bounds | None]:
+    """Return the n_actions and bounds of an EnvSpec. Raises InputError if the space is not supported."""
     if isinstance(space, spaces.Discrete):
         return int(space.n), None
     if not isinstance(space, spaces.Box):
         raise InputError(
-            f"{env_id} has {type(space).__name__} actions, which are not supported; Discrete and Box ones are."
+            f"{env_id} has {type(space).__name__} actions, which are not supported; Discrete and Box actions are."
         )
-    return int(np.prod(space.shape)), tuple(tuple(map(float, bound.reshape(-1))) for bound in (space.low, space.high))
+    low, high = (tuple(map(float, bound.reshape(-1))) for bound in (space.low, space.high))
+    return int(np.prod(space.shape)), (low, high)
 
 
-def encoding(env_id, space):
-    """How observations of `space` become network inputs, and the family of presets that fits them."""
+def parse_observation_space(env_id: str, space: spaces.Space) -> tuple[Observation, str]:
+    """Return the Observation of an EnvSpec and the family whose preset fits it.
+
+    Raises InputError if the space is not supported.
+    """
     if isinstance(space, spaces.Discrete):
         return Observation("discrete", (int(space.n),), start=int(space.start)), "classic"
     if isinstance(space, spaces.MultiDiscrete):
@@ -98,11 +109,11 @@ def encoding(env_id, space):
         return Observation("vector", tuple(space.shape)), "classic"
     if not isinstance(space, spaces.Box):
         raise InputError(
-            f"{env_id} has {type(space).__name__} observations, which are not supported as they are; trained "
-            f"with --flatten (flatten=True), a Dict or a Tuple becomes one row of numbers."
+            f"{env_id} has {type(space).__name__} observations, which are not supported as they are; "
+            f"--flatten (flatten=True) turns a Dict or a Tuple into one row of numbers."
         )
     shape = tuple(int(n) for n in space.shape)
-    # A uint8 reading fills 0..255, in pixels as in the RAM of a console; anything else is taken as it is.
+    # uint8 numbers fill 0..255, as pixels or as the RAM of a console. Other numbers are not scaled.
     scale = 1.0 / 255.0 if space.dtype == np.uint8 else 1.0
     if len(shape) == 3 or (len(shape) == 2 and space.dtype in (np.uint8, np.bool_)):
         return Observation("image", shape, scale), "image" if min(shape[:2]) < SMALL_IMAGE else "atari"

@@ -1,208 +1,106 @@
-"""The convolution, forward and backward, on the image as it lies: no im2col copy. Which tiles cover it.
+"""The convolution without padding, on images with the channels last.
 
-Shapes, here as in `layers.py`: x and y are rows of a segment, one row a time step, and an image is (height, width,
-channels), so that one line of a patch is a run of kernel * channels numbers.
+    y[oy, ox, f] = b[f] + sum over (ky, kx, c) of x[oy stride + ky, ox stride + kx, c] W[ky, kx, c, f]
+
+**As a product.** The numbers under the kernel at one output position are a *patch*. Let P be the matrix with a row for
+each patch. Then a convolution is a dense layer on patches, and its backward is that of a dense layer:
+
+    forward     Y  = P W + b
+    backward    dW = P^T dY    db = sum of dY over the patches    dP = dY W^T
+
+**Why overlaps add up.** One number of the image lies in several patches, so that the loss depends on it through each of
+them. Its gradient is the sum of its places in dP. An image of one line with 4 numbers, a kernel of 2, a stride of 1:
+
+    x     x0 x1 x2 x3              P = | x0 x1 |      dP = | d00 d01 |
+                                       | x1 x2 |           | d10 d11 |
+    y     y0 y1 y2                     | x2 x3 |           | d20 d21 |
+
+    dx    d00   d01 + d10   d11 + d20   d21
+
+x1 is the right number of patch 0 and the left number of patch 1: dx1 = d01 + d10.
+
+P is never built: see `products/conv_products.py`.
+
+x: (rows, height * width * channels), one row a step; image: (height, width, channels). W: (kernel_size * kernel_size *
+channels, filters), rows in the order (ky, kx, c). b: (filters,). y: (rows, out_height * out_width * filters).
 """
 
-from numasync.nn.layers.all_layers import add_rows, fill, fill_rows
-from numasync.nn.products.codegen import LANES
-from numasync.nn.products.conv_tile import tile_convolution, tile_convolution_weights
-from numasync.nn.products.gemm import ADJACENT, FIRST, NO_JUMP, ONE_RUN, add_product, cover_columns, transpose
+from numasync.errors import InputError
+from numasync.nn.layers.kind import LayerKind, Plan
+from numasync.nn.products.conv_products import (
+    add_patches_matmul_tn,
+    patches_matmul,
+    patches_matmul_nt,
+    patches_matmul_nt_work,
+)
+from numasync.nn.products.matmul import add_rows
 from numasync.nn.products.views import matrix_at, vector_at
-from numasync.runtime.jit import AVX512, FLOAT, kernel
+from numasync.nn.table import IN_AT, OWN, bias_of, input_rows, output_rows, weight_of
+from numasync.runtime.jit import inline_kernel, kernel, pointer_kernel
 
-# For patches two and three cells wide: how many places one above the other share a load (see `convolution_tile.py`), and
-# how many numbers of a cell are in a tile of the weights' gradient. As many sums as there are registers for, 32 or 16.
-DOWN_IN_TWOS, DOWN_IN_THREES = (2 if AVX512 else 1), 1
-NUMBERS_IN_TWOS, NUMBERS_IN_THREES = 6, (6 if AVX512 else 4)
-FEWER_NUMBERS = 4
-
-# Patches side by side in a tile: an output line of the usual networks is 20, 9 or 8 patches long.
-PATCHES = (10, 9, 8)
-
-# Patches whose share of the weights' gradient is summed before that of the next: 200 of the paper's first convolution,
-# of which a tile reads one line in four, and their dy fill half of the innermost cache.
-BAND = 200
+# A convolution's own columns of the table.
+HEIGHT, WIDTH, CHANNELS, KERNEL_SIZE, STRIDE = range(OWN, OWN + 5)
 
 
 @kernel
-def conv_forward(x, image, kernel_size, stride, weight, bias, y):
-    """y[oy, ox] = b + sum over (ky, kx, c) of x[oy stride + ky, ox stride + kx, c] W[ky, kx, c].
+def conv_forward(y, x, weight, bias, image, kernel_size, stride):
+    """Y = P W + b."""
+    patches_matmul(y, x, weight, bias, image, kernel_size, stride)
 
-    x: (rows, height * width * channels); image: (height, width, channels); weight: (kernel * kernel * channels,
-    filters), rows ordered (ky, kx, c); bias: (filters,); y: (rows, out_height * out_width * filters). No padding.
 
-    The patches of one output line are rows of a matrix that overlap in memory, stride * channels apart: the convolution
-    is a product. Where tiles know how the patches overlap, they take as many filters as fill whole vectors.
+@kernel
+def conv_backward(dx, dweight, dbias, dy, x, weight, work, image, kernel_size, stride, needs_dx):
+    """dW += P^T dY, db += sum of dY, dX = the rows of dY W^T, added up where patches overlap.
+
+    needs_dx: dX is computed; the first layer of a network does not need it. work: as large as W / kernel_size.
     """
-    out_height, out_width = output_size(image, kernel_size, stride)
-    line, step, filters = image[1] * image[2], stride * image[2], bias.size
-    geometry, out = (line, step, stride, kernel_size), (out_height, out_width, filters)
-    across = cells_across(kernel_size, stride, out_width)
-    tiled = filters - filters % LANES if across > 1 and whole_tiles(out_width) else FIRST
-    if tiled < filters:
-        fill_rows(bias, matrix_at(y, 0, y.size // filters, filters))
-    for r in range(x.shape[0]):
-        image_r, y_r = vector_at(x, r * x.shape[1], x.shape[1]), vector_at(y, r * y.shape[1], y.shape[1])
-        for j in range(0, tiled, LANES):
-            if across == 2:
-                cover_in_twos(image_r, geometry, weight, bias, j, y_r, out)
-            else:
-                cover_in_threes(image_r, geometry, weight, bias, j, y_r, out)
-        if tiled < filters:
-            for oy in range(out_height):
-                patches = vector_at(image_r, oy * stride * line, kernel_size * line)
-                y_line = vector_at(y_r, oy * out_width * filters, out_width * filters)
-                cover_columns(out_width, patches, step, ADJACENT, line, kernel_size, weight, tiled, y_line, filters)
+    add_patches_matmul_tn(dweight, x, dy, image, kernel_size, stride)
+    add_rows(dbias, matrix_at(dy, 0, dy.size // dbias.size, dbias.size))
+    if needs_dx:
+        patches_matmul_nt(dx, dy, weight, work, image, kernel_size, stride)
 
 
-@kernel
-def cells_across(kernel_size, stride, out_width):
-    """How many cells of stride * stride a patch is wide, if there are tiles for it: 2 or 3, else 1."""
-    for across in (2, 3):
-        if kernel_size == across * stride and out_width >= across:
-            return across
-    return 1
+@inline_kernel
+def image_of(row):
+    """The shape of the layer's input: (height, width, channels)."""
+    return row[HEIGHT], row[WIDTH], row[CHANNELS]
 
 
-@kernel
-def whole_tiles(out_width):
-    """Whether tiles of one of PATCHES fill an output line."""
-    most, fewer, least = PATCHES
-    return out_width % most == 0 or out_width % fewer == 0 or out_width % least == 0
+@pointer_kernel
+def forward(tape, obs, theta, row, capacity, first, last):
+    """`conv_forward` for a row of the layer table."""
+    y = output_rows(tape, row, capacity, first, last)
+    x = input_rows(tape, obs, row, capacity, first, last)
+    conv_forward(y, x, weight_of(theta, row), bias_of(theta, row), image_of(row), row[KERNEL_SIZE], row[STRIDE])
 
 
-def cover(across, down):
-    """The kernel of a vector of filters, from j on, of the Y of one image. The sizes of a tile are literals for
-    the compiler: hence a kernel for each `across`."""
-    most, fewer, least = PATCHES
-
-    @kernel
-    def cover_image(x, geometry, w, bias, j, y, out):
-        out_width, filters = out[1], out[2]
-        step = geometry[1]
-        if out_width % most == 0:
-            for ox in range(0, out_width, most):
-                tile_convolution(most, across, down, x, ox * step, geometry, w, bias, j, y, ox * filters + j, out)
-        elif out_width % fewer == 0:
-            for ox in range(0, out_width, fewer):
-                tile_convolution(fewer, across, down, x, ox * step, geometry, w, bias, j, y, ox * filters + j, out)
-        else:
-            for ox in range(0, out_width, least):
-                tile_convolution(least, across, down, x, ox * step, geometry, w, bias, j, y, ox * filters + j, out)
-
-    return cover_image
+@pointer_kernel
+def backward(dtape, grad, tape, obs, theta, work, row, capacity, n):
+    """`conv_backward` for a row of the layer table."""
+    dx, x = input_rows(dtape, obs, row, capacity, 0, n), input_rows(tape, obs, row, capacity, 0, n)
+    dweight, dbias = weight_of(grad, row), bias_of(grad, row)
+    dy, weight = output_rows(dtape, row, capacity, 0, n), weight_of(theta, row)
+    image, kernel_size, stride = image_of(row), row[KERNEL_SIZE], row[STRIDE]
+    work = vector_at(work, 0, weight.size)
+    conv_backward(dx, dweight, dbias, dy, x, weight, work, image, kernel_size, stride, row[IN_AT] >= 0)
 
 
-cover_in_twos, cover_in_threes = cover(2, DOWN_IN_TWOS), cover(3, DOWN_IN_THREES)
+def plan(sizes: tuple[int, ...], in_shape: tuple[int, ...]) -> Plan:
+    """sizes: (filters, kernel_size, stride)."""
+    filters, kernel_size, stride = sizes
+    if len(in_shape) != 3 or min(in_shape[:2]) < kernel_size:
+        raise InputError(
+            f"conv({filters}, {kernel_size}) needs an input of (height, width, channels) at least as large as its "
+            f"kernel, not {in_shape}; for vectors use dense layers (--network mlp)."
+        )
+    height, width, channels = in_shape
+    out_height, out_width = ((n - kernel_size) // stride + 1 for n in (height, width))
+    return Plan(
+        (out_height, out_width, filters),
+        weight_shape=(kernel_size, kernel_size, channels, filters),
+        work_size=patches_matmul_nt_work(kernel_size, channels, filters),
+        own=(height, width, channels, kernel_size, stride),
+    )
 
 
-@kernel
-def conv_backward(x, image, kernel_size, stride, weight, dy, dweight, dbias, dx, work):
-    """Backward of `conv_forward`, same shapes: the same products, with the roles of the three matrices exchanged.
-
-    `dx` of size 0 is not computed (the first layer). work: as large as W / kernel; overwritten.
-    """
-    conv_backward_parameters(x, image, kernel_size, stride, dy, dweight, dbias)
-    if dx.size > 0:
-        conv_backward_inputs(image, kernel_size, stride, weight, dy, dx, work)
-
-
-@kernel
-def conv_backward_parameters(x, image, kernel_size, stride, dy, dweight, dbias):
-    """dW[ky] += patches^T dy, db += sum of dy over patches, of a band of output lines at a time, which stays in the
-    innermost cache."""
-    filters = dbias.size
-    out_height, out_width = output_size(image, kernel_size, stride)
-    line, step = image[1] * image[2], stride * image[2]
-    geometry = line, step, stride, kernel_size
-    across = cells_across(kernel_size, stride, out_width)
-    tiled = filters - filters % LANES if across > 1 else FIRST
-    band = max(BAND // out_width, 1)
-    flat = vector_at(dweight, 0, dweight.size)
-    for r in range(x.shape[0]):
-        for oy in range(0, out_height, band):
-            out = min(band, out_height - oy), out_width, filters
-            at, dy_at = r * x.shape[1] + oy * stride * line, r * dy.shape[1] + oy * out_width * filters
-            lines, dout = vector_at(x, at, x.size - at), vector_at(dy, dy_at, out[0] * out_width * filters)
-            add_rows(matrix_at(dout, 0, out[0] * out_width, filters), dbias)
-            for j in range(0, tiled, LANES):
-                if across == 2:
-                    cover_weights_in_twos(lines, geometry, dout, j, out, flat)
-                else:
-                    cover_weights_in_threes(lines, geometry, dout, j, out, flat)
-            if tiled < filters:
-                add_weights(lines, geometry, image[2], dout, tiled, out, flat)
-
-
-def cover_weights(across, down, most, fewer):
-    """The kernel that adds the share of a band of output lines to a vector of columns, from j on, of dW."""
-
-    @kernel
-    def cover_band(x, geometry, dy, j, out, dw):
-        line, step, stride, kernel_size = geometry
-        filters = out[2]
-        for ky in range(stride if down > 1 else kernel_size):
-            p = 0
-            while p < step:
-                left, at, dw_at = step - p, ky * line + p, (ky * across * step + p) * filters + j
-                # Eight or nine are two tiles of four, and one more, rather than one of six and two or three more.
-                if left >= most and left != 8 and left != 9:
-                    tile_convolution_weights(most, across, down, x, at, geometry, dy, j, out, dw, dw_at)
-                    p += most
-                elif left >= fewer:
-                    tile_convolution_weights(fewer, across, down, x, at, geometry, dy, j, out, dw, dw_at)
-                    p += fewer
-                else:
-                    tile_convolution_weights(1, across, down, x, at, geometry, dy, j, out, dw, dw_at)
-                    p += 1
-
-    return cover_band
-
-
-cover_weights_in_twos = cover_weights(2, DOWN_IN_TWOS, NUMBERS_IN_TWOS, FEWER_NUMBERS)
-cover_weights_in_threes = cover_weights(3, DOWN_IN_THREES, NUMBERS_IN_THREES, FEWER_NUMBERS)
-
-
-@kernel
-def add_weights(lines, geometry, channels, dout, j, out, dweight):
-    """The share of a band of output lines in dW from column j on, as products: a run for each output line."""
-    line, step, stride, kernel_size = geometry
-    out_height, out_width, filters = out
-    run, rows = kernel_size * channels, matrix_at(dout, 0, out_height * out_width, filters)
-    for ky in range(kernel_size):
-        from_ky = vector_at(lines, ky * line, lines.size - ky * line)
-        dweight_rows = vector_at(dweight, ky * run * filters, run * filters)
-        cover_columns(run, from_ky, ADJACENT, step, stride * line, out_height, rows, j, dweight_rows, filters)
-
-
-@kernel
-def conv_backward_inputs(image, kernel_size, stride, weight, dy, dx, work):
-    """dx = sum over all patches of dpatch = dy W^T, where overlapping patches add up.
-
-    Neighbouring patches overlap, so their rows must not be updated together: only every `apart`-th patch of a row is.
-    """
-    out_height, out_width = output_size(image, kernel_size, stride)
-    line, step, filters = image[1] * image[2], stride * image[2], weight.shape[1]
-    run = kernel_size * image[2]
-    apart = (kernel_size - 1) // stride + 1
-    transposed = matrix_at(work, 0, filters, run)
-    fill(dx, FLOAT(0))
-    for ky in range(kernel_size):
-        transpose(matrix_at(weight, ky * run * filters, run, filters), transposed)
-        for r in range(dx.shape[0]):
-            for oy in range(out_height):
-                for ox in range(min(apart, out_width)):
-                    dout = vector_at(dy, r * dy.shape[1] + (oy * out_width + ox) * filters, (out_width - ox) * filters)
-                    at = (oy * stride + ky) * line + ox * step
-                    dpatches = vector_at(dx, r * dx.shape[1] + at, dx.shape[1] - at)
-                    patches = (out_width - ox + apart - 1) // apart
-                    add_product(
-                        patches, dout, apart * filters, ADJACENT, NO_JUMP, ONE_RUN, transposed, dpatches, apart * step
-                    )
-
-
-@kernel
-def output_size(image, kernel_size, stride):
-    """(out_height, out_width) of a convolution."""
-    return (image[0] - kernel_size) // stride + 1, (image[1] - kernel_size) // stride + 1
+CONV = LayerKind(plan, forward, backward)

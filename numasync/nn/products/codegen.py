@@ -1,8 +1,8 @@
-"""What writes the vector instructions of a tile: a few words of LLVM's language, with names that say what they do.
+"""Code generation: the few LLVM instructions that register tiles are made of, with names that say what they do.
 
-It runs while Numba compiles: a Python loop here writes its instructions again and again, one after the other; only
-`cgutils.for_range` makes a loop of the machine code. Nothing is computed yet: a value is a name of a result. Which
-instructions a tile is made of, see `tile.py`.
+This code runs while Numba compiles. A Python loop here writes its instructions once for each turn, and
+`cgutils.for_range` writes a loop of the machine code. Nothing is computed yet: a value stands for a later result.
+`tile.py` and `conv_tile.py` say which instructions a tile has.
 """
 
 from llvmlite import ir
@@ -13,13 +13,13 @@ from numasync.runtime.jit import AVX512
 # Floats in a vector: what fits one register.
 LANES = 16 if AVX512 else 8
 
-# Sums may be reordered and fused with products; NaN and infinity are kept: a part of jit.FASTMATH.
+# Sums may be reordered and fused with products. NaN and infinity are kept. A part of jit.FASTMATH.
 FLAGS = ("contract", "reassoc", "nsz")
 LANE_NUMBER = ir.IntType(32)
 
 
-class Emitter:
-    """Writes vector instructions on arrays of one dtype where `builder` stands. Pointers are to single numbers."""
+class CodeGenerator:
+    """Write vector instructions for arrays of one dtype at the place of `builder`. Pointers point to single numbers."""
 
     def __init__(self, context, builder, dtype, lanes=LANES):
         self.context = context
@@ -31,11 +31,14 @@ class Emitter:
         self.mask = None
 
     def array(self, array_type, value):
-        """The fields of an array: data, shape, strides, ..."""
+        """Return the fields of an array: data, shape, strides, ..."""
         return self.context.make_array(array_type)(self.context, self.builder, value)
 
     def offset(self, start, *steps):
-        """start + the sum of all count * size: offset(at, (r, row)) is at + r * row. Each may be a Python int."""
+        """Return start + the sum of count * size over all steps: offset(at, (r, row)) is at + r * row.
+
+        count and size may be Python integers.
+        """
         for count, size in steps:
             count = ir.Constant(start.type, count) if isinstance(count, int) else count
             size = ir.Constant(start.type, size) if isinstance(size, int) else size
@@ -45,9 +48,12 @@ class Emitter:
     def at(self, data, index):
         return self.builder.gep(data, [index])
 
-    def apart(self, pointer):
-        """The pointer, without LLVM seeing where it comes from. It sees that rows lie equally far apart and would compute
-        each row's address from that of the row before: as many additions in a row, for every term of the sum."""
+    def opaque_pointer(self, pointer):
+        """Hide the pointer's origin from LLVM.
+
+        Otherwise LLVM derives each row's address from the previous row's: a serial chain of additions in the inner
+        loop.
+        """
         kind = ir.FunctionType(pointer.type, [pointer.type])
         return self.builder.asm(kind, "", "=r,0", [pointer], side_effect=False)
 
@@ -59,7 +65,7 @@ class Emitter:
         return self.masked("load", vector, pointer, ir.Constant(LANE_NUMBER, self.align), self.mask, zeros_of(vector))
 
     def load_row(self, data, index, vectors):
-        """That many vectors, one after the other."""
+        """Load `vectors` vectors that follow each other."""
         return [self.load(self.at(data, self.offset(index, (v, self.lanes)))) for v in range(vectors)]
 
     def store(self, value, pointer):
@@ -70,8 +76,7 @@ class Emitter:
             self.masked("store", ir.VoidType(), value, pointer, ir.Constant(LANE_NUMBER, self.align), self.mask)
 
     def use_lanes(self, count):
-        """From here on load and store only the first `count` lanes of a vector; the others are neither read, but 0,
-        nor written."""
+        """From here on load and store only the first `count` lanes of a vector. The other lanes load as 0."""
         counts = self.builder.insert_element(
             ir.Constant(ir.VectorType(count.type, self.lanes), ir.Undefined), count, LANE_NUMBER(0)
         )
@@ -88,17 +93,17 @@ class Emitter:
         self.store(self.builder.fadd(self.load(pointer, value.type), value, flags=FLAGS), pointer)
 
     def shuffle(self, x, y, lanes):
-        """A vector of the given lanes of x (from 0 on) and y (from LANES on)."""
+        """Return a vector of the given lanes. Lanes 0 to LANES - 1 belong to x, the following ones to y."""
         return self.builder.shuffle_vector(x, y, ir.Constant(ir.VectorType(LANE_NUMBER, len(lanes)), lanes))
 
     def broadcast(self, pointer):
-        """One number in every lane."""
+        """Load one number into every lane."""
         undefined = ir.Constant(self.vector, ir.Undefined)
         first = self.builder.insert_element(undefined, self.builder.load(pointer), ir.Constant(LANE_NUMBER, 0))
         return self.shuffle(first, undefined, [0] * self.lanes)
 
     def zeros(self, count):
-        """`count` vectors of zeros. LLVM turns these stack slots into registers."""
+        """Return `count` stack slots that hold vectors of zeros. LLVM turns them into registers."""
         slots = [cgutils.alloca_once(self.builder, self.vector) for _ in range(count)]
         self.fill(slots, zeros_of(self.vector))
         return slots
@@ -112,8 +117,10 @@ class Emitter:
         self.builder.store(self.builder.fadd(self.builder.load(slot), product, flags=FLAGS), slot)
 
     def for_each(self, count, chains, body):
-        """body(i, chain) for i = 0 .. count - 1 in loops of the machine code, `chains` of them side by side; those that
-        are left over belong to chain 0."""
+        """Write body(i, chain) for i = 0 .. count - 1 as a loop of the machine code.
+
+        `chains` values of i share one turn of the loop. The rest belongs to chain 0.
+        """
         whole = self.builder.sub(count, self.builder.srem(count, ir.Constant(count.type, chains)))
         for start, stop, step in ((ir.Constant(count.type, 0), whole, chains), (whole, count, 1))[: min(chains, 2)]:
             with cgutils.for_range_slice(self.builder, start, stop, ir.Constant(count.type, step)) as (i, _):
@@ -121,8 +128,11 @@ class Emitter:
                     body(self.offset(i, (chain, 1)), chain)
 
     def for_each_nonzero(self, data, count, body):
-        """body(i) for those i < count whose number in `data` is not 0: a bit a lane of each vector, and a loop over the
-        bits that are set. The last numbers, which fill no vector, are not tested."""
+        """Write body(i) for each i < count whose number in `data` is not 0.
+
+        Each vector gives one bit a lane, and a loop visits the bits that are set. The last numbers, too few for a
+        vector, are not tested.
+        """
         builder, zero, one = self.builder, ir.Constant(count.type, 0), ir.Constant(count.type, 1)
         whole = builder.sub(count, builder.srem(count, ir.Constant(count.type, LANES)))
         left = cgutils.alloca_once(builder, count.type)
@@ -146,7 +156,7 @@ class Emitter:
             body(i)
 
     def total(self, vectors):
-        """The sum of vectors, added in pairs."""
+        """Add vectors in pairs."""
         while len(vectors) > 1:
             pairs = zip(vectors[::2], vectors[1::2])
             odd = vectors[len(vectors) // 2 * 2 :]
@@ -154,10 +164,10 @@ class Emitter:
         return vectors[0]
 
     def lane_sums(self, vectors):
-        """One vector whose lane i is the sum over the lanes of vectors[i], of LANES vectors: a tree of additions.
+        """Return one vector whose lane i is the sum over the lanes of vectors[i]. There are LANES vectors.
 
-        While n vectors are left, each holds LANES / n of the sums, and each sum as n numbers still to be added.
-        Two neighbours become one: the first halves of all these groups, plus the second halves.
+        It is a tree of additions. While n vectors are left, each holds LANES / n sums, and each sum consists of n
+        numbers. Two neighbours become one: the first half of each group is added to its second half.
         """
         while len(vectors) > 1:
             parts = len(vectors)
@@ -175,5 +185,5 @@ def zeros_of(vector):
 
 
 def type_name(vector):
-    """As LLVM names a vector in the names of its functions: v16f32."""
+    """Return the name of a vector type in LLVM's function names: v16f32."""
     return f"v{vector.count}f{32 if vector.element == ir.FloatType() else 64}"

@@ -1,46 +1,52 @@
-"""The matrix products that every layer stands on: which tiles cover a product. What a tile is, see `tile.py`."""
+"""Matrix products out of register tiles: which tiles cover a product. `tile.py` says what a tile is.
+
+The doors to these routines are `matmul.py` and `conv_products.py`, which name them by the product.
+"""
 
 import numpy as np
 
 from numasync.nn.products.codegen import LANES
-from numasync.nn.products.tile import NARROW, tile_product, tile_product_transposed, tile_sparse_row
+from numasync.nn.products.tile import NARROW, tile_product, tile_product_nt, tile_sparse_row
 from numasync.nn.products.views import matrix_at, vector_at
 from numasync.runtime.jit import AVX512, kernel
 
-# The tiles that cover a panel of C, some vectors of columns wide: (vectors, most rows, fewer rows), and one row for
-# what is left. A tile of r rows by v vectors takes r v registers for its sums, and v + 1 for what is multiplied: of
-# 32, or of 16. Enough sums keep the processor from waiting for the last multiply-add, enough of both r and v make
-# loads rare. 0 vectors: columns that are left, NARROW at a time; those of the heads, above all.
+# The tiles that cover a panel of C, some vectors of columns wide: (vectors, most rows, fewer rows). Single rows cover the
+# rest. A tile of r rows by v vectors takes r v registers for its sums and v + 1 for its operands, out of 32 or 16.
+# Enough sums keep the processor from waiting for the last multiply-add. Enough of both r and v make loads rare.
+# 0 vectors: columns that fill no vector, NARROW at a time, such as the columns of the heads.
 PANELS = ((4, 5 if AVX512 else 2, 2), (2, 6, 3), (1, 8, 4), (0, 8, 4))
 
-# Strides of an operand of `add_product` that is a matrix as it lies. They are NumPy's integers because of a Python
-# integer the compiler would make a literal, and for its value a product of its own.
+# Strides of a matrix as it lies. They are NumPy's integers, because the compiler makes a literal of a Python integer, and
+# a product of its own for each value.
 ADJACENT, NO_JUMP, ONE_RUN, FIRST = np.int64(1), np.int64(0), np.int64(1), np.int64(0)
 
-# A panel of a long B does not fit in the innermost cache, and would be fetched again for every tile of rows. Where A has
-# more rows than a tile, B is taken DEEP of its rows at a time, 24 KiB a panel.
+# A panel of a long B does not fit in the innermost cache, and each tile of rows would fetch it again. Where A has more
+# rows than a tile, B is taken DEEP of its rows at a time: 24 KiB a panel.
 FEW_ROWS, MANY_TERMS, DEEP = 8, 256, 96
 
-# Vectors of a tile where C has but one row; the more there are registers for, the longer are the pieces of B's rows.
+# Vectors of a tile where C has one row. More of them read longer pieces of B's rows.
 WIDEST, WIDE = 16 if AVX512 else 12, 8
-TRANSPOSED_ROWS = 4
+NT_ROWS = 4
 
 
 def panel(vectors, most, fewer):
-    """The kernel that covers all rows of C, from column j on, with tiles that many `vectors` wide. The sizes of a tile
-    are literals for the compiler: hence a kernel for each panel."""
+    """Return the kernel that covers all rows of C, from column j on, with tiles `vectors` wide.
+
+    The sizes of a tile are literals for the compiler: hence a kernel for each panel.
+    """
 
     @kernel
-    def cover(m, a, row, column, jump, runs, b, j, c, pitch):
+    def cover(c, a, b, m, j, strides, ldc):
+        row_stride = strides[0]
         i = 0
         while m - i >= most:
-            tile_product(most, vectors, a, i * row, row, column, jump, runs, b, j, c, i * pitch + j, pitch)
+            tile_product(c, a, b, most, vectors, i * ldc + j, i * row_stride, j, strides, ldc)
             i += most
         while m - i >= fewer:
-            tile_product(fewer, vectors, a, i * row, row, column, jump, runs, b, j, c, i * pitch + j, pitch)
+            tile_product(c, a, b, fewer, vectors, i * ldc + j, i * row_stride, j, strides, ldc)
             i += fewer
         while i < m:
-            tile_product(1, vectors, a, i * row, row, column, jump, runs, b, j, c, i * pitch + j, pitch)
+            tile_product(c, a, b, 1, vectors, i * ldc + j, i * row_stride, j, strides, ldc)
             i += 1
 
     return cover
@@ -50,74 +56,79 @@ panel_of_four, panel_of_two, panel_of_one, narrow_panel = (panel(*sizes) for siz
 
 
 @kernel
-def add_product(m, a, row, column, jump, runs, b, c, pitch):
-    """C += A B in place, where A[i, s, p] = a[i * row + s * jump + p * column] and (s, p) together number B's rows,
-    and C[i, j] = c[i * pitch + j].
+def add_strided_product(c, a, b, m, strides, ldc):
+    """C += A B in place, where A and C lie in flat arrays with strides.
 
-    a, c: flat; b: (k, n), C-contiguous. i = 0 .. m - 1, s = 0 .. runs - 1, p = 0 .. k / runs - 1; runs >= 1 divides k.
-    The strides of A let one routine serve A B (row = k, column = 1, one run), A^T B (row = 1, column = m) and a
-    convolution, whose patches are overlapping pieces of the image and have a run for each image row. pitch >= n lets
-    C be columns of a wider matrix.
+    c: flat, C[i, j] = c[i ldc + j] for i < m. ldc >= n lets C be columns of a wider matrix.
+    a: flat, A[i, s, p] = a[i row_stride + s run_stride + p col_stride]; (s, p) together number the rows of B.
+    b: (k, n), C-contiguous.
+    strides: (row_stride, col_stride, run_stride, n_runs); n_runs >= 1 divides k.
 
-    The columns of C are cut into panels, 4, 2 or 1 vectors wide, or 8 where there is but one row; the last ones, which
-    fill no vector, are taken NARROW at a time.
+    The strides let one routine serve A B (row_stride = k, col_stride = 1, one run), A^T B (row_stride = 1, col_stride =
+    m) and a convolution: its patches are overlapping pieces of the image with a run for each image line.
+
+    The columns of C are cut into panels of 4, 2 or 1 vectors, or of 8 vectors where C has one row. The last columns,
+    too few for a vector, are taken NARROW at a time.
     """
     k, n = b.shape
-    if m <= FEW_ROWS or k <= MANY_TERMS or runs > 1:
-        cover_columns(m, a, row, column, jump, runs, b, FIRST, c, pitch)
+    if m <= FEW_ROWS or k <= MANY_TERMS or strides[3] > 1:
+        cover_columns(c, a, b, m, FIRST, strides, ldc)
     else:
         for p in range(0, k, DEEP):
-            from_p, rows = vector_at(a, p * column, a.size - p * column), matrix_at(b, p * n, min(DEEP, k - p), n)
-            cover_columns(m, from_p, row, column, jump, runs, rows, FIRST, c, pitch)
+            at = p * strides[1]
+            from_p, rows = vector_at(a, at, a.size - at), matrix_at(b, p * n, min(DEEP, k - p), n)
+            cover_columns(c, from_p, rows, m, FIRST, strides, ldc)
 
 
 @kernel
-def cover_columns(m, a, row, column, jump, runs, b, j, c, pitch):
-    """`add_product` from column j on."""
+def cover_columns(c, a, b, m, j, strides, ldc):
+    """`add_strided_product` from column j on."""
     n = b.shape[1]
     if m == 1:
         while n - j >= WIDE * LANES:
-            tile_product(1, WIDE, a, 0, row, column, jump, runs, b, j, c, j, pitch)
+            tile_product(c, a, b, 1, WIDE, j, 0, j, strides, ldc)
             j += WIDE * LANES
     while n - j >= 4 * LANES:
-        panel_of_four(m, a, row, column, jump, runs, b, j, c, pitch)
+        panel_of_four(c, a, b, m, j, strides, ldc)
         j += 4 * LANES
     while n - j >= 2 * LANES:
-        panel_of_two(m, a, row, column, jump, runs, b, j, c, pitch)
+        panel_of_two(c, a, b, m, j, strides, ldc)
         j += 2 * LANES
     while n - j >= LANES:
-        panel_of_one(m, a, row, column, jump, runs, b, j, c, pitch)
+        panel_of_one(c, a, b, m, j, strides, ldc)
         j += LANES
     while j < n:
-        narrow_panel(m, a, row, column, jump, runs, b, j, c, pitch)
+        narrow_panel(c, a, b, m, j, strides, ldc)
         j += NARROW
 
 
 @kernel
-def add_row_product(a, b, c):
-    """c += a B in place, where A and C are one row. a: (k,); b: (k, n); c: (n,).
+def add_sparse_row_product(c, a, b):
+    """c += a B in place, where A and C are one row. c: (n,); a: (k,); b: (k, n).
 
-    For want of a second row a number of B is used once, and reading B is all that takes time. After a relu half of a
-    or more are zeros, and what they would be multiplied with is not read.
+    A number of B is used once, so that reading B takes all the time. After a relu half of A's numbers or more are
+    zeros. Rows of B that would be multiplied with a zero are not read.
     """
     n = b.shape[1]
     j = 0
     while n - j >= WIDEST * LANES:
-        tile_sparse_row(WIDEST, a, b, j, vector_at(c, j, n - j))
+        tile_sparse_row(vector_at(c, j, n - j), a, b, WIDEST, j)
         j += WIDEST * LANES
     while n - j >= WIDE * LANES:
-        tile_sparse_row(WIDE, a, b, j, vector_at(c, j, n - j))
+        tile_sparse_row(vector_at(c, j, n - j), a, b, WIDE, j)
         j += WIDE * LANES
     if j < n:
-        cover_columns(1, a, ADJACENT, ADJACENT, NO_JUMP, ONE_RUN, b, j, c, n)
+        cover_columns(c, a, b, 1, j, (ADJACENT, ADJACENT, NO_JUMP, ONE_RUN), n)
 
 
 @kernel
-def add_column_products(a, b, c):
-    """C += A^T B in place: a row of C is B with a column of A. a: (k, m); b: (k, n); c: (m, n), all C-contiguous.
+def add_sparse_product_tn(c, a, b):
+    """C += A^T B in place, without the rows of C for which A has nothing but zeros.
+
+    c: (m, n); a: (k, m); b: (k, n), all C-contiguous. Row i of C is B with column i of A.
 
     C, the gradient of a large layer, does not fit in a fast memory, and fetching its rows takes more time than the
-    arithmetic. After a relu most columns of A are zeros from top to bottom; their rows of C are left alone.
+    arithmetic. After a relu most columns of A are zeros from top to bottom. Their rows of C stay as they are.
     """
     m, n = c.shape
     i = 0
@@ -127,13 +138,13 @@ def add_column_products(a, b, c):
             columns += 1
         if columns > 0:
             from_i, rows = vector_at(a, i, a.size - i), vector_at(c, i * n, columns * n)
-            add_product(columns, from_i, ADJACENT, m, NO_JUMP, ONE_RUN, b, rows, n)
+            add_strided_product(rows, from_i, b, columns, (ADJACENT, m, NO_JUMP, ONE_RUN), n)
         i += columns + 1
 
 
 @kernel
 def only_zeros(a, j):
-    """Whether column j of a matrix holds nothing else."""
+    """Say whether column j of a matrix holds nothing but zeros."""
     for i in range(a.shape[0]):
         if a[i, j] != 0:
             return False
@@ -141,32 +152,27 @@ def only_zeros(a, j):
 
 
 @kernel
-def add_product_transposed(a, b, c):
-    """C += A B^T in place: dot products of rows. a: (m, n); b: (k, n); c: (m, k), all C-contiguous.
+def add_product_nt(c, a, b, mask, masked):
+    """C += A B^T in place: dot products of rows. If `masked`, a tile of C whose `mask` is 0 all over is left alone.
 
-    Tiles cover C where n is a multiple of LANES, but for the last k % LANES columns; plain loops do the rest. A small
-    matrix B with few columns is better transposed first, see `transpose`.
+    c: (m, k); a: (m, n); b: (k, n); mask: (m, k), not read unless `masked`; all C-contiguous.
+
+    Tiles cover C where n is a multiple of LANES, except for the last k % LANES columns. Plain loops do the rest. A
+    small matrix B with few columns is better transposed first, see `matmul_nt`.
     """
-    add_wanted_products(a, b, c, matrix_at(c, 0, 0, 0))
-
-
-@kernel
-def add_wanted_products(a, b, c, wanted):
-    """`add_product_transposed`, in which a tile of C is left alone where `wanted`, (m, k), is 0 all over. Of size 0: all
-    of C is wanted."""
     m, n = a.shape
     k = b.shape[0]
     tiled = k - k % LANES if n % LANES == 0 else 0
     i = 0
-    while m - i >= TRANSPOSED_ROWS:
-        for j in range(0, tiled, LANES // TRANSPOSED_ROWS):
-            if is_wanted(wanted, i, TRANSPOSED_ROWS, j, LANES // TRANSPOSED_ROWS):
-                tile_product_transposed(TRANSPOSED_ROWS, a, i, b, j, c)
-        i += TRANSPOSED_ROWS
+    while m - i >= NT_ROWS:
+        for j in range(0, tiled, LANES // NT_ROWS):
+            if not masked or any_nonzero(mask, i, NT_ROWS, j, LANES // NT_ROWS):
+                tile_product_nt(c, a, b, NT_ROWS, i, j)
+        i += NT_ROWS
     while i < m:
         for j in range(0, tiled, LANES):
-            if is_wanted(wanted, i, 1, j, LANES):
-                tile_product_transposed(1, a, i, b, j, c)
+            if not masked or any_nonzero(mask, i, 1, j, LANES):
+                tile_product_nt(c, a, b, 1, i, j)
         i += 1
     for i in range(m):
         for j in range(tiled, k):
@@ -175,20 +181,18 @@ def add_wanted_products(a, b, c, wanted):
 
 
 @kernel
-def is_wanted(wanted, i, rows, j, columns):
-    """Whether something in those rows from i on and columns from j on is not 0, or nothing is said."""
-    if wanted.size == 0:
-        return True
+def any_nonzero(mask, i, rows, j, columns):
+    """Say whether a number in `rows` rows from i on and `columns` columns from j on is not 0."""
     for r in range(i, i + rows):
         for q in range(j, j + columns):
-            if wanted[r, q] != 0:
+            if mask[r, q] != 0:
                 return True
     return False
 
 
 @kernel
-def transpose(b, out):
-    """out = B^T. b: (k, n); out: (n, k)."""
+def transpose(out, b):
+    """out = B^T. out: (n, k); b: (k, n)."""
     k, n = b.shape
     for i in range(k):
         for j in range(n):

@@ -1,15 +1,18 @@
-"""A vector or a matrix that lies somewhere in an array: what a slice and a reshape would give, at no cost.
+"""Vectors and matrices that lie somewhere in an array: what a slice and a reshape would give, at no cost.
 
-A segment of a small network is a few hundred nanoseconds of arithmetic, and it needs dozens of views: a layer's
-weights in theta, its block of the tape, the rows of a segment. Numba's slices check their bounds and count references,
-its reshape calls a function that divides the shape out: that took longer than the arithmetic itself. These views are
-a pointer and a shape and nothing else. So they check nothing, and they are good for as long as the array lives, which
-inside a kernel is always.
+A segment of a small network is a few hundred nanoseconds of arithmetic. It needs dozens of views: a layer's weights in
+theta, its block of the tape, the rows of a segment. Numba's slices check bounds and count references, and its reshape
+calls a function: that takes longer than the arithmetic. A view here is a pointer and a shape. It checks nothing, and
+it is valid as long as its array lives.
+
+`array` may also be the pointer that a layer's kernel gets, see `runtime/pointers.py`.
 """
 
 from numba.core import errors, types
 from numba.extending import lower_builtin, type_callable
 from numba.np import arrayobj
+
+from numasync.runtime.jit import inline_kernel
 
 
 def vector_at(array, at, size):
@@ -22,24 +25,40 @@ def matrix_at(array, at, rows, columns):
     return array.reshape(-1)[at : at + rows * columns].reshape(rows, columns)
 
 
+@inline_kernel
+def vector_of(array):
+    """All elements of a C-contiguous array, (size,)."""
+    return vector_at(array, 0, array.size)
+
+
+@inline_kernel
+def row_at(matrix, i):
+    """Row i of a C-contiguous matrix, (columns,)."""
+    return vector_at(matrix, i * matrix.shape[1], matrix.shape[1])
+
+
 def type_of_view(array, dimensions):
-    """The type of a view of `dimensions` dimensions into `array`."""
+    """Return the type of a view of `dimensions` dimensions into `array`."""
+    if isinstance(array, types.CPointer):
+        return types.Array(array.dtype, dimensions, "C")
     if not (isinstance(array, types.Array) and array.layout == "C"):
         raise errors.TypingError(f"A view lies in a C-contiguous array, not in {array}.")
     return array.copy(ndim=dimensions)
 
 
-def emitted_view(context, builder, signature, arguments):
-    """The machine code of a view: from (array, at, size, ...) to the fields of an array."""
+def emit_view(context, builder, signature, arguments):
+    """Write the machine code of a view: from (array, at, size, ...) to the fields of an array."""
     array, at, *shape = arguments
-    at, *shape = (context.cast(builder, x, t, types.intp) for x, t in zip((at, *shape), signature.args[1:]))
-    data = builder.gep(context.make_array(signature.args[0])(context, builder, array).data, [at])
+    at, *shape = (context.cast(builder, x, t, types.intp) for x, t in zip((at, *shape), signature.args[1:], strict=True))
+    is_array = isinstance(signature.args[0], types.Array)
+    data = context.make_array(signature.args[0])(context, builder, array).data if is_array else array
     number = context.get_data_type(signature.return_type.dtype)
     strides = [context.get_constant(types.intp, context.get_abi_sizeof(number))]
     for size in shape[:0:-1]:
         strides.insert(0, builder.mul(strides[0], size))
     fields = context.make_array(signature.return_type)(context, builder)
-    # No meminfo, no parent: a view owns nothing.
+    # No meminfo and no parent: a view owns nothing.
+    data = builder.gep(data, [at])
     arrayobj.populate_array(fields, data, shape, strides, strides[-1], meminfo=None, parent=None)
     return fields._getvalue()
 
@@ -54,5 +73,6 @@ def type_matrix_at(context):
     return lambda array, at, rows, columns: type_of_view(array, 2)
 
 
-lower_builtin(vector_at, types.Array, types.Integer, types.Integer)(emitted_view)
-lower_builtin(matrix_at, types.Array, types.Integer, types.Integer, types.Integer)(emitted_view)
+for source in (types.Array, types.CPointer):
+    lower_builtin(vector_at, source, types.Integer, types.Integer)(emit_view)
+    lower_builtin(matrix_at, source, types.Integer, types.Integer, types.Integer)(emit_view)

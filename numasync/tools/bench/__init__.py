@@ -1,9 +1,8 @@
-"""`numasync bench`: how fast this machine runs each part of numasync, from one matrix product to a whole training.
+"""`numasync bench`: measure how fast this machine runs each part of numasync, from one matrix product to a training.
 
-A section a file, and each is measured in a process of its own: with NumPy's BLAS on one thread, which it must be told
-before NumPy is imported, and with an empty Numba cache, because Numba's would take old machine code for a kernel
-whose imports have changed. A section's `measure(options)` returns a dict: `rows`, each a flat dict; `summary`, a flat
-dict of numbers about all rows; and `notes`, sentences.
+A section is one file. Each is measured in a process of its own, for two reasons: NumPy's BLAS must be told to use one
+thread before NumPy is imported, and the Numba cache must be empty, because Numba does not see a change in a kernel's
+imports and would run old machine code. A section's `measure(options)` returns a Section, see `section.py`.
 """
 
 import json
@@ -12,65 +11,86 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from numasync.errors import InputError
 from numasync.runtime.affinity import cores
 from numasync.runtime.checks import check_real_number, check_whole_number
 from numasync.runtime.jit import DISABLED
-from numasync.tools.bench.machine import machine
-from numasync.tools.bench.measure import Options
+from numasync.tools.bench.machine import describe_machine
 from numasync.tools.bench.report import machine_lines, section_lines
+from numasync.tools.bench.section import Options, Section
 
 SECTIONS = {
     "products": "Products: register tiles against NumPy's BLAS, one thread each",
     "layers": "Layers: as training calls them, against NumPy's BLAS on a ready im2col matrix, one thread each",
     "network": "Networks: forward and backward, against the products alone in NumPy's BLAS, one thread each",
-    "environments": "Environments alone: random actions, all threads together",
-    "training": "Training: actions of all workers together",
-    "step": "Where a training step's time goes: a3c, one worker, microseconds per action",
-    "startup": "Start-up: from the command on, median",
+    "environments": "Environments alone: steps of random players, all threads together",
+    "training": "Training: steps of all workers together",
+    "step": "Where a training step's time goes: a3c, one worker, microseconds per step",
+    "startup": "Start-up: seconds from the start of a command, median",
     "memory": "Memory: the most that a training has held",
 }
 REPETITIONS = 5
 SECONDS = 3.0
-MOST_REPETITIONS, MOST_SECONDS, MOST_WORKERS = 1000, 86_400.0, 1024
+MAX_REPETITIONS, MAX_SECONDS, MAX_WORKERS = 1000, 86_400.0, 1024
 
-# Whichever BLAS this NumPy was built with, one of these names is its own.
+# Each BLAS reads one of these names. Which BLAS this NumPy was built with does not matter.
 BLAS_THREADS = (
-    "OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS", "VECLIB_MAXIMUM_THREADS",
-)  # fmt: skip
+    "OPENBLAS_NUM_THREADS",
+    "OMP_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+)
 PACKAGE = Path(__file__).parents[2]
 
 
-def bench(only=None, workers=None, repetitions=REPETITIONS, seconds=SECONDS, as_json=False):
-    """Measure and print, as tables or as one JSON object; return what was measured, as a dict.
+def bench(
+    only: str | None = None,
+    workers: str | None = None,
+    repetitions: int = REPETITIONS,
+    seconds: float = SECONDS,
+    as_json: bool = False,
+) -> dict[str, Any]:
+    """Measure the sections, print the results, and return them with the machine and the options.
 
-    only: names of SECTIONS, comma-separated; all by default. workers: numbers of threads, comma-separated; by default
-    the powers of 2 up to the number of cores, and half as many again as there are cores. repetitions: how often
-    everything is measured, in turn. seconds: of training for each number, over all repetitions. Raises InputError for
-    bad input.
+    only         names of SECTIONS, separated by commas; None: all of them
+    workers      numbers of threads, separated by commas; None: see `default_workers`
+    repetitions  how often everything is measured, in turn
+    seconds      seconds of training for each number, over all repetitions
+    as_json      print one JSON object at the end, and no tables
+
+    Raises InputError for bad input.
     """
-    options = checked_options(workers, repetitions, seconds)
-    names = chosen_sections(only)
-    result = {"machine": machine(), "options": options._asdict()}
-    say = silent if as_json else print
+    options = parse_options(workers, repetitions, seconds)
+    names = parse_sections(only)
+    result: dict[str, Any] = {"machine": describe_machine(), "options": options._asdict()}
+    say = print_nothing if as_json else print
     say(*machine_lines(result["machine"]), sep="\n", flush=True)
     with tempfile.TemporaryDirectory(prefix="numasync-bench-") as cache:
         for name in names:
             say(f"\n{SECTIONS[name]} ...", flush=True)
-            result[name] = measured_apart(name, options, cache)
+            result[name] = measure_in_process(name, options, cache)
             say(*section_lines(result[name]), sep="\n", flush=True)
     if as_json:
         print(json.dumps(result, indent=2), flush=True)
     return result
 
 
-def silent(*lines, **options):
-    pass
+def print_nothing(*lines: str, **options: Any) -> None:
+    """Take the arguments of `print`, and do nothing."""
 
 
-def measured_apart(section, options, cache):
-    """What the section's `measure` returns, called in a process of its own with the Numba cache in folder `cache`."""
+def measure_in_process(section: str, options: Options, cache: str) -> Section:
+    """Call a section's `measure` in a process of its own and return the result.
+
+    section  one of SECTIONS
+    options  what `measure` gets
+    cache    the folder of the process's Numba cache
+
+    Raises RuntimeError where the process fails.
+    """
     paths = [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]
     own = {"NUMBA_CACHE_DIR": cache, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     command = [sys.executable, "-m", "numasync.tools.bench", section, json.dumps(options._asdict())]
@@ -81,39 +101,47 @@ def measured_apart(section, options, cache):
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def checked_options(workers, repetitions, seconds):
-    """The Options of a run. Raises InputError for numbers out of range, or where there is no compiled code to
-    measure."""
+def parse_options(workers: str | None, repetitions: int, seconds: float) -> Options:
+    """Return the Options of a run.
+
+    Raises InputError for a number out of range, and where Numba is disabled, so that no code is compiled.
+    """
     if DISABLED:
         raise InputError("numasync bench measures compiled code; unset NUMBA_DISABLE_JIT.")
-    check_whole_number("repetitions", repetitions, 1, MOST_REPETITIONS)
-    check_real_number("seconds", seconds, 0.01, MOST_SECONDS)
-    return Options(repetitions, seconds, chosen_workers(workers) if workers else usual_workers(cores()))
+    check_whole_number("repetitions", repetitions, 1, MAX_REPETITIONS)
+    check_real_number("seconds", seconds, 0.01, MAX_SECONDS)
+    return Options(repetitions, seconds, parse_workers(workers) if workers else default_workers(cores()))
 
 
-def chosen_workers(text):
-    """The numbers of a text such as '1,2,4', in ascending order."""
+def parse_workers(text: str) -> list[int]:
+    """Return the numbers of a text such as '1,2,4' in ascending order. Raises InputError for another text."""
     try:
         numbers = sorted({int(part) for part in text.split(",")})
     except ValueError:
         numbers = [0]
-    if not 1 <= numbers[0] <= numbers[-1] <= MOST_WORKERS:
-        raise InputError(f"workers is {text!r}; it must be whole numbers from 1 to {MOST_WORKERS}, such as 1,2,4.")
+    if not 1 <= numbers[0] <= numbers[-1] <= MAX_WORKERS:
+        raise InputError(f"workers is {text!r}; it must be whole numbers from 1 to {MAX_WORKERS}, such as 1,2,4.")
     return numbers
 
 
-def usual_workers(n_cores):
-    """1, 2, 4, ... up to the number of cores, and half as many again: where environments emulate in threads of their
-    own, a core is idle while its only worker waits."""
+def default_workers(n_cores: int) -> list[int]:
+    """Return the powers of 2 up to the number of cores, and 1.5 times the cores, rounded up.
+
+    More workers than cores can pay: where an environment emulates in a thread of its own, a core is idle while its only
+    worker waits.
+    """
     return [2**i for i in range(n_cores.bit_length())] + [n_cores + (n_cores + 1) // 2]
 
 
-def chosen_sections(text):
-    """The names of a text such as 'products,layers', in the order of SECTIONS."""
+def parse_sections(text: str | None) -> list[str]:
+    """Return the names of a text such as 'products,layers' in the order of SECTIONS. None means all of them.
+
+    Raises InputError for a name that is not in SECTIONS.
+    """
     if text is None:
         return list(SECTIONS)
     names = text.split(",")
     for name in names:
         if name not in SECTIONS:
-            raise InputError(f"{name!r} is nothing that bench measures; choose from {', '.join(SECTIONS)}.")
+            raise InputError(f"bench does not measure {name!r}; choose from {', '.join(SECTIONS)}.")
     return [name for name in SECTIONS if name in names]

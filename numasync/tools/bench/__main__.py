@@ -1,11 +1,13 @@
-"""One section in a process of its own: `python -m numasync.tools.bench SECTION OPTIONS`; its last line is the result. Both
-the options and the result are JSON."""
+"""Measure one section in this process: `python -m numasync.tools.bench SECTION OPTIONS`.
+
+OPTIONS is the JSON of an Options. The last line of the output is the JSON of the section's result.
+"""
 
 import importlib
 import json
 import sys
 
-from numasync.tools.bench.measure import Options
+from numasync.tools.bench.section import Options
 
 INTERRUPTED = 130
 

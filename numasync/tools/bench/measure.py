@@ -1,69 +1,72 @@
-"""Measuring in turns: a repetition measures every item once, and medians over the repetitions are reported.
+"""Measure in turn: each repetition measures every item once, and medians over the repetitions are reported.
 
-Machines slow down and speed up, for heat or for a neighbour's sake. What is compared is therefore measured side by
-side, again and again, and a ratio is the median of the ratios within each repetition.
+A machine slows down and speeds up, because of heat or of other programs. Items that are compared are therefore measured
+side by side, again and again, and a ratio is the median of the ratios within each repetition.
 """
 
 import time
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from functools import partial
 from statistics import median
-from typing import NamedTuple
+from typing import TypeVar
 
-# What a slice of an item lasts, at least: many thousand times what reading the clock costs, yet short.
+# The least time of one slice of an item: many thousand times as long as reading the clock, and still short.
 SLICE_SECONDS = 0.02
 
+Name = TypeVar("Name", bound=Hashable)
+Reading = TypeVar("Reading")
 
-class Options(NamedTuple):
-    """repetitions: how often everything is measured. seconds: of training for each number, over all repetitions.
-    workers: the numbers of threads to measure with, ascending."""
-
-    repetitions: int
-    seconds: float
-    workers: list
-
-    @property
-    def turn(self):
-        """Seconds of one repetition of a training."""
-        return self.seconds / self.repetitions
+# run(times) does some work `times` times.
+Run = Callable[[int], None]
+Clock = Callable[[], float]
 
 
-def interleaved(items, repetitions, seconds=SLICE_SECONDS, clock=time.perf_counter):
-    """Seconds that each item's work takes: {name: [one number a repetition]}.
+def interleave(
+    items: Mapping[Name, Run], repetitions: int, seconds: float = SLICE_SECONDS, clock: Clock = time.perf_counter
+) -> dict[Name, list[float]]:
+    """Return the seconds that each item's work takes once: {name: [a number for each repetition]}.
 
-    items: {name: run}, where run(times) does the work `times` times. How many times fill a slice of `seconds` is
-    found out first, which also compiles whatever is compiled on first use.
+    items        {name: run}
+    repetitions  how often each item is measured
+    seconds      the least time of a slice; how many times the work fits into it is found first, and that first run also
+                 compiles what is compiled on first use
+    clock        returns the time in seconds
     """
-    counts = {name: times_that_fill(seconds, run, clock) for name, run in items.items()}
-    timings = {
-        name: lambda run=run, times=counts[name]: timed(run, times, clock) / times for name, run in items.items()
-    }
-    return in_turn(timings, repetitions)
+    counts = {name: times_to_fill(seconds, run, clock) for name, run in items.items()}
+    readings = {name: partial(time_once, run, counts[name], clock) for name, run in items.items()}
+    return take_turns(readings, repetitions)
 
 
-def in_turn(readings, repetitions):
-    """{name: [what readings[name]() returned in each repetition]}; a repetition calls each of them once, in order."""
-    samples = {name: [] for name in readings}
+def take_turns(readings: Mapping[Name, Callable[[], Reading]], repetitions: int) -> dict[Name, list[Reading]]:
+    """Return {name: [what readings[name]() returns in each repetition]}. A repetition calls each once, in order."""
+    samples: dict[Name, list[Reading]] = {name: [] for name in readings}
     for _ in range(repetitions):
         for name, read in readings.items():
             samples[name].append(read())
     return samples
 
 
-def times_that_fill(seconds, run, clock):
-    """The first power of 2 for which run(times) lasts `seconds` or more."""
+def times_to_fill(seconds: float, run: Run, clock: Clock) -> int:
+    """Return the first power of 2 for which run(times) lasts `seconds` or more."""
     run(1)
     times = 1
-    while timed(run, times, clock) < seconds:
+    while time_run(run, times, clock) < seconds:
         times *= 2
     return times
 
 
-def timed(run, times, clock):
-    """Seconds that run(times) lasts."""
+def time_run(run: Run, times: int, clock: Clock) -> float:
+    """Return the seconds that run(times) lasts."""
     begin = clock()
     run(times)
     return clock() - begin
 
 
-def median_ratio(above, below):
-    """The median of above / below, repetition by repetition."""
+def time_once(run: Run, times: int, clock: Clock) -> float:
+    """Return the seconds of one time, the mean over run(times)."""
+    return time_run(run, times, clock) / times
+
+
+def median_ratio(above: Sequence[float], below: Sequence[float]) -> float:
+    """Return the median of above / below, repetition by repetition."""
     return median(x / y for x, y in zip(above, below))

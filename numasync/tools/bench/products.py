@@ -1,19 +1,23 @@
-"""The matrix products of the paper's network and of MinAtar's, by the routines of `nn/gemm.py`: A B, A^T B for a
-weight's gradient and A B^T for an input's, where a small B is transposed first, in the measured time. The products of
-convolutions are those on an explicit im2col matrix."""
+"""Measure the matrix products of the paper's network and of MinAtar's, as `nn/products/` computes them.
+
+There are three kinds: A B, A^T B for the gradient of a weight, and A B^T for the gradient of an input. A small B is
+transposed first, A (B^T), and the transposition is part of the time. The products of a convolution are those on an
+explicit im2col matrix.
+"""
 
 import numpy as np
 
 from numasync.runtime.jit import FLOAT
-from numasync.tools.bench.contest import Contest, contests, numbers, repeated
+from numasync.tools.bench.comparison import Comparison, compare, random_array, repeat
 from numasync.tools.bench.repeated import (
-    repeat_product,
-    repeat_product_transposed,
-    repeat_product_transposing,
-    repeat_row_product,
+    repeat_matmul,
+    repeat_matmul_tn,
+    repeat_product_nt,
+    repeat_transposed_product_nt,
 )
+from numasync.tools.bench.section import Options, Section
 
-# Rows of the result, terms of each sum, columns of the result.
+# Name and kind. Then: rows of the result, terms of each sum, columns of the result.
 PRODUCTS = (
     ("paper conv1", "A B", 400, 256, 16),
     ("paper conv1, weights", "A^T B", 256, 400, 16),
@@ -34,23 +38,27 @@ PRODUCTS = (
 )
 
 
-def measure(options):
-    return contests([product(*entry) for entry in PRODUCTS], options)
+def measure(options: Options) -> Section:
+    """Compare each of PRODUCTS with NumPy."""
+    return compare([product_comparison(*product) for product in PRODUCTS], options)
 
 
-def product(name, kind, m, k, n):
-    """The Contest of C = A B, (m, k) by (k, n); in A^T B and A B^T one matrix lies in memory as its transpose. Both
-    sides write into one C."""
+def product_comparison(name: str, kind: str, m: int, k: int, n: int) -> Comparison:
+    """Return the Comparison of C = A B, (m, k) by (k, n). Both sides write into one C.
+
+    name     the product's name in the table of results
+    kind     'A B', 'A^T B', 'A B^T' or 'A (B^T)'; with ^T the matrix lies in memory as its transpose
+    m, k, n  rows of the result, terms of each sum, columns of the result
+    """
     labels = {"product": name, "shape": f"{m}x{k}x{n}"}
-    a = numbers(k, m) if kind == "A^T B" else numbers(m, k)
-    b = numbers(n, k) if kind in ("A B^T", "A (B^T)") else numbers(k, n)
-    c = numbers(m, n)
+    a = random_array(k, m) if kind == "A^T B" else random_array(m, k)
+    b = random_array(n, k) if kind in ("A B^T", "A (B^T)") else random_array(k, n)
+    c = random_array(m, n)
     if kind == "A B^T":
-        return Contest(labels, repeated(repeat_product_transposed, a, b, c), [(a, b.T, c)])
+        return Comparison(labels, repeat(repeat_product_nt, c, a, b), [(a, b.T, c)])
     if kind == "A (B^T)":
-        return Contest(labels, repeated(repeat_product_transposing, a, b, c, np.zeros(b.size, FLOAT)), [(a, b.T, c)])
+        work = np.zeros(b.size, FLOAT)
+        return Comparison(labels, repeat(repeat_transposed_product_nt, c, a, b, work), [(a, b.T, c)])
     if kind == "A^T B":
-        return Contest(labels, repeated(repeat_product, m, a.ravel(), 1, m, b, c.ravel()), [(a.T, b, c)])
-    if m == 1:
-        return Contest(labels, repeated(repeat_row_product, a.ravel(), b, c.ravel()), [(a, b, c)])
-    return Contest(labels, repeated(repeat_product, m, a.ravel(), k, 1, b, c.ravel()), [(a, b, c)])
+        return Comparison(labels, repeat(repeat_matmul_tn, c, a, b), [(a.T, b, c)])
+    return Comparison(labels, repeat(repeat_matmul, c, a, b), [(a, b, c)])

@@ -1,6 +1,12 @@
-"""What was measured as lines of text: a table a section, its columns named and formatted by the keys of its rows."""
+"""Results as lines of text: a table for each section. The keys of its rows choose the headings and the formats."""
 
-# How a key of rows and summaries is printed: its heading, and the format of its values.
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from numasync.tools.bench.section import Section
+from numasync.tools.text import align
+
+# For each key of rows and summaries: its heading, and the format of its values.
 COLUMNS = {
     "product": ("product", ""),
     "layer": ("layer", ""),
@@ -34,8 +40,8 @@ COLUMNS = {
 }
 
 
-def machine_lines(machine):
-    """Two lines: the hardware, and the versions."""
+def machine_lines(machine: Mapping[str, Any]) -> list[str]:
+    """Return two lines about a machine, see `describe_machine`: the hardware, and the versions."""
     m = machine
     versions = ", ".join(
         f"{name.replace('_', '-')} {m[name]}"
@@ -46,22 +52,24 @@ def machine_lines(machine):
     return [hardware, f"{versions}, BLAS {m['blas']}"]
 
 
-def section_lines(section):
-    """The table of a section's rows, a line of its summary, and its notes."""
-    lines = table(section["rows"]) if section["rows"] else []
+def section_lines(section: Section) -> list[str]:
+    """Return the table of a section's rows, a line for its summary, and its notes."""
+    lines = format_table(section["rows"]) if section["rows"] else []
     if section["summary"]:
-        lines.append("; ".join(f"{COLUMNS[key][0]} {printed(key, x)}" for key, x in section["summary"].items()))
+        lines.append("; ".join(f"{COLUMNS[key][0]} {format_cell(key, x)}" for key, x in section["summary"].items()))
     return lines + section["notes"]
 
 
-def table(rows):
-    """Dicts with the same keys as lines: texts to the left, numbers to the right, under their headings."""
+def format_table(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return a line of headings and a line for each row. Texts are aligned to the left, numbers to the right.
+
+    rows  one row or more, with the same keys each
+    """
     keys = list(rows[0])
-    cells = [[COLUMNS[key][0] for key in keys], *([printed(key, row[key]) for key in keys] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    aligned = [str.ljust if isinstance(rows[0][key], str) else str.rjust for key in keys]
-    return ["  ".join(put(cell, width) for put, cell, width in zip(aligned, line, widths)).rstrip() for line in cells]
+    cells = [[COLUMNS[key][0] for key in keys], *([format_cell(key, row[key]) for key in keys] for row in rows)]
+    return align(cells, left=[i for i, key in enumerate(keys) if isinstance(rows[0][key], str)])
 
 
-def printed(key, value):
+def format_cell(key: str, value: Any) -> str:
+    """Return a value as text, in the format of its column."""
     return format(value, COLUMNS[key][1])

@@ -1,38 +1,45 @@
-"""From a command to its first update: with an empty Numba cache, which compiles everything, and with a full one."""
+"""Measure the time from a command to its first update, with a full and with an empty Numba cache."""
 
 import os
 import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from statistics import median
 
-from numasync.tools.bench.measure import in_turn
-from numasync.tools.bench.subjects import CARTPOLE
-from numasync.tools.bench.training import trainer_of
+from numasync.tools.bench.measure import take_turns
+from numasync.tools.bench.section import Options, Section
+from numasync.tools.bench.training import make_trainer
+from numasync.tools.bench.workloads import CARTPOLE
+from numasync.training.supervisor import Supervisor
 
 NOTHING = "import time"
 IMPORT = "import time, numasync"
-FIRST_UPDATE = "import time; from numasync.tools.bench.startup import first_update; first_update({!r})"
+FIRST_UPDATE = "import time; from numasync.tools.bench.startup import run_first_update; run_first_update({!r})"
 
 
-def measure(options):
+def measure(options: Options) -> Section:
+    """Measure three starts of Python in turn, and one first update with an empty cache."""
     readings = {
-        "Python alone": lambda: seconds_until_done(NOTHING),
-        "import numasync": lambda: seconds_until_done(IMPORT),
+        "Python alone": partial(time_program, NOTHING),
+        "import numasync": partial(time_program, IMPORT),
     }
     with tempfile.TemporaryDirectory(prefix="numasync-bench-cold-") as cache:
         program = FIRST_UPDATE.format(CARTPOLE)
-        cold = seconds_until_done(program, cache)
-        readings[f"first update on {CARTPOLE}, warm cache"] = lambda: seconds_until_done(program, cache)
-        samples = in_turn(readings, options.repetitions)
+        cold = time_program(program, cache)
+        readings[f"first update on {CARTPOLE}, warm cache"] = partial(time_program, program, cache)
+        samples = take_turns(readings, options.repetitions)
     rows = [{"what": what, "seconds": median(seconds)} for what, seconds in samples.items()]
     rows.append({"what": f"first update on {CARTPOLE}, empty cache (once)", "seconds": cold})
     return {"rows": rows, "summary": {}, "notes": []}
 
 
-def seconds_until_done(program, cache=None):
-    """Seconds from the start of a Python process until it has run `program`; its exit does not count."""
+def time_program(program: str, cache: str | None = None) -> float:
+    """Return the seconds from the start of a Python process until it has run `program`. Its exit does not count.
+
+    cache  the folder of its Numba cache; None: the one of this process
+    """
     environment = {**os.environ, **({"NUMBA_CACHE_DIR": cache} if cache else {})}
     command = [sys.executable, "-c", f"{program}; print(time.time())"]
     begin = time.time()
@@ -40,6 +47,6 @@ def seconds_until_done(program, cache=None):
     return float(done.stdout) - begin
 
 
-def first_update(env_id):
-    """What `numasync train` does until the first segment has been played and learned from."""
-    trainer_of(env=env_id, algo="a3c", workers=1, steps=1).train()
+def run_first_update(env_id: str) -> None:
+    """Do what `numasync train` does until it has played the first segment and learned from it."""
+    Supervisor(make_trainer(env=env_id, algo="a3c", workers=1, steps=1)).run()

@@ -1,23 +1,32 @@
-"""Whole trainings at 1 to N workers, without compilation and evaluation, beside the environment alone: random actions
-on as many threads as there are cores."""
+"""Measure whole trainings at 1 to N workers, without compilation and evaluation.
 
+They are compared with the environment alone: random actions on one thread for each core.
+"""
+
+from collections.abc import Callable, Hashable
+from functools import partial
 from statistics import median
-from typing import NamedTuple
+from typing import Any, TypeVar
 
-from numasync.agent.agent import Agent
+import numpy as np
+
+from numasync.agent.network import build_network
 from numasync.config import make_config
 from numasync.envs import make_env
 from numasync.runtime.affinity import cores
-from numasync.tools.bench.environments import players_of, speed
-from numasync.tools.bench.measure import in_turn, median_ratio
-from numasync.tools.bench.subjects import CARTPOLE, MINATAR, PONG, usable
+from numasync.tools.bench.environments import make_players, measure_speed
+from numasync.tools.bench.measure import median_ratio, take_turns
+from numasync.tools.bench.section import Options, Section
+from numasync.tools.bench.workloads import CARTPOLE, MINATAR, PONG, find_usable
+from numasync.training.progress import Progress
+from numasync.training.supervisor import Supervisor
 from numasync.training.trainer import Trainer
 
-ENDLESS = 10**12
+ENDLESS_STEPS = 10**12
 ALGORITHMS = ("a3c", "nstep_q")
 
-# Options beside the environment's preset.
-TRAININGS = (
+# Environments with the options that differ from the preset.
+TRAININGS: tuple[tuple[str, dict[str, Any]], ...] = (
     (CARTPOLE, {"t_max": 5}),
     (CARTPOLE, {"t_max": 40}),
     (MINATAR, {}),
@@ -25,21 +34,26 @@ TRAININGS = (
     (PONG, {"t_max": 20}),
 )
 
+Reading = TypeVar("Reading")
 
-def measure(options):
-    found, notes = usable(CARTPOLE, MINATAR, PONG)
+
+def measure(options: Options) -> Section:
+    """Measure the steps per second of each training at each number of workers."""
+    found, notes = find_usable(CARTPOLE, MINATAR, PONG)
     trainings = [
-        Training(env_id, algorithm, given) for env_id, given in TRAININGS for algorithm in ALGORITHMS if env_id in found
+        TimedTraining(env_id, algorithm, given)
+        for env_id, given in TRAININGS
+        for algorithm in ALGORITHMS
+        if env_id in found
     ]
-    readings = {
-        (i, workers): lambda training=training, workers=workers: training.speed(workers, options.turn)
+    readings: dict[Hashable, Callable[[], float]] = {
+        (i, workers): partial(training.measure_speed, workers, options.turn)
         for i, training in enumerate(trainings)
         for workers in options.workers
     }
     for env_id in found:
-        players = players_of(env_id, cores())
-        readings[env_id] = lambda players=players: speed(players, options.turn)
-    samples = in_turn(readings, options.repetitions)
+        readings[env_id] = partial(measure_speed, make_players(env_id, cores()), options.turn)
+    samples = take_turns(readings, options.repetitions)
     rows = [
         {
             **training.labels,
@@ -54,54 +68,53 @@ def measure(options):
     return {"rows": rows, "summary": {}, "notes": notes}
 
 
-class Training:
-    """One environment, algorithm and preset, trained again and again for a moment; the parameters go on from one to
-    the next, so that all but the first are of an agent that knows its game a little."""
+class TimedTraining:
+    """One environment, algorithm and preset, trained for a moment again and again.
 
-    def __init__(self, env_id, algorithm, given):
-        self.options = dict(env=env_id, algo=algorithm, **given)
-        self.theta = {}
-        config = trainer_of(workers=1, **self.options).config
-        self.labels = {"environment": env_id, "algorithm": algorithm, "t_max": config.t_max}
+    Each training starts from the parameters of the one before. So in all but the first the agent knows its game a
+    little.
 
-    def speed(self, workers, seconds):
-        """Actions a second of all workers, over `seconds` of training."""
-        trainer = trainer_of(workers=workers, **self.options)
+    theta   {number of workers: the last parameters}
+    labels  the first columns of its rows
+    """
+
+    def __init__(self, env_id: str, algorithm: str, given: dict[str, Any]) -> None:
+        self.options: dict[str, Any] = dict(env=env_id, algo=algorithm, **given)
+        self.theta: dict[int, np.ndarray] = {}
+        config = make_trainer(workers=1, **self.options).config
+        self.labels: dict[str, Any] = {"environment": env_id, "algorithm": algorithm, "t_max": config.t_max}
+
+    def measure_speed(self, workers: int, seconds: float) -> float:
+        """Return the steps per second of all workers together, over `seconds` of training."""
+        trainer = make_trainer(workers=workers, **self.options)
         if workers in self.theta:
             trainer.theta[:] = self.theta[workers]
-        first, last = train_for(trainer, seconds, Counted.of)
-        self.theta[workers] = trainer.snapshot
+        first, last = train_for(trainer, seconds, lambda progress: progress)
+        self.theta[workers] = trainer.theta.copy()
         return (last.steps - first.steps) / (last.seconds - first.seconds)
 
 
-class Counted(NamedTuple):
-    steps: int
-    seconds: float
-
-    @staticmethod
-    def of(trainer):
-        return Counted(trainer.steps, trainer.seconds)
-
-
-def trainer_of(**options):
-    """A Trainer with the preset of its environment; without `steps` among the options it does not end of itself."""
+def make_trainer(**options: Any) -> Trainer:
+    """Return a Trainer with the preset of its environment. Without the option `steps` it never ends by itself."""
     env = make_env(options["env"])
     env.close()
-    config = make_config(env.spec.family, **{"steps": ENDLESS, **options})
-    return Trainer(config, env.spec, Agent(config, env.spec).network)
+    config = make_config(env.spec.family, **{"steps": ENDLESS_STEPS, **options})
+    return Trainer(config, env.spec, build_network(config, env.spec))
 
 
-def train_for(trainer, seconds, read):
-    """Train for `seconds` and then stop as at a Ctrl-C; return read(trainer) from the first look at the running
-    workers and from the last."""
-    readings = []
+def train_for(trainer: Trainer, seconds: float, read: Callable[[Progress], Reading]) -> tuple[Reading, Reading]:
+    """Train for `seconds`, then stop as Ctrl-C does. Return read(progress) at the first and the last progress report.
 
-    def look(trainer):
-        readings.append((trainer.seconds, read(trainer)))
-        if trainer.seconds >= readings[0][0] + seconds:
+    Raises KeyboardInterrupt where the user has pressed Ctrl-C.
+    """
+    readings: list[tuple[float, Reading]] = []
+
+    def look(progress: Progress) -> None:
+        readings.append((progress.seconds, read(progress)))
+        if progress.seconds >= readings[0][0] + seconds:
             raise KeyboardInterrupt
 
-    trainer.train(look)
-    if not readings or trainer.seconds < readings[0][0] + seconds:
-        raise KeyboardInterrupt  # the user's own, which the trainer has taken for ours
+    Supervisor(trainer).run(look)
+    if not readings or trainer.clock.seconds < readings[0][0] + seconds:
+        raise KeyboardInterrupt  # The user pressed Ctrl-C, and the supervisor ended the run as it does for ours.
     return readings[0][1], readings[-1][1]

@@ -1,107 +1,159 @@
-"""`numasync study`: the paper's experiments on environments that fit a laptop, many runs at once, continued after a stop.
+"""`numasync study`: the paper's experiments on environments that fit a laptop, many runs at once.
 
-A study is its settings; `plan.py` makes of them the runs, `playing.py` plays one of them, `table.py` keeps what is
-finished.
+A study is its settings. `plan.py` makes the settings and the list of runs. `runs.py` plays one run, and `execution.py`
+plays many at once. `table.py` keeps the finished runs, so that a study continues after a stop. `speedup.py` and
+`figures.py` show the results.
 """
 
-import re
+import os
+from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from numasync.runtime.checks import check_whole_number
-from numasync.runtime.affinity import cores
 from numasync.errors import InputError
-from numasync.tools.plots import drawing_library
-from numasync.training.report import SilentStudyReport, StudyReport
-from numasync.tools.studies.execution import as_finished, processes
+from numasync.runtime.affinity import cores
+from numasync.runtime.checks import check_whole_number
+from numasync.runtime.files import safe_name
+from numasync.tools.drawing import import_matplotlib
+from numasync.tools.studies.execution import RunExecutor, play_waves, process_pool
 from numasync.tools.studies.figures import draw_study
 from numasync.tools.studies.plan import THREADS, make_settings, runs_of
-from numasync.tools.studies.playing import final_score, learning_curve
+from numasync.tools.studies.report import StudyReport
+from numasync.tools.studies.runs import final_score, learning_curve
 from numasync.tools.studies.speedup import COLUMNS, speedup_lines, speedups
 from numasync.tools.studies.table import POINT_COLUMNS, POINTS, RUN_COLUMNS, RUNS, Table, open_folder, write_table
+from numasync.training.console import Console
 
 FIGURE, SPEEDUPS = "figure", "speedups.csv"
 MOST_JOBS = 1024
 
 
 class Study(NamedTuple):
-    """A study that is finished. rows: of its table, a dict a line, in the order in which runs are begun; a number that is
-    missing is nan. pictures: paths of the PNG and the SVG, () where matplotlib is missing."""
+    """A finished study.
+
+    folder    the folder with its files
+    rows      the rows of its table, a dict each, in the order in which runs are begun; a missing number is nan
+    pictures  the paths of the PNG and the SVG; () where matplotlib is missing
+    """
 
     folder: Path
-    rows: list
-    pictures: tuple
+    rows: list[dict[str, Any]]
+    pictures: tuple[Path, ...]
 
 
-def study(name, env="CartPole-v1", jobs=None, out=None, executor=None, verbose=False, **options):
-    """Repeat an experiment of the paper on `env`; return the Study.
+def study(
+    name: str,
+    env: str = "CartPole-v1",
+    jobs: int | None = None,
+    out: str | os.PathLike | None = None,
+    executor: RunExecutor | None = None,
+    verbose: bool = False,
+    **options: Any,
+) -> Study:
+    """Repeat an experiment of the paper, and return the Study.
 
-    name: "optimizers" (figure S5), "lr" (figure 2) or "threads" (figures 3 and 4, table 2).
-    jobs: how many runs at once, each a process; as many as there are cores by default. What is timed runs alone.
-    out: the folder; studies/NAME-ENV by default. Where the same study was stopped in it, this one goes on.
-    executor: what runs them instead, with the `submit` of concurrent.futures.Executor. A process of its own must know
-        `env`: an environment that was registered at a prompt runs on a ThreadPoolExecutor(1) only.
-    verbose: print progress.
-    options: algos, a text such as "a3c,nstep_q" or a list; runs (of each algorithm and optimiser; of threads: seeds);
-        steps (T_max); workers; seed; lr_low and lr_high, between which rates are drawn from LogUniform. What is not
-        given, and every other option of a run, comes from the presets of the environment's family.
+    name      'optimizers' (figure S5), 'lr' (figure 2) or 'threads' (figures 3 and 4, table 2)
+    env       environment id, see `numasync envs`
+    jobs      how many runs to play at once, each in a process; by default the number of cores; timed runs are played
+              one at a time
+    out       the folder; by default studies/NAME-ENV; a study that was stopped in this folder continues
+    executor  plays the runs instead of processes; it has the `submit` of concurrent.futures.Executor; an environment
+              that was registered at a prompt is unknown in other processes, so it needs a ThreadPoolExecutor(1)
+    verbose   whether to print progress
 
-    Raises InputError for bad input, with nothing written; WorkerError if a run failed. Then, and after Ctrl-C, the table
-    keeps what is finished. A run that diverges is a result without a score.
+    These options are keywords too:
+
+    algos            the algorithms: a text such as 'a3c,nstep_q', or a list; by default all that fit the environment,
+                     for 'optimizers' n-step Q and A3C
+    runs             runs of each algorithm and optimiser; for 'threads' the number of seeds; by default 50, or 5
+    steps            steps of each run, over all workers
+    workers          workers of each run; not for 'threads'
+    seed             seed of the learning rates, and of the first run; the next run has the next seed; by default 1
+    lr_low, lr_high  learning rates are drawn from LogUniform between them, by default 1e-4 and 1e-2; not for 'threads'
+
+    Every other option of a run comes from the preset of the environment's family. A run that diverges is a result
+    without a score.
+
+    Raises InputError for bad input, before anything is written; WorkerError if a run failed. After a failure, and after
+    Ctrl-C, the table keeps the finished runs.
     """
     settings = make_settings(name, env, **options)
     jobs = cores() if jobs is None else jobs
     check_whole_number("jobs", jobs, 1, MOST_JOBS)
     folder = open_folder(default_folder(settings) if out is None else out, settings)
     table = Table(folder / POINTS, POINT_COLUMNS) if name == "threads" else Table(folder / RUNS, RUN_COLUMNS)
-    report = StudyReport(settings, table.path) if verbose else SilentStudyReport()
+    report = StudyReport(settings, table.path, Console(quiet=not verbose))
     runs = runs_of(settings)
-    play_all(runs, table, executor, jobs, report)
+    play_missing_runs(runs, table, executor, jobs, report)
     rows = table.rows_in_order_of(runs)
     if name == "threads":
         found = speedups(rows)
         write_table(folder / SPEEDUPS, COLUMNS, found)
-        report.said(*speedup_lines(found), f"Speed-ups: {folder / SPEEDUPS}")
-    return Study(folder, rows, drawn(rows, settings, folder, report))
+        report.print_lines(*speedup_lines(found), f"Speed-ups: {folder / SPEEDUPS}")
+    return Study(folder, rows, draw_figure_if_possible(rows, settings, folder, report))
 
 
-def default_folder(settings):
-    return Path("studies", re.sub(r"[^\w.-]", "-", f"{settings['study']}-{settings['env']}"))
+def default_folder(settings: dict[str, Any]) -> Path:
+    """Return the folder of a study for which no folder is given."""
+    return Path("studies", safe_name(f"{settings['study']}-{settings['env']}"))
 
 
-def play_all(runs, table, executor, jobs, report):
-    """Play those runs that the table does not have and add them to it."""
+def play_missing_runs(
+    runs: Sequence[dict[str, Any]], table: Table, executor: RunExecutor | None, jobs: int, report: StudyReport
+) -> None:
+    """Play the runs that are not in the table, and add them to it.
+
+    runs      the runs of the study
+    table     the finished runs
+    executor  what plays them; None for processes
+    jobs      the number of processes
+    report    what to print
+    """
     to_play = [run for run in runs if not table.has(run)]
-    report.started(len(runs), len(runs) - len(to_play))
+    report.print_start(len(runs), len(runs) - len(to_play))
     if to_play:
-        with nullcontext(executor) if executor else processes(min(jobs, len(to_play))) as pool:
+        with nullcontext(executor) if executor else process_pool(min(jobs, len(to_play))) as pool:
             try:
-                add_finished(to_play, table, pool, report)
+                play_and_add(to_play, table, pool, report)
             except KeyboardInterrupt:
-                report.stopped()
+                report.print_stopped()
                 raise
-    report.ended()
+    report.print_end()
 
 
-def add_finished(runs, table, executor, report):
-    """Play runs, those that are timed one by one at the end, and add each to the table as it is finished."""
+def play_and_add(runs: Sequence[dict[str, Any]], table: Table, executor: RunExecutor, report: StudyReport) -> None:
+    """Play runs and add each to the table when it is finished. Timed runs come last, one at a time.
+
+    runs      the runs to play
+    table     the finished runs
+    executor  what plays them
+    report    what to print
+    """
     timed = [run for run in runs if run["mode"] == THREADS]
     waves = [[run for run in runs if run["mode"] != THREADS], *([run] for run in timed)]
     function = learning_curve if table.columns is POINT_COLUMNS else final_score
-    with closing(as_finished(waves, function, executor)) as played:
+    with closing(play_waves(waves, function, executor)) as played:
         for run, results in played:
             table.add(run, results)
-            report.finished(run, results[-1])
+            report.add_run(run, results[-1])
 
 
-def drawn(rows, settings, folder, report):
-    """The paths of the figure; () where matplotlib is missing, which is no reason to lose a study."""
+def draw_figure_if_possible(
+    rows: Sequence[dict[str, Any]], settings: dict[str, Any], folder: Path, report: StudyReport
+) -> tuple[Path, ...]:
+    """Draw the figure and return its paths, or () where matplotlib is missing: a study must not be lost for that.
+
+    rows      the rows of the table
+    settings  the settings of the study
+    folder    where the figure is written
+    report    what to print
+    """
     try:
-        drawing_library()
+        import_matplotlib()
     except InputError as error:
-        report.said(f"There is no figure: {error} The same command then draws it.")
+        report.print_lines(f"There is no figure: {error} The same command then draws it.")
         return ()
     pictures = draw_study(rows, settings, folder / FIGURE)
-    report.said(f"Figure: {' and '.join(map(str, pictures))}")
+    report.print_lines(f"Figure: {' and '.join(map(str, pictures))}")
     return pictures

@@ -1,19 +1,39 @@
-"""Many runs at once, on any executor of the kind of concurrent.futures; by default on processes of our own."""
+"""Many runs at once, on any executor with the `submit` of concurrent.futures; by default in processes of our own."""
 
 import multiprocessing
 import os
 import signal
 import threading
-from concurrent.futures import BrokenExecutor, ProcessPoolExecutor, as_completed
+from collections.abc import Callable, Generator, Iterable, Iterator
+from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from typing import Any, Protocol
 
 from numasync.errors import WorkerError
 
+Run = dict[str, Any]
+Rows = list[dict[str, Any]]
 
-def as_finished(waves, function, executor):
-    """Yield (run, function(run)) of each run as it is finished. waves: lists of runs; those of a wave are submitted at
-    once, and only when the one before has ended. What function raises is raised here. Nothing that is still waiting is
-    begun once the caller has gone."""
+
+class RunExecutor(Protocol):
+    """What a study needs of an executor, such as a concurrent.futures.Executor."""
+
+    def submit(self, function: Callable[[Run], Rows], run: Run, /) -> Future[Rows]:
+        """Call function(run) at some time, and return the Future of its result."""
+
+
+def play_waves(
+    waves: Iterable[list[Run]], function: Callable[[Run], Rows], executor: RunExecutor
+) -> Generator[tuple[Run, Rows], None, None]:
+    """Yield (run, function(run)) of each run as soon as it is finished.
+
+    waves     lists of runs; a list is submitted as a whole, after the list before has ended
+    function  plays a run
+    executor  calls the function
+
+    Raises what the function raises, and WorkerError where a process has ended. When the caller closes this generator,
+    no more runs are begun.
+    """
     for wave in waves:
         futures = {executor.submit(function, run): run for run in wave}
         try:
@@ -27,9 +47,12 @@ def as_finished(waves, function, executor):
 
 
 @contextmanager
-def processes(jobs):
-    """An executor of `jobs` processes that are started afresh (spawn: no lock or thread of ours comes along). When
-    something is raised inside, Ctrl-C too, they are ended in the middle of their runs."""
+def process_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
+    """Give an executor of `jobs` processes, and end them afterwards.
+
+    The processes are spawned: they inherit no lock and no thread. When an exception, such as Ctrl-C, is raised inside,
+    they are ended in the middle of their runs.
+    """
     others = multiprocessing.active_children()
     pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), obey_parent)
     try:
@@ -43,13 +66,19 @@ def processes(jobs):
         pool.shutdown(cancel_futures=True)
 
 
-def obey_parent():
-    """Prepare a process: it ignores Ctrl-C, which a terminal sends to all, so that its parent decides; and it ends with its
-    parent, even if that is killed and can say nothing."""
+def obey_parent() -> None:
+    """Prepare a process: it ignores Ctrl-C, and it ends with its parent.
+
+    A terminal sends Ctrl-C to all processes, and the parent alone decides what follows. A parent that is killed cannot
+    tell its children.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     threading.Thread(target=end_with_parent, daemon=True).start()
 
 
-def end_with_parent():
-    multiprocessing.parent_process().join()
+def end_with_parent() -> None:
+    """Wait for the end of the parent, then end this process."""
+    parent = multiprocessing.parent_process()
+    if parent:
+        parent.join()
     os._exit(1)

@@ -1,87 +1,118 @@
-"""What a study is: its options, checked and written out as its settings; and the runs that follow from these alone."""
+"""What a study is: its options, checked and written out as its settings, and the runs that follow from the settings."""
 
 import dataclasses
+from collections.abc import Iterator, Sequence
 from contextlib import closing
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from numasync.algorithms import ALGORITHMS, CONTINUOUS, algorithm_for
-from numasync.config import Config, checked, make_config
-from numasync.runtime.checks import MOST, SMALLEST, check_real_number, check_whole_number
-from numasync.runtime.affinity import cores
+from numasync.config import Config, make_config, validate_options
 from numasync.envs import make_env
 from numasync.errors import InputError
+from numasync.runtime.affinity import cores
+from numasync.runtime.checks import MOST, SMALLEST, check_real_number, check_whole_number
 
-# Section 5.1: initial learning rates are drawn from LogUniform of this range. With fewer digits, so that a table holds
-# exactly the rate that was used.
+# Section 5.1: initial learning rates are drawn from LogUniform of this range. They are rounded to a few digits, so that
+# a table holds exactly the rate that was used.
 LR_LOW, LR_HIGH = 1e-4, 1e-2
 LR_DIGITS = 6
 
 # Table 2 and figures 3 and 4.
 WORKERS = (1, 2, 4, 8, 16)
 
-# How the workers of a run are played: in turns by one thread (`deterministic`), or each by its own.
+# How the workers of a run are played: in turns by one thread (`deterministic`), or each by its own thread.
 TURNS, THREADS = "turns", "threads"
 
 MOST_RUNS = 100_000
 
 
-class Kind(NamedTuple):
-    """A study of the paper. about: for the help text. algos, runs: what is not given. optimizers: those that are
-    compared; () for the preset's alone. draws_lr: each run has a learning rate of its own."""
+class StudySpec(NamedTuple):
+    """A study of the paper.
+
+    about       what it is, for the help text
+    algos       its algorithms, where none are given
+    runs        its number of runs, where none is given
+    optimizers  the optimisers that it compares; () for the preset's optimiser alone
+    draws_lr    whether each run has a learning rate of its own
+    """
 
     about: str
-    algos: tuple
+    algos: tuple[str, ...]
     runs: int
-    optimizers: tuple
+    optimizers: tuple[str, ...]
     draws_lr: bool
 
 
 STUDIES = {
-    "optimizers": Kind(
-        "figure S5, three optimisers at many learning rates",
-        ("nstep_q", "a3c"),
-        50,
-        ("momentum_sgd", "rmsprop", "shared_rmsprop"),
-        True,
+    "optimizers": StudySpec(
+        about="figure S5, three optimisers at many learning rates",
+        algos=("nstep_q", "a3c"),
+        runs=50,
+        optimizers=("momentum_sgd", "rmsprop", "shared_rmsprop"),
+        draws_lr=True,
     ),
-    "lr": Kind("figure 2, many learning rates and initialisations", tuple(ALGORITHMS), 50, (), True),
-    "threads": Kind("figures 3 and 4 and table 2, 1 to 16 workers", tuple(ALGORITHMS), 5, (), False),
+    "lr": StudySpec(
+        about="figure 2, many learning rates and initialisations",
+        algos=tuple(ALGORITHMS),
+        runs=50,
+        optimizers=(),
+        draws_lr=True,
+    ),
+    "threads": StudySpec(
+        about="figures 3 and 4 and table 2, 1 to 16 workers",
+        algos=tuple(ALGORITHMS),
+        runs=5,
+        optimizers=(),
+        draws_lr=False,
+    ),
 }
 
 
-def make_settings(name, env, algos=None, runs=None, steps=None, workers=None, seed=1, lr_low=None, lr_high=None):
-    """The settings of study `name`, a dict that JSON can hold and from which `runs_of` follows; the arguments are
-    those of `studies.study`. presets: by algorithm, every option of a run that the study does not vary. Raises
-    InputError, one sentence."""
+def make_settings(
+    name: str,
+    env: str,
+    algos: str | Sequence[str] | None = None,
+    runs: int | None = None,
+    steps: int | None = None,
+    workers: int | None = None,
+    seed: int = 1,
+    lr_low: float | None = None,
+    lr_high: float | None = None,
+) -> dict[str, Any]:
+    """Return the settings of a study: a dict that JSON can hold, from which `runs_of` makes the runs.
+
+    The arguments are the arguments of `numasync.study`. The item `presets` has, for each algorithm, every option of a
+    run that the study does not vary. Raises InputError for bad input.
+    """
     if name not in STUDIES:
         raise InputError(f"{name!r} is no study; choose one of {', '.join(STUDIES)}.")
-    kind = STUDIES[name]
-    runs = kind.runs if runs is None else runs
+    spec = STUDIES[name]
+    runs = spec.runs if runs is None else runs
     check_whole_number("runs", runs, 1, MOST_RUNS)
     check_whole_number("seed", seed, 0, MOST - MOST_RUNS)
     given = {key: value for key, value in dict(env=env, steps=steps, workers=workers).items() if value is not None}
-    refuse_what_is_fixed(name, workers=workers, lr_low=lr_low, lr_high=lr_high)
-    settings = {"study": name, "env": env, "runs": runs, "seed": seed}
-    if kind.draws_lr:
-        settings |= dict(zip(("lr_low", "lr_high"), checked_range(lr_low, lr_high)))
+    reject_fixed_options(name, workers=workers, lr_low=lr_low, lr_high=lr_high)
+    settings: dict[str, Any] = {"study": name, "env": env, "runs": runs, "seed": seed}
+    if spec.draws_lr:
+        settings |= dict(zip(("lr_low", "lr_high"), parse_lr_range(lr_low, lr_high)))
     else:
-        # Seconds of different machines are not to be mixed in one table.
+        # The seconds of different machines must not be mixed in one table.
         settings |= {"workers": list(WORKERS), "cores": cores()}
-    settings["presets"] = presets(kind, checked(given), algos)
+    settings["presets"] = make_presets(spec, validate_options(given), algos)
     return settings
 
 
-def refuse_what_is_fixed(name, **options):
-    """Raise InputError for an option that study `name` has no use for."""
+def reject_fixed_options(name: str, **options: Any) -> None:
+    """Raise InputError for an option that is given but fixed by study `name`. options: None where not given."""
     given = [option for option, value in options.items() if value is not None]
     if given and not STUDIES[name].draws_lr:
         raise InputError(f"{given[0]} is nothing to choose in the study of {name}; leave it out.")
 
 
-def checked_range(lr_low, lr_high):
-    """The least and the greatest learning rate."""
+def parse_lr_range(lr_low: float | None, lr_high: float | None) -> tuple[float, float]:
+    """Return the least and the greatest learning rate. None means the default. Raises InputError."""
     low, high = LR_LOW if lr_low is None else lr_low, LR_HIGH if lr_high is None else lr_high
     check_real_number("lr_low", low, SMALLEST, 1.0)
     check_real_number("lr_high", high, SMALLEST, 1.0)
@@ -90,11 +121,20 @@ def checked_range(lr_low, lr_high):
     return float(low), float(high)
 
 
-def presets(kind, given, algos):
-    """By algorithm, in the order of ALGORITHMS, the Config as a dict without what a run brings itself."""
+def make_presets(
+    spec: StudySpec, given: dict[str, Any], algos: str | Sequence[str] | None
+) -> dict[str, dict[str, Any]]:
+    """Return the options that all runs of an algorithm share, for each algorithm in the order of ALGORITHMS.
+
+    spec   the study
+    given  the options of a run that are given
+    algos  the algorithms that are given; None for the study's
+
+    Raises InputError where an algorithm does not fit the environment.
+    """
     with closing(make_env(given["env"])) as env:
         known = CONTINUOUS if env.spec.continuous else ALGORITHMS
-        names = chosen(algos) if algos is not None else [algo for algo in kind.algos if algo in known]
+        names = [algo for algo in spec.algos if algo in known] if algos is None else parse_algorithms(algos)
         configs = {name: make_config(env.spec.family, **given, algo=name) for name in names}
         for name in names:
             algorithm_for(name, env.spec)
@@ -106,37 +146,47 @@ def presets(kind, given, algos):
     }
 
 
-def chosen(algos):
-    """The names in a text such as 'a3c,nstep_q', or of a list; each is checked by `make_config`."""
+def parse_algorithms(algos: str | Sequence[str]) -> Sequence[str]:
+    """Return the names in a text such as 'a3c,nstep_q', or in a list. `make_config` checks each name.
+
+    Raises InputError where there are no names.
+    """
     names = algos.split(",") if isinstance(algos, str) else algos
     if not isinstance(names, (list, tuple)) or not names:
         raise InputError(f"algos is {algos!r}; it must be names of algorithms, such as 'a3c,nstep_q'.")
     return names
 
 
-def learning_rates(settings):
-    """LogUniform(lr_low, lr_high) of the study's seed, a list of `runs`, of which the first are those of fewer runs."""
+def learning_rates(settings: dict[str, Any]) -> list[float]:
+    """Return the learning rates of a study, drawn from LogUniform(lr_low, lr_high) with its seed.
+
+    A study of more runs begins with the same rates.
+    """
     low, high = np.log([settings["lr_low"], settings["lr_high"]])
-    drawn = np.exp(np.random.default_rng(settings["seed"]).uniform(low, high, settings["runs"]))
-    return [float(f"{rate:.{LR_DIGITS}g}") for rate in drawn]
+    rates = np.exp(np.random.default_rng(settings["seed"]).uniform(low, high, settings["runs"]))
+    return [float(f"{rate:.{LR_DIGITS}g}") for rate in rates]
 
 
-def runs_of(settings):
-    """The runs of a study in the order in which they are begun, each a dict of plain data: what tells it from the others,
-    see `table.IDENTITY`, and its max_steps. All algorithms and optimisers get the same pairs of rate and seed, and
-    what is finished of a study is balanced at any time."""
-    rates = learning_rates(settings) if STUDIES[settings["study"]].draws_lr else [None] * settings["runs"]
+def runs_of(settings: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the runs of a study in the order in which they are begun.
+
+    A run is a dict of plain data: what distinguishes it from the others, see `table.IDENTITY`, and its max_steps. All
+    algorithms and optimisers get the same pairs of rate and seed. The order keeps an unfinished study balanced: every
+    algorithm and optimiser has its i-th run before one has its next.
+    """
+    draws_lr = STUDIES[settings["study"]].draws_lr
+    rates: Sequence[float | None] = learning_rates(settings) if draws_lr else [None] * settings["runs"]
     runs = [run for i, rate in enumerate(rates) for run in runs_of_seed(settings, i, rate)]
-    # Those that are timed come last, alone; and one of each number before the second of any.
+    # Timed runs come last, one at a time.
     return sorted(runs, key=lambda run: run["mode"] == THREADS)
 
 
-def runs_of_seed(settings, i, lr):
-    """The i-th run of everything that is compared. lr: None for the preset's."""
-    kind = STUDIES[settings["study"]]
+def runs_of_seed(settings: dict[str, Any], i: int, lr: float | None) -> Iterator[dict[str, Any]]:
+    """Yield the i-th run of every algorithm, optimiser and number of workers. lr: None for the preset's."""
+    spec = STUDIES[settings["study"]]
     for algo, preset in settings["presets"].items():
-        for optimizer in kind.optimizers or (preset["optimizer"],):
-            for workers, mode in ways(settings, preset):
+        for optimizer in spec.optimizers or (preset["optimizer"],):
+            for workers, mode in worker_modes(settings, preset):
                 yield {
                     "study": settings["study"],
                     "env": settings["env"],
@@ -150,17 +200,20 @@ def runs_of_seed(settings, i, lr):
                 }
 
 
-def ways(settings, preset):
-    """The (workers, mode) of the runs. Whatever does not measure time is played in turns: it repeats bit for bit,
-    does not need as many cores as workers, and leaves the other cores to other runs."""
+def worker_modes(settings: dict[str, Any], preset: dict[str, Any]) -> list[tuple[int, str]]:
+    """Return the (workers, mode) of the runs of one algorithm, optimiser and seed.
+
+    Runs that do not measure time are played in turns. They repeat bit for bit, need no core for each worker, and leave
+    the other cores to other runs.
+    """
     if STUDIES[settings["study"]].draws_lr:
         return [(preset["workers"], TURNS)]
     timed = [(workers, THREADS) for workers in settings["workers"] if workers <= settings["cores"]]
     return [(workers, TURNS) for workers in settings["workers"]] + timed
 
 
-def options_of(run):
-    """The keywords of `numasync.train` for a run."""
+def options_of(run: dict[str, Any]) -> dict[str, Any]:
+    """Return the options of `numasync.train` for a run."""
     names = {field.name for field in dataclasses.fields(Config)}
     options = {name: value for name, value in run.items() if name in names}
     return options | dict(steps=run["max_steps"], deterministic=run["mode"] == TURNS, eval_every=0)

@@ -1,26 +1,43 @@
-"""How much sooner more workers reach a score: table 2, and the same counted in actions, which is data efficiency."""
+"""How much sooner more workers reach a score: in seconds, as in table 2, and in steps, which is data efficiency."""
 
+from collections.abc import Iterable, Sequence
 from math import nan
+from typing import Any
 
 import numpy as np
 
-from numasync.tools.plots import NAMES, mean_line
+from numasync.tools.drawing import NAMES
+from numasync.tools.plots import mean_line
 from numasync.tools.studies.plan import THREADS, TURNS
+from numasync.tools.studies.table import Row
+from numasync.tools.text import align
 
-# The reference is this far on the way from one worker's first score to its highest, both of the mean over its runs; of
-# those in turns and those that were timed, which are looked at in different places, to the lower one's.
+# The reference score lies between the first and the highest score of one worker: first + REFERENCE (highest - first).
+# One worker has two mean curves, in turns and timed, with points at different steps. The lower of their two highest
+# scores counts, so that both curves reach the reference.
 REFERENCE = 0.8
 
 COLUMNS = {
-    "env": str, "algo": str, "workers": int, "reference": float, "steps": float, "steps_speedup": float,
-    "seconds": float, "speedup": float,
-}  # fmt: skip
+    "env": str,
+    "algo": str,
+    "workers": int,
+    "reference": float,
+    "steps": float,
+    "steps_speedup": float,
+    "seconds": float,
+    "speedup": float,
+}
 
 
-def speedups(rows):
-    """The rows of speedups.csv, see COLUMNS, from those of points.csv: by algorithm and number of workers, the actions
-    and the seconds after which the mean curve reaches the algorithm's reference score, and how many times sooner that
-    is than with one worker. nan where it does not get there or nothing was timed."""
+def speedups(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows of speedups.csv, see COLUMNS, one for each algorithm and number of workers.
+
+    `steps` and `seconds` say when the mean curve reaches the reference score of the algorithm. The two speed-ups are
+    the quotients of one worker's number and this number. All are nan where the score is not reached or nothing was
+    timed.
+
+    rows: the rows of points.csv
+    """
     found = []
     for algo in dict.fromkeys(row["algo"] for row in rows):
         of_algo = [row for row in rows if row["algo"] == algo]
@@ -35,15 +52,21 @@ def speedups(rows):
     return found
 
 
-def mean_curve(rows, workers, mode, over):
-    """The mean curve of that many workers, played in that mode: (x, score, standard error of the score), float64 (n,);
-    n = 0 where there is none.
+def mean_curve(rows: Iterable[Row], workers: int, mode: str, over: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the mean curve of the runs with a number of workers in one mode.
 
-    Runs are averaged where they have made the same number of actions, and x is the mean there of the column `over`. Of
-    their means after so many seconds there would be none but up to the end of the fastest. A run that diverged ends
-    before.
+    Runs are averaged at equal numbers of steps, and x is the mean of the column `over` at these steps. Averaging at
+    equal seconds would stop at the fastest run's end. A run that diverged has no score at its end, and its curve ends
+    earlier.
+
+    rows     the rows of points.csv
+    workers  the number of workers
+    mode     TURNS or THREADS
+    over     the column of x: 'steps' or 'seconds'
+
+    Returns x, the mean score and its standard error, float64 (n,) each. n is 0 where there are no runs.
     """
-    runs = {}
+    runs: dict[int, list[tuple[float, float, float]]] = {}
     for row in rows:
         if (row["workers"], row["mode"]) == (workers, mode) and np.isfinite(row["score"]):
             runs.setdefault(row["seed"], []).append((row["steps"], row[over], row["score"]))
@@ -57,21 +80,28 @@ def mean_curve(rows, workers, mode, over):
     return x, score, error
 
 
-def reference_score(means):
-    """From mean curves of one worker, (n,) scores each; nan where one does not rise above its start."""
-    means = [mean for mean in means if len(mean)]
-    start, highest = means[0][0], min(mean.max() for mean in means)
+def reference_score(means: Iterable[np.ndarray]) -> float:
+    """Return the reference score, or nan where a mean curve does not rise above the start.
+
+    means: the scores of the mean curves of one worker, float64 (n,) each
+    """
+    curves = [mean for mean in means if len(mean)]
+    start, highest = curves[0][0], min(curve.max() for curve in curves)
     return float(start + REFERENCE * (highest - start)) if highest > start else nan
 
 
-def time_to(rows, workers, mode, over, reference):
-    """When the mean curve reaches the reference, in the unit of `over`; nan where it does not."""
+def time_to(rows: Iterable[Row], workers: int, mode: str, over: str, reference: float) -> float:
+    """Return when a mean curve reaches the reference score, in the unit of `over`, or nan where it does not.
+
+    rows, workers, mode, over  see `mean_curve`
+    reference                  the score
+    """
     x, score, _ = mean_curve(rows, workers, mode, over)
     return first_time(x, score, reference)
 
 
-def first_time(x, y, reference):
-    """The first x at which the line (x, y), straight between its points, reaches the reference; nan if none."""
+def first_time(x: np.ndarray, y: np.ndarray, reference: float) -> float:
+    """Return the first x at which a line reaches the reference, or nan. The line is straight between its points."""
     reached = np.flatnonzero(y >= reference)
     if not len(reached):
         return nan
@@ -81,32 +111,29 @@ def first_time(x, y, reference):
     return float(x[i - 1] + (reference - y[i - 1]) / (y[i] - y[i - 1]) * (x[i] - x[i - 1]))
 
 
-def ratio(one, many):
+def ratio(one: float, many: float) -> float:
+    """Return one / many, or nan for many = 0."""
     return one / many if many else nan
 
 
-def speedup_lines(found):
-    """What `speedups` found as lines of text, in the form of table 2: one table over time and one over actions."""
-    tables = ("speedup", "Speed-up in time to the reference score"), ("steps_speedup", "The same in actions")
+def speedup_lines(found: Sequence[dict[str, Any]]) -> list[str]:
+    """Return two tables in the form of table 2, over seconds and over steps, as lines of text.
+
+    found: see `speedups`
+    """
+    tables = ("speedup", "Speed-up in time to the reference score"), ("steps_speedup", "The same in steps")
     numbers = sorted({row["workers"] for row in found})
     text = []
     for column, title in tables:
         cells = [["", "reference", *(str(workers) for workers in numbers)]]
         for algo in dict.fromkeys(row["algo"] for row in found):
             of_algo = {row["workers"]: row for row in found if row["algo"] == algo}
-            values = [of_algo[workers][column] for workers in numbers]
-            cells.append([NAMES[algo], printed(of_algo[numbers[0]]["reference"], ".4g"), *(map(printed, values))])
-        text += [f"{title}, by workers:", *aligned(cells)]
+            values = [format_number(of_algo[workers][column]) for workers in numbers]
+            cells.append([NAMES[algo], format_number(of_algo[numbers[0]]["reference"], ".4g"), *values])
+        text += [f"{title}, by workers:", *align(cells, left=(0,))]
     return text
 
 
-def aligned(cells):
-    """Lines of texts as columns: the first to the left, the others to the right."""
-    widths = [max(map(len, column)) for column in zip(*cells)]
-    return [
-        "  ".join([first.ljust(widths[0]), *map(str.rjust, others, widths[1:])]).rstrip() for first, *others in cells
-    ]
-
-
-def printed(value, form=".2f"):
+def format_number(value: float, form: str = ".2f") -> str:
+    """Return a number as text; nan is a dash."""
     return format(value, form) if value == value else "-"

@@ -1,52 +1,81 @@
-"""The folder of a study: its settings, and a table that grows by a few lines whenever a run is finished.
+"""The folder of a study: its settings, and a table that grows by some lines whenever a run is finished.
 
-study.json   every setting of the study; another one is never continued with them
-runs.csv     optimizers and lr: a line a run. No score: it diverged
-points.csv   threads: a line a point of a curve, `left` is how many points of the same run follow. No score: it
-             diverged there
+study.json   every setting of the study; a study with other settings is never mixed into it
+runs.csv     for optimizers and lr: a line for each run; the score is empty if the run diverged
+points.csv   for threads: a line for each point of a curve; `left` is the number of points of the same run that follow;
+             the last score is empty if the run diverged
 """
 
 import csv
 import io
 import json
 import os
+from collections.abc import Iterable, Mapping, Sequence
 from math import nan
 from pathlib import Path
+from typing import Any
 
+from numasync.config import rename_options
 from numasync.errors import InputError
 from numasync.runtime.files import append, write_atomically
-from numasync.training.records import new_folder
+from numasync.training.records import make_folder
 
 SETTINGS, RUNS, POINTS = "study.json", "runs.csv", "points.csv"
 
-# What tells a run from the others, with the type of each column.
-IDENTITY = {
-    "study": str, "env": str, "algo": str, "optimizer": str, "lr": float, "workers": int, "mode": str, "seed": int,
-}  # fmt: skip
-RUN_COLUMNS = {**IDENTITY, "steps": int, "score": float, "training": float, "wall_s": float}
-POINT_COLUMNS = {**IDENTITY, "steps": int, "seconds": float, "score": float, "left": int}
+# The type of each column of a table.
+Columns = Mapping[str, type]
+Row = dict[str, Any]
+
+# What distinguishes a run from the others.
+IDENTITY: Columns = {
+    "study": str,
+    "env": str,
+    "algo": str,
+    "optimizer": str,
+    "lr": float,
+    "workers": int,
+    "mode": str,
+    "seed": int,
+}
+RUN_COLUMNS: Columns = {**IDENTITY, "steps": int, "score": float, "training": float, "wall_s": float}
+POINT_COLUMNS: Columns = {**IDENTITY, "steps": int, "seconds": float, "score": float, "left": int}
 
 
-def open_folder(out, settings):
-    """The path of the folder of a study with these settings: made, or that of the same study, to be continued. Raises
-    InputError, and writes nothing, where something else is there."""
+def open_folder(out: str | os.PathLike, settings: dict[str, Any]) -> Path:
+    """Return the folder of a study with these settings: a new one, or one in which the same study was begun.
+
+    Raises InputError, and writes nothing, where something else is in the folder.
+    """
     path = Path(out)
     if not os.path.isfile(path / SETTINGS):
-        return new_folder(path, SETTINGS, settings)
+        return make_folder(path, SETTINGS, settings)
     try:
-        found = json.loads((path / SETTINGS).read_text())
+        found = rename_presets(json.loads((path / SETTINGS).read_text()))
     except (OSError, ValueError) as error:
         raise InputError(f"{path / SETTINGS} is damaged; give another --out.") from error
-    other = differences(found, json.loads(json.dumps(settings)))
+    other = find_differences(found, json.loads(json.dumps(settings)))
     if other:
         raise InputError(f"{path} holds a study with other settings ({'; '.join(other)}); give another --out.")
     return path
 
 
-def differences(found, wanted, name=""):
-    """What differs between two values that JSON can hold, a phrase each; of dicts, by key."""
+def rename_presets(settings: Any) -> Any:
+    """Return the settings in a study.json, with the old names that an earlier version gave to options replaced."""
+    if not isinstance(settings, dict) or not isinstance(settings.get("presets"), dict):
+        return settings
+    presets = settings["presets"].items()
+    return {**settings, "presets": {algo: rename_options(p) if isinstance(p, dict) else p for algo, p in presets}}
+
+
+def find_differences(found: Any, wanted: Any, name: str = "") -> list[str]:
+    """Return a phrase for each difference between two values that JSON can hold. Dicts are compared by key.
+
+    found   the value in the folder
+    wanted  the value of the study that is asked for
+    name    the key of both values
+    """
     if isinstance(found, dict) and isinstance(wanted, dict):
-        phrases = [differences(found.get(key), wanted.get(key), key) for key in {**found, **wanted}]
+        phrases = [find_differences(found.get(key), wanted.get(key), key) for key in {**found, **wanted}]
         return list(dict.fromkeys(phrase for some in phrases for phrase in some))
     if found == wanted:
         return []
@@ -56,43 +85,53 @@ def differences(found, wanted, name=""):
 
 
 class Table:
-    """A table on disk of the runs that are finished. rows: list of dicts, a number that is missing is nan.
+    """The table of the finished runs of a study, on disk.
 
-    columns: name to type. Reading it drops what a kill has left behind: a line without an end, and the lines of a run
-    that is not there to its last. Raises InputError where a line is damaged.
+    A kill can leave a line without an end, or a run without its last lines. Both are dropped when the table is read.
+
+    path     the file; it need not exist
+    columns  the type of each column
+
+    It also has these attributes:
+
+    rows  a dict for each line; a missing number is nan
+    done  the identities of the finished runs
+
+    Raises InputError where a line is damaged.
     """
 
-    def __init__(self, path, columns):
+    def __init__(self, path: str | os.PathLike, columns: Columns) -> None:
         self.path, self.columns = Path(path), columns
         text = self.path.read_text(errors="replace") if self.path.exists() else ""
-        self.rows = finished(self._read(text.split("\n")[:-1]))
+        self.rows = keep_finished_runs(self._read(text.split("\n")[:-1]))
         self.done = {identity(row) for row in self.rows}
-        if text and text != head(columns) + lines(columns, self.rows):
+        if text and text != format_header(columns) + format_rows(columns, self.rows):
             write_table(self.path, columns, self.rows)
 
-    def has(self, run):
-        """Whether a run, see `plan.runs_of`, is finished."""
+    def has(self, run: Row) -> bool:
+        """Return whether a run, see `plan.runs_of`, is finished."""
         return identity(run) in self.done
 
-    def add(self, run, results):
-        """Append the rows of a finished run, of which `results` has what is not its identity, in one piece."""
+    def add(self, run: Row, results: Iterable[Row]) -> None:
+        """Append the rows of a finished run in one piece. results: the columns that are not in IDENTITY."""
         rows = [{**{name: run[name] for name in IDENTITY}, **result} for result in results]
-        append(self.path, head(self.columns), lines(self.columns, rows))
+        append(self.path, format_header(self.columns), format_rows(self.columns, rows))
         self.rows += rows
         self.done.add(identity(run))
 
-    def rows_in_order_of(self, runs):
-        """The rows, which stand in the order in which runs have ended, in that of `runs`."""
+    def rows_in_order_of(self, runs: Sequence[Row]) -> list[Row]:
+        """Return the rows in the order of `runs`. In the file they are in the order in which the runs have ended."""
         place = {identity(run): i for i, run in enumerate(runs)}
         return sorted(self.rows, key=lambda row: place[identity(row)])
 
-    def _read(self, lines):
+    def _read(self, lines: Sequence[str]) -> list[Row]:
         cells = list(csv.reader(lines))
         if cells and cells[0] != list(self.columns):
             raise InputError(f"{self.path} does not begin with the columns {','.join(self.columns)}; it is damaged.")
-        return [self._parsed(number, line) for number, line in enumerate(cells[1:], 2)]
+        return [self._parse(number, line) for number, line in enumerate(cells[1:], 2)]
 
-    def _parsed(self, number, line):
+    def _parse(self, number: int, line: Sequence[str]) -> Row:
+        """Return a line as a row. number: of the line in the file, from 1 on."""
         try:
             pairs = zip(self.columns.items(), line, strict=True)
             return {name: kind(text) if text else nan for (name, kind), text in pairs}
@@ -100,31 +139,40 @@ class Table:
             raise InputError(f"Line {number} of {self.path} is damaged; repair or delete it.") from error
 
 
-def write_table(path, columns, rows):
-    """Write rows, dicts, as a table of its own, whole or not at all."""
-    text = head(columns) + lines(columns, rows)
+def write_table(path: Path, columns: Columns, rows: Iterable[Row]) -> None:
+    """Replace a file by a table, atomically."""
+    text = format_header(columns) + format_rows(columns, rows)
     write_atomically(path, lambda file: file.write(text.encode()))
 
 
-def head(columns):
+def format_header(columns: Columns) -> str:
+    """Return the first line of a table."""
     return ",".join(columns) + "\n"
 
 
-def lines(columns, rows):
-    """The text of rows."""
+def format_rows(columns: Columns, rows: Iterable[Row]) -> str:
+    """Return rows as the lines of a table."""
     file = io.StringIO()
-    csv.writer(file, lineterminator="\n").writerows([cell(row[name]) for name in columns] for row in rows)
+    csv.writer(file, lineterminator="\n").writerows([format_cell(row[name]) for name in columns] for row in rows)
     return file.getvalue()
 
 
-def identity(run):
-    """What tells a run, or the run of a row, from the others, as it stands in the table."""
-    return tuple(cell(run[name]) for name in IDENTITY)
+def format_cell(value: Any) -> str:
+    """Return a value as text, with every digit that is needed to read the same value again; nan is an empty text."""
+    if isinstance(value, float):
+        return repr(float(value)) if value == value else ""
+    return str(value)
 
 
-def finished(rows):
-    """The rows of those runs that are there to their last; where two programs have played the same run, of the first."""
-    blocks, block = {}, []
+def identity(run: Row) -> tuple[str, ...]:
+    """Return what distinguishes a run, or the run of a row, from the others, as it is written in the table."""
+    return tuple(format_cell(run[name]) for name in IDENTITY)
+
+
+def keep_finished_runs(rows: Iterable[Row]) -> list[Row]:
+    """Return the rows of the runs that are complete. A run that two programs have played counts once."""
+    blocks: dict[tuple[str, ...], list[Row]] = {}
+    block: list[Row] = []
     for row in rows:
         if block and identity(row) != identity(block[0]):
             block = []
@@ -133,10 +181,3 @@ def finished(rows):
             blocks.setdefault(identity(row), block)
             block = []
     return [row for block in blocks.values() for row in block]
-
-
-def cell(value):
-    """The text of a value, with every digit that reading it again needs; empty where a number is missing."""
-    if isinstance(value, float):
-        return repr(float(value)) if value == value else ""
-    return str(value)

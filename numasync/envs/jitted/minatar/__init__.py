@@ -1,4 +1,4 @@
-"""MinAtar: five small games in the manner of the Atari 2600's. One file a game; what they share is in board.py."""
+"""MinAtar: five small games like the games of the Atari 2600, one file for each. board.py has what they share."""
 
 from numasync.envs.jitted.minatar.asterix import ASTERIX
 from numasync.envs.jitted.minatar.breakout import BREAKOUT

@@ -1,21 +1,24 @@
-"""MinAtar Asterix: the player walks the eight inner rows of the board, takes gold and keeps away from enemies.
+"""MinAtar Asterix: the player walks on the eight inner rows of the board, takes gold and avoids enemies.
 
-Enemies and gold come in at the left or right edge, one of three being gold, and cross the board along their row; a row
-holds one of them at a time, and none comes while all rows are taken. Gold is a reward of 1 and disappears when the
-player meets it; to meet an enemy ends the game. At first one comes every 10 steps, and they move every 5 steps. Every
-102 steps they come one step sooner, and every second time also move one step sooner, until both happen every step.
+Enemies and gold enter at the left or right edge and cross the board along their row. One in three is gold. A row holds
+one of them at a time; none enters while all rows are taken. The player takes gold by moving into its cell, for a reward
+of 1. A meeting with an enemy ends the game.
+
+At first one enters every 10 steps, and all move every 5 steps. Every 102 steps the interval between entries becomes one
+step shorter, and every second time also the interval between moves, until both are one step.
 """
 
-from numasync.envs.jitted.minatar.board import DOWN, LEFT, NOOP, RIGHT, SIZE, UP, both_versions, light, sticky
+from numasync.envs.jitted.minatar.board import DOWN, LEFT, NOOP, RIGHT, SIZE, UP, choose_sticky, make_versions, set_cell
 from numasync.envs.spec import RUNNING, TERMINATED
 from numasync.runtime.jit import FLOAT, kernel
 from numasync.runtime.rng import choice, uniform
 
-# Channels of the observation. The trail is the cell behind an enemy or gold: it shows where they are going.
+# Channels of the observation. The trail is the cell behind an enemy or gold: it shows the direction.
 PLAYER, ENEMY, TRAIL, GOLD, CHANNELS = range(5)
 
-# The state row. SPAWN_IN, MOVE_IN, RAMP_IN: in how many steps the next one is due. Of each row of the board it keeps
-# what is there (KIND: the channel of gold or an enemy, or NOTHING), in which column (X), and its direction (DX).
+# The state. SPAWN_IN, MOVE_IN, RAMP_IN: in how many steps the next event is due. It ends with three numbers for each
+# row of the board. KIND: what is in the row, as the channel of gold or an enemy, or NOTHING. X and DX: its column and
+# direction.
 (LAST_ACTION, PLAYER_X, PLAYER_Y, SPAWN_EVERY, SPAWN_IN, MOVE_EVERY, MOVE_IN, RAMP_IN, RAMPS, KIND) = range(10)
 X, DX, STATE_SIZE = KIND + SIZE, KIND + 2 * SIZE, KIND + 3 * SIZE
 NOTHING = 0.0
@@ -43,7 +46,7 @@ def minimal_step(state, action, rng, obs):
 
 @kernel
 def step(state, action, rng, obs):
-    action = sticky(state, action, rng)
+    action = choose_sticky(state, action, rng)
     if state[SPAWN_IN] == 0.0:
         state[SPAWN_IN] = state[SPAWN_EVERY]
         spawn(state, rng)
@@ -66,7 +69,7 @@ def step(state, action, rng, obs):
 
 @kernel
 def spawn(state, rng):
-    """Gold or an enemy comes in at either edge of one of the free rows, if there is any."""
+    """Let gold or an enemy enter at one edge of a free row, if there is a free row."""
     rightward = uniform(rng) < 1 / 2
     gold = uniform(rng) < 1 / 3
     n_free = 0
@@ -81,7 +84,7 @@ def spawn(state, rng):
 
 @kernel
 def free_row(state, n):
-    """The free row that has n free rows above it. There must be more than n, so that the search ends on the board."""
+    """Return the free row with n free rows above it. More than n rows must be free."""
     y = TOP
     while state[KIND + y] != NOTHING or n > 0:
         n -= state[KIND + y] == NOTHING
@@ -91,6 +94,7 @@ def free_row(state, n):
 
 @kernel
 def move_player(state, action):
+    """Move the player by one cell, if that is its action."""
     if action == LEFT:
         state[PLAYER_X] = max(state[PLAYER_X] - 1.0, 0.0)
     elif action == RIGHT:
@@ -103,7 +107,7 @@ def move_player(state, action):
 
 @kernel
 def meet(state):
-    """What the player gets for what is in its cell, and how the step ends."""
+    """Return the reward for what is in the player's cell, and how the step ends."""
     y = int(state[PLAYER_Y])
     if state[KIND + y] != NOTHING and state[X + y] == state[PLAYER_X]:
         if state[KIND + y] == ENEMY:
@@ -115,7 +119,7 @@ def meet(state):
 
 @kernel
 def move_others(state):
-    """Enemies and gold move one column, and leave the board at its edge."""
+    """Move enemies and gold by one column. They leave the board at its edge."""
     for y in range(TOP, BOTTOM + 1):
         if state[KIND + y] != NOTHING:
             state[X + y] += state[DX + y]
@@ -125,7 +129,7 @@ def move_others(state):
 
 @kernel
 def ramp(state):
-    """One level more difficult."""
+    """Make the game one level more difficult."""
     state[SPAWN_EVERY] = max(state[SPAWN_EVERY] - 1.0, 1.0)
     if state[RAMPS] % 2 == 1:
         state[MOVE_EVERY] = max(state[MOVE_EVERY] - 1.0, 1.0)
@@ -134,14 +138,15 @@ def ramp(state):
 
 @kernel
 def draw(state, obs):
+    """Write the observation of a state."""
     obs[:] = FLOAT(0)
-    light(obs, CHANNELS, state[PLAYER_Y], state[PLAYER_X], PLAYER)
+    set_cell(obs, CHANNELS, state[PLAYER_Y], state[PLAYER_X], PLAYER)
     for y in range(TOP, BOTTOM + 1):
         if state[KIND + y] != NOTHING:
-            light(obs, CHANNELS, y, state[X + y], int(state[KIND + y]))
+            set_cell(obs, CHANNELS, y, state[X + y], int(state[KIND + y]))
             behind = state[X + y] - state[DX + y]
             if 0 <= behind < SIZE:
-                light(obs, CHANNELS, y, behind, TRAIL)
+                set_cell(obs, CHANNELS, y, behind, TRAIL)
 
 
-ASTERIX = both_versions("Asterix", CHANNELS, len(MINIMAL), reset, step, minimal_step, STATE_SIZE)
+ASTERIX = make_versions("Asterix", CHANNELS, len(MINIMAL), reset, step, minimal_step, STATE_SIZE)

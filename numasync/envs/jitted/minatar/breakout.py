@@ -1,19 +1,20 @@
-"""MinAtar Breakout: a paddle on the bottom row keeps a ball in play that breaks three rows of bricks.
+"""MinAtar Breakout: a ball breaks three rows of bricks, and a paddle on the bottom row keeps it in play.
 
-The ball moves one cell diagonally a step. It turns at the walls, at the top, at a brick, which it breaks for a reward
-of 1, and at the paddle: straight on it, only upwards; on its corner, back where it came from. When all bricks are
-gone, three rows are laid anew as the ball comes down. The game ends when the ball passes the paddle.
+The ball moves one cell diagonally a step. It bounces off the walls, the top, the bricks and the paddle. The middle of
+the paddle sends it up, the corner sends it back where it came from. A broken brick is a reward of 1.
+
+When all bricks are broken, three new rows appear as the ball comes down. The game ends when the ball passes the paddle.
 """
 
-from numasync.envs.jitted.minatar.board import LEFT, NOOP, RIGHT, SIZE, both_versions, light, sticky
+from numasync.envs.jitted.minatar.board import LEFT, NOOP, RIGHT, SIZE, choose_sticky, make_versions, set_cell
 from numasync.envs.spec import RUNNING, TERMINATED
 from numasync.runtime.jit import FLOAT, kernel
 from numasync.runtime.rng import choice
 
-# Channels of the observation. The trail is where the ball was a step ago: it shows the ball's direction.
+# Channels of the observation. The trail is the ball's last cell: it shows the direction.
 PADDLE, BALL, TRAIL, BRICK, CHANNELS = range(5)
 
-# The state row. HITTING: the ball was inside a brick the step before, and breaks no second one on its way out.
+# The state. HITTING: 1 if the ball was inside a brick the step before; it breaks no second brick on its way out.
 (LAST_ACTION, PADDLE_X, BALL_X, BALL_Y, BALL_DX, BALL_DY, TRAIL_X, TRAIL_Y, HITTING, BRICKS) = range(10)
 TOP_BRICK, BRICK_ROWS = 1, 3
 STATE_SIZE = BRICKS + BRICK_ROWS * SIZE
@@ -41,7 +42,7 @@ def minimal_step(state, action, rng, obs):
 
 @kernel
 def step(state, action, rng, obs):
-    move_paddle(state, sticky(state, action, rng))
+    move_paddle(state, choose_sticky(state, action, rng))
     reward, end = move_ball(state)
     draw(state, obs)
     return reward, end
@@ -49,6 +50,7 @@ def step(state, action, rng, obs):
 
 @kernel
 def move_paddle(state, action):
+    """Move the paddle by one cell, if that is the action."""
     if action == LEFT:
         state[PADDLE_X] = max(state[PADDLE_X] - 1.0, 0.0)
     elif action == RIGHT:
@@ -57,7 +59,7 @@ def move_paddle(state, action):
 
 @kernel
 def move_ball(state):
-    """One diagonal step of the ball, and what it meets there."""
+    """Move the ball by one cell; return the reward and how the step ends."""
     reward, end = 0.0, RUNNING
     old_x, old_y = state[BALL_X], state[BALL_Y]
     x, y = old_x + state[BALL_DX], old_y + state[BALL_DY]
@@ -87,14 +89,14 @@ def move_ball(state):
 
 @kernel
 def brick_at(x, y):
-    """Where the brick of a cell is kept in the state row, or -1 above and below the three rows."""
+    """Return the place of a cell's brick in the state, or -1 above and below the three rows."""
     row = int(y) - TOP_BRICK
     return BRICKS + row * SIZE + int(x) if 0 <= row < BRICK_ROWS else -1
 
 
 @kernel
 def meet_paddle(state, x, y):
-    """The ball, at state's position, is about to enter (x, y) on the bottom row: its new y, and how the step ends."""
+    """Let the ball enter (x, y) on the bottom row, from its position in the state; return y and how the step ends."""
     if not state[BRICKS:].any():
         state[BRICKS:] = 1.0
     if state[BALL_X] == state[PADDLE_X]:
@@ -109,12 +111,13 @@ def meet_paddle(state, x, y):
 
 @kernel
 def draw(state, obs):
+    """Write the observation of a state."""
     obs[:] = FLOAT(0)
-    light(obs, CHANNELS, SIZE - 1, state[PADDLE_X], PADDLE)
-    light(obs, CHANNELS, state[BALL_Y], state[BALL_X], BALL)
-    light(obs, CHANNELS, state[TRAIL_Y], state[TRAIL_X], TRAIL)
+    set_cell(obs, CHANNELS, SIZE - 1, state[PADDLE_X], PADDLE)
+    set_cell(obs, CHANNELS, state[BALL_Y], state[BALL_X], BALL)
+    set_cell(obs, CHANNELS, state[TRAIL_Y], state[TRAIL_X], TRAIL)
     for i in range(BRICK_ROWS * SIZE):
         obs[(TOP_BRICK * SIZE + i) * CHANNELS + BRICK] = FLOAT(state[BRICKS + i])
 
 
-BREAKOUT = both_versions("Breakout", CHANNELS, len(MINIMAL), reset, step, minimal_step, STATE_SIZE)
+BREAKOUT = make_versions("Breakout", CHANNELS, len(MINIMAL), reset, step, minimal_step, STATE_SIZE)

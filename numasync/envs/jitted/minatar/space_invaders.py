@@ -1,25 +1,26 @@
 """MinAtar Space Invaders: a cannon on the bottom row shoots at a wave of aliens, which drop bombs and come closer.
 
-The wave moves one column at a time. With an alien at the edge it turns and comes one row down instead. While n aliens
-are left it moves every n steps, but no slower than its pace: 12 steps for the first wave, one fewer for each wave
-after it, down to 6. Every 10 steps the lowest alien of the column nearest to the cannon drops a bomb. The cannon can
-fire every 5 steps. Shots and bombs move one row a step; an alien that is hit is a reward of 1. The game ends when a
-bomb or an alien meets the cannon, or when the wave turns with an alien on the bottom row.
+The wave moves one column at a time. If an alien is at the edge, the wave turns and moves one row down instead. With n
+aliens left it moves every n steps, or more often if its pace is shorter: 12 steps for the first wave, one step less for
+each later wave, down to 6. Every 10 steps the lowest alien of the column nearest to the cannon drops a bomb.
+
+The cannon can fire every 5 steps. Shots and bombs move one row a step. An alien that is hit is a reward of 1. The game
+ends when a bomb or an alien meets the cannon, or when the wave turns with an alien on the bottom row.
 """
 
-from numasync.envs.jitted.minatar.board import FIRE, LEFT, NOOP, RIGHT, SIZE, both_versions, light, sticky
+from numasync.envs.jitted.minatar.board import FIRE, LEFT, NOOP, RIGHT, SIZE, choose_sticky, make_versions, set_cell
 from numasync.envs.spec import RUNNING, TERMINATED
 from numasync.runtime.jit import FLOAT, kernel
 
-# Channels of the observation. Every alien is seen twice: as an alien, and as one that moves left or right.
+# Channels of the observation. Every alien is set in two: in ALIEN, and in LEFTWARD or RIGHTWARD.
 CANNON, ALIEN, LEFTWARD, RIGHTWARD, SHOT, BOMB, CHANNELS = range(7)
 
-# The state row ends with three boards of 0 and 1, row after row. However many aliens, shots and bombs there are, they
-# fit: two of a kind in one cell are one. MOVE_IN, BOMB_IN, FIRE_IN: in how many steps the next one is due or allowed.
-LSTM_UNITS = SIZE * SIZE
+# The state. MOVE_IN, BOMB_IN, FIRE_IN: in how many steps the next event is due or allowed. It ends with three boards of
+# 0 and 1, row after row, for aliens, shots and bombs. Two of a kind in one cell are one.
+CELLS = SIZE * SIZE
 LAST_ACTION, CANNON_X, DIRECTION, PACE, MOVE_IN, BOMB_IN, FIRE_IN, ALIENS = range(8)
-SHOTS, BOMBS, STATE_SIZE = ALIENS + LSTM_UNITS, ALIENS + 2 * LSTM_UNITS, ALIENS + 3 * LSTM_UNITS
-BOTTOM = LSTM_UNITS - SIZE
+SHOTS, BOMBS, STATE_SIZE = ALIENS + CELLS, ALIENS + 2 * CELLS, ALIENS + 3 * CELLS
+BOTTOM = CELLS - SIZE
 
 FIRST_PACE, LAST_PACE = 12.0, 6.0
 BOMB_INTERVAL, FIRE_INTERVAL = 10.0, 5.0
@@ -41,6 +42,7 @@ def reset(state, rng, obs):
 
 @kernel
 def line_up(state):
+    """Place a new wave of aliens."""
     for y in range(WAVE_ROWS):
         state[ALIENS + y * SIZE + WAVE_LEFT : ALIENS + y * SIZE + WAVE_RIGHT] = 1.0
 
@@ -52,7 +54,7 @@ def minimal_step(state, action, rng, obs):
 
 @kernel
 def step(state, action, rng, obs):
-    use_cannon(state, sticky(state, action, rng))
+    use_cannon(state, choose_sticky(state, action, rng))
     bombed = move_bullets(state)
     invaded = move_aliens(state)
     if state[BOMB_IN] == 0.0:
@@ -71,6 +73,7 @@ def step(state, action, rng, obs):
 
 @kernel
 def use_cannon(state, action):
+    """Move the cannon, or fire a shot."""
     if action == FIRE and state[FIRE_IN] == 0.0:
         state[FIRE_IN] = FIRE_INTERVAL
         state[SHOTS + BOTTOM + int(state[CANNON_X])] = 1.0
@@ -82,7 +85,7 @@ def use_cannon(state, action):
 
 @kernel
 def move_bullets(state):
-    """Move shots and bombs by one row, off the board where it ends; return whether a bomb meets the cannon."""
+    """Move shots and bombs by one row; return whether a bomb meets the cannon. They leave the board at its edge."""
     shots, bombs = state[SHOTS:BOMBS], state[BOMBS:STATE_SIZE]
     roll(shots, -SIZE)
     shots[BOTTOM:] = 0.0
@@ -93,7 +96,7 @@ def move_bullets(state):
 
 @kernel
 def move_aliens(state):
-    """Move the wave if that is due; return whether this ends the game, or the cannon drove into an alien before."""
+    """Move the wave if that is due; return whether an alien ends the game, before the move or through it."""
     aliens = state[ALIENS:SHOTS]
     over = meets_cannon(state, aliens)
     if state[MOVE_IN] > 0.0:
@@ -105,30 +108,31 @@ def move_aliens(state):
         state[DIRECTION] *= -1.0
         roll(aliens, SIZE)
     else:
-        # The column at the edge is empty, so that no alien gets from the end of one row to the start of another.
+        # The column at the edge is empty, so no alien moves from the end of one row to the start of another.
         roll(aliens, int(state[DIRECTION]))
     return over or meets_cannon(state, aliens)
 
 
 @kernel
 def roll(board, by):
-    """Move all cells `by` places on, those at the end to the start: in place, each swapped with the one it replaces."""
+    """Shift all cells of a board by `by` places, in place, as np.roll does. Each cell swaps with its target."""
     if by > 0:
-        for i in range(LSTM_UNITS - 1, by - 1, -1):
+        for i in range(CELLS - 1, by - 1, -1):
             board[i], board[i - by] = board[i - by], board[i]
     else:
-        for i in range(LSTM_UNITS + by):
+        for i in range(CELLS + by):
             board[i], board[i - by] = board[i - by], board[i]
 
 
 @kernel
 def meets_cannon(state, board):
+    """Return whether the cell of the cannon is set on a board."""
     return board[BOTTOM + int(state[CANNON_X])] == 1.0
 
 
 @kernel
 def drop_bomb(state):
-    """The lowest alien of the nearest column drops a bomb; of two columns equally near, the left one."""
+    """Let the lowest alien of the nearest column drop a bomb. Of two equally near columns, take the left one."""
     cannon = int(state[CANNON_X])
     for distance in range(SIZE):
         for x in (cannon - distance, cannon + distance):
@@ -140,7 +144,7 @@ def drop_bomb(state):
 
 @kernel
 def lowest_alien(state, x):
-    """The row of the lowest alien in column x, or -1 if it has none or is not on the board."""
+    """Return the row of the lowest alien in column x, or -1 if there is no alien or no such column."""
     if 0 <= x < SIZE:
         for y in range(SIZE - 1, -1, -1):
             if state[ALIENS + y * SIZE + x] == 1.0:
@@ -150,9 +154,9 @@ def lowest_alien(state, x):
 
 @kernel
 def remove_hit(state):
-    """Take the aliens that are hit off the board, and the shots that hit them; return their number as the reward."""
+    """Remove the aliens that are hit and the shots that hit them; return the number of aliens, as the reward."""
     reward = 0.0
-    for i in range(LSTM_UNITS):
+    for i in range(CELLS):
         if state[ALIENS + i] == 1.0 and state[SHOTS + i] == 1.0:
             state[ALIENS + i] = state[SHOTS + i] = 0.0
             reward += 1.0
@@ -161,13 +165,14 @@ def remove_hit(state):
 
 @kernel
 def draw(state, obs):
+    """Write the observation of a state."""
     obs[:] = FLOAT(0)
-    light(obs, CHANNELS, SIZE - 1, state[CANNON_X], CANNON)
+    set_cell(obs, CHANNELS, SIZE - 1, state[CANNON_X], CANNON)
     moving = LEFTWARD if state[DIRECTION] < 0.0 else RIGHTWARD
-    for i in range(LSTM_UNITS):
+    for i in range(CELLS):
         obs[i * CHANNELS + ALIEN] = obs[i * CHANNELS + moving] = FLOAT(state[ALIENS + i])
         obs[i * CHANNELS + SHOT] = FLOAT(state[SHOTS + i])
         obs[i * CHANNELS + BOMB] = FLOAT(state[BOMBS + i])
 
 
-SPACE_INVADERS = both_versions("SpaceInvaders", CHANNELS, len(MINIMAL), reset, step, minimal_step, STATE_SIZE)
+SPACE_INVADERS = make_versions("SpaceInvaders", CHANNELS, len(MINIMAL), reset, step, minimal_step, STATE_SIZE)

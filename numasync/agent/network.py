@@ -1,0 +1,22 @@
+"""The network of an agent: the hidden layers that its options name, and the outputs that its algorithm needs."""
+
+from numasync.algorithms import algorithm_for
+from numasync.config import Config
+from numasync.envs.spec import EnvSpec
+from numasync.nn.architectures import ARCHITECTURES
+from numasync.nn.network import Network, network
+from numasync.nn.spec import Layer, heads, towers
+
+
+def build_network(config: Config, spec: EnvSpec) -> Network:
+    """Build the network of a run of `config` on the environment `spec`. It has no parameters yet.
+
+    Raises InputError where the layers do not fit the observation or the algorithm does not fit the actions.
+    """
+    hidden = ARCHITECTURES[config.network] if isinstance(config.network, str) else config.network
+    other_heads = algorithm_for(config.algo, spec).other_heads
+    sizes = (spec.n_actions, *other_heads)
+    layers: tuple[Layer, ...] = (*hidden, heads(*sizes))
+    if config.separate_value and other_heads:
+        layers = (towers((*hidden, heads(*sizes[:-1])), (*hidden, heads(1))),)
+    return network(spec.observation.network_shape, *layers)

@@ -1,0 +1,80 @@
+"""What a study prints while it lasts and at its end."""
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+from numasync.training.console import Console, format_clock, plural
+
+
+class StudyReport:
+    """Prints the progress and the end of a study.
+
+    settings  the settings of the study
+    path      the path of the table of its finished runs
+    console   where to print; by default the standard output
+    clock     returns seconds; only differences matter
+    """
+
+    def __init__(
+        self,
+        settings: dict[str, Any],
+        path: str | os.PathLike,
+        console: Console | None = None,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        self.settings, self.path, self.clock = settings, path, clock
+        self.console = console or Console()
+        self.total = self.before = self.done = 0
+        self.start = 0.0
+
+    def print_start(self, total: int, done: int) -> None:
+        """Say what is studied.
+
+        total  all runs of the study
+        done   the runs that an earlier call has finished
+        """
+        self.total, self.before, self.done, self.start = total, done, done, self.clock()
+        s, earlier = self.settings, f", {done:,} of them finished before" if done else ""
+        going = "; the first ones compile ..." if done < total else "."
+        self.print_lines(f"Study of {s['study']} on {s['env']}: {plural(total, 'run')}{earlier}{going}")
+
+    def add_run(self, run: dict[str, Any], result: dict[str, Any]) -> None:
+        """Count a finished run, and print a line if one is due.
+
+        run     what distinguishes the run, see `runs_of`
+        result  its last row of the table
+        """
+        self.done += 1
+        seconds = self.clock() - self.start
+        left = seconds / (self.done - self.before) * (self.total - self.done)
+        if self.console.is_due(seconds) and self.done < self.total:
+            share = f"{self.done:>6,} of {self.total:,} runs ({self.done / self.total:4.0%})"
+            self.console.show_progress(f"{share}  {format_clock(left)} left  {run_line(run, result)}", seconds)
+
+    def print_end(self) -> None:
+        """Say how many runs were finished, and where the table is."""
+        finished = self.done - self.before
+        if finished:
+            self.console.print_over(f"{plural(finished, 'run')} in {format_clock(self.clock() - self.start)}.")
+        self.print_lines(f"Table: {self.path}")
+
+    def print_stopped(self) -> None:
+        """Say that the study was stopped and can be continued."""
+        self.console.print_over(f"Stopped. {self.path} keeps the finished runs; the same command goes on.")
+
+    def print_lines(self, *lines: str) -> None:
+        """Print lines."""
+        self.console.print_lines(*lines)
+
+
+def run_line(run: dict[str, Any], result: dict[str, Any]) -> str:
+    """Return what distinguishes a run within its study, and its score. A score of nan means that it diverged."""
+    own = {
+        "optimizers": f"{run['optimizer']}, lr {run['lr']:.2g}",
+        "lr": f"lr {run['lr']:.2g}",
+        "threads": f"{plural(run['workers'], 'worker')} in {run['mode']}",
+    }
+    score = f"{result['score']:.2f}" if result["score"] == result["score"] else "diverged"
+    return f"{run['algo']}, {own[run['study']]}, seed {run['seed']}: {score}"

@@ -1,0 +1,153 @@
+"""The threads of a run, and the supervisor that watches them, takes snapshots, and stops them."""
+
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+
+import numpy as np
+
+from numasync.errors import NotFiniteError, WorkerError
+from numasync.learner.loop import MAX_SEGMENTS
+from numasync.runtime.affinity import pinned
+from numasync.training.progress import Progress
+from numasync.training.schedule import Every
+from numasync.training.trainer import Trainer
+
+# A call of the loop grows until it takes this long; between two calls Python can stop the worker. Workers that share a
+# thread get shorter calls, because no worker should play many episodes in a row.
+CALL_SECONDS = 0.02
+SHARED_CALL_SECONDS = 0.002
+
+POLL_SECONDS = 0.1
+PARAMETER_CHECK_SECONDS = 1.0
+
+OnProgress = Callable[[Progress], None]
+OnCheckpoint = Callable[[np.ndarray], None]
+
+
+class Supervisor:
+    """Runs a Trainer in threads until T_max, a failure or Ctrl-C.
+
+    snapshot     the last copy of theta
+    interrupted  whether Ctrl-C has ended the run early
+    """
+
+    def __init__(self, trainer: Trainer) -> None:
+        self.trainer = trainer
+        self.snapshot = trainer.theta.copy()
+        self.interrupted = False
+        self._stop = threading.Event()
+        self._failure: Exception | None = None
+
+    def progress(self) -> Progress:
+        """Return how far the run is."""
+        return self.trainer.progress(self.interrupted)
+
+    def run(
+        self,
+        on_progress: OnProgress = lambda progress: None,
+        on_checkpoint: OnCheckpoint = lambda theta: None,
+    ) -> None:
+        """Build the trainer, run it to its end, and close it. Both callbacks are called from this thread.
+
+        on_progress    gets the Progress, every POLL_SECONDS
+        on_checkpoint  gets a finite copy of theta, which is valid until the next call: at the start, at each crossing
+                       of a multiple of checkpoint_every, and at the end
+
+        Raises WorkerError if a worker failed (after the last checkpoint), NotFiniteError if a loss, a gradient or a
+        parameter is NaN or infinite (without it), and what a callback raises. The first KeyboardInterrupt ends the run
+        early, but one during compilation, before the workers start, is passed on, and so is a second one.
+        """
+        try:
+            self.trainer.build()
+            if self._checkpoint(on_checkpoint):
+                self._run_threads(on_progress, on_checkpoint)
+        except (WorkerError, NotFiniteError) as error:
+            self._fail(error)
+        finally:
+            self.trainer.close()
+        if not isinstance(self._failure, NotFiniteError):
+            self._checkpoint(on_checkpoint)
+        if self._failure:
+            raise self._failure
+
+    def _run_threads(self, on_progress: OnProgress, on_checkpoint: OnCheckpoint) -> None:
+        trainer = self.trainer
+        # Before there are threads, one segment compiles what is not yet compiled.
+        trainer.run_segments_of(0, 1)
+        trainer.clock.start()
+        with ThreadPoolExecutor(len(trainer.threads)) as pool:
+            try:
+                threads = [pool.submit(self._run_workers_of, thread) for thread in range(len(trainer.threads))]
+                self._watch(threads, on_progress, on_checkpoint)
+            except (KeyboardInterrupt, BrokenPipeError):  # a broken pipe: nobody reads the output any more
+                self.interrupted = True
+            except Exception as error:  # of a callback, such as a periodic evaluation
+                self._fail(error)
+            finally:
+                self._stop.set()
+        trainer.clock.stop()
+
+    def _watch(self, threads: list[Future], on_progress: OnProgress, on_checkpoint: OnCheckpoint) -> None:
+        """Call the callbacks and check the parameters until all threads have ended."""
+        config = self.trainer.config
+        checkpoints, checked = Every(config.checkpoint_every), time.perf_counter()
+        while True:
+            ended, running = wait(threads, POLL_SECONDS)
+            for thread in ended:
+                thread.result()  # raises what `_run_workers_of` does not catch
+            if not running:
+                return
+            on_progress(self.progress())
+            steps = self.trainer.steps
+            if steps < config.steps and checkpoints.crossed(steps):
+                self._checkpoint(on_checkpoint)
+            if time.perf_counter() - checked > PARAMETER_CHECK_SECONDS:
+                checked = time.perf_counter()
+                self._take_snapshot()
+
+    def _run_workers_of(self, thread: int) -> None:
+        """Run the workers of a thread in turn until the run ends. This is the body of the thread.
+
+        Workers that share a thread change between two calls of the loop. If each worker had its own thread, the system
+        would stop most of them in the middle of a segment, until all others had run. A gradient would then be as old
+        as the number of workers; now it is as old as the number of cores. On two cores with sixteen threads, the Q
+        values of one-step Sarsa diverged.
+
+        In deterministic mode a call is always one segment, so that the run repeats.
+        """
+        trainer, workers = self.trainer, self.trainer.workers_of(thread)
+        segments, longest = 1, CALL_SECONDS if len(workers) == 1 else SHARED_CALL_SECONDS
+        try:
+            with pinned(trainer.threads[thread]):
+                while True:
+                    started = time.perf_counter()
+                    for i in workers:
+                        if self._stop.is_set() or not trainer.run_segments_of(i, segments):
+                            return
+                    seconds = time.perf_counter() - started
+                    if not trainer.config.deterministic and seconds < longest * len(workers):
+                        segments = min(2 * segments, MAX_SEGMENTS)
+        except Exception as error:
+            self._fail(error)
+
+    def _checkpoint(self, on_checkpoint: OnCheckpoint) -> bool:
+        """Take a snapshot and pass it on. Return false, and fail, if it is not finite."""
+        finite = self._take_snapshot()
+        if finite:
+            on_checkpoint(self.snapshot)
+        return finite
+
+    def _take_snapshot(self) -> bool:
+        """Copy theta while the workers go on writing. Return false, and fail, if the copy is not finite."""
+        np.copyto(self.snapshot, self.trainer.theta)
+        finite = bool(np.isfinite(self.snapshot).all())
+        if not finite:
+            self._fail(self.trainer.not_finite("A parameter"))
+        return finite
+
+    def _fail(self, failure: Exception) -> None:
+        """End the run. Only the first failure is kept."""
+        self._failure = self._failure or failure
+        self._stop.set()

@@ -1,0 +1,153 @@
+"""Atari: ALE on real games."""
+
+import numpy as np
+import pytest
+from support.players import Player
+from support.runs import trained
+
+import numasync.envs.python.atari
+from numasync.algorithms import ALGORITHMS
+from numasync.envs import make_env
+from numasync.envs.normalization import SMALLEST_DEVIATION, measure_normalization
+from numasync.envs.observation import Observation
+from numasync.envs.spec import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED
+from numasync.runtime.jit import DISABLED, FLOAT
+
+atari = pytest.mark.skipif(DISABLED, reason="the interpreted encoder takes too long")
+
+
+def blank_frames(obs):
+    return int((obs.reshape(84, 84, 4).max((0, 1)) == 0).sum())
+
+
+@pytest.fixture
+def short_episodes(monkeypatch):
+    """Episodes of 200 frames: 50 actions."""
+    monkeypatch.setattr(numasync.envs.python.atari, "MAX_FRAMES", 200)
+
+
+@atari
+def test_atari_spec_and_encoding():
+    player = Player(make_env("ALE/Pong-v5"))
+    assert player.spec == ("ALE/Pong-v5", "atari", Observation("frames", (4, 84, 84), 1 / 255), 6, None)
+    assert player.spec.observation.network_shape == (84, 84, 4)
+    player.reset()
+    for action in (2, 3, 2, 3, 2):
+        player.env.action[0] = action
+        raw, *_ = player.env.env.step(player.env.action)
+    obs = np.full(84 * 84 * 4, np.nan, FLOAT)
+    player.spec.observation.encode(raw[0], obs)
+    np.testing.assert_allclose(obs.reshape(84, 84, 4), raw[0].transpose(1, 2, 0) / 255, rtol=1e-6)
+    assert 0 <= obs.min() < 0.5 < obs.max() <= 1
+    player.env.close()
+
+
+@atari
+@pytest.mark.parametrize(("env_id", "game_id"), [("ALE/Pong", "ALE/Pong-v5"), ("ale_py:ALE/Pong-v5", "ALE/Pong-v5")])
+def test_atari_ids(env_id, game_id):
+    assert numasync.envs.python.atari.atari_id(env_id) == game_id
+    env = make_env(env_id)
+    assert env.spec[:2] == (env_id, "atari")
+    env.close()
+
+
+@pytest.mark.parametrize("env_id", ["CartPole-v1", "gymnasium:CartPole-v1", "NoSuch-v0", "!"])
+def test_ids_that_are_not_ataris(env_id):
+    assert numasync.envs.python.atari.atari_id(env_id) is None
+
+
+@atari
+def test_atari_repeats_from_its_random_row(short_episodes):
+    actions = np.random.default_rng(0).integers(6, size=120)
+
+    def history(env_id, seed):
+        player = Player(make_env(env_id), seed)
+        seen = [player.reset()]
+        for action in actions:
+            obs, reward, end = player.step(action)
+            seen += [obs, reward, end] + ([player.reset()] if end != RUNNING else [])
+        player.env.close()
+        return np.concatenate([np.ravel(x) for x in seen])
+
+    for env_id in ("PongNoFrameskip-v4", "ALE/Pong-v5"):
+        first = history(env_id, 1)
+        np.testing.assert_array_equal(first, history(env_id, 1))
+        assert not np.array_equal(first, history(env_id, 2))
+
+
+@atari
+@pytest.mark.parametrize(("env_id", "sticky"), [("PongNoFrameskip-v4", False), ("ALE/Pong-v5", True)])
+def test_sticky_actions_are_as_the_id_says(env_id, sticky):
+    # The same 40 actions after many resets: without sticky actions only the 1 to 30 no-ops make a difference.
+    player, results = Player(make_env(env_id)), set()
+    actions = np.random.default_rng(0).integers(6, size=40)
+    for _ in range(50):
+        player.reset()
+        results.add([player.step(action)[0].tobytes() for action in actions][-1])
+    assert len(results) > 1
+    assert (len(results) > 30) == sticky
+
+
+@atari
+def test_atari_truncates_and_starts_afresh(short_episodes):
+    player = Player(make_env("ALE/Pong-v5"))
+    for _ in range(3):
+        # A fresh start: three frames of the stack are still blank, and each step brings one more.
+        assert blank_frames(player.reset()) == 3
+        steps = [player.step(2) for _ in range(50)]
+        assert [blank_frames(obs) for obs, *_ in steps[:4]] == [2, 1, 0, 0]
+        # The last observation is the old episode's own, and no step goes to a transition between two episodes.
+        assert blank_frames(steps[-1][0]) == 0
+        assert [end for *_, end in steps] == [RUNNING] * 49 + [TRUNCATED]
+    player.env.close()
+
+
+@atari
+@pytest.mark.parametrize("terminal_on_life_loss", [True, False])
+def test_breakout_lives(terminal_on_life_loss):
+    player, rng = Player(make_env("ALE/Breakout-v5", terminal_on_life_loss)), np.random.default_rng(0)
+    assert blank_frames(player.reset()) == 3
+    ends = []
+    while not ends or ends[-1] in (RUNNING, LIFE_LOST):
+        obs, _, end = player.step(rng.integers(4))
+        # A lost life does not start anything afresh.
+        assert len(ends) < 3 or blank_frames(obs) == 0
+        ends.append(end)
+    # Five lives: four are lost on the way, the fifth ends the game.
+    assert ends[-1] == TERMINATED and ends.count(LIFE_LOST) == (4 if terminal_on_life_loss else 0)
+    player.reset()
+    assert player.env.lives == 5 and player.step(0)[2] == RUNNING
+    player.env.close()
+
+
+@atari
+def test_atari_rewards_are_the_games_own():
+    player, rng = Player(make_env("ALE/Assault-v5")), np.random.default_rng(0)
+    player.reset()
+    assert {player.step(rng.integers(7))[1] for _ in range(200)} == {0.0, 21.0}
+    player.env.close()
+
+
+@atari
+def test_a_real_game_is_normalised():
+    env = make_env("ALE/Pong-v5")
+    observation = measure_normalization(env, 1)
+    env.close()
+    assert observation.scale == pytest.approx(1 / (255 * SMALLEST_DEVIATION)), "in Pong little moves"
+    assert observation.mean.shape == (84, 84) and observation.mean.dtype == FLOAT
+    player, rng = Player(make_env("ALE/Pong-v5", observation=observation), 2), np.random.default_rng(0)
+    player.reset()
+    screens = np.array([player.step(rng.integers(6))[0].reshape(84, 84, 4)[:, :, -1] for _ in range(300)])
+    player.env.close()
+    assert np.mean(screens) == pytest.approx(0, abs=0.05) and 0.1 < np.std(screens) < 1
+    assert np.median(np.abs(screens.mean(axis=0))) < 0.01, "most pixels never change"
+
+
+@atari
+@pytest.mark.parametrize("algo", ALGORITHMS)
+def test_training_on_a_real_game(algo):
+    trainer = trained("ALE/Pong-v5", algo, steps=300, workers=2, target_interval=100, final_eval_episodes=1)
+    assert 300 <= trainer.steps < 300 + 2 * trainer.config.t_max and trainer.shared.steps[:, 0].min() > 0
+    assert np.isfinite(trainer.theta).all()
+    assert not np.array_equal(trainer.theta, trainer.network.initial(trainer.config.seed))
+    assert trainer.network.input_shape == (84, 84, 4)
