@@ -6,19 +6,51 @@
 The command line is the same program: `numasync --help`.
 """
 
+from numasync import envs
 from numasync.agent.agent import Agent, load
+from numasync.config import Config
 from numasync.envs.custom.registration import register
 from numasync.envs.spec import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED
 from numasync.errors import InputError, NotFiniteError, WorkerError
 from numasync.nn.network import network
 from numasync.nn.spec import conv, dense, heads, lstm, relu, towers
 from numasync.runtime.rng import choice, normal, uniform
+from numasync.tools.plots import plot
 from numasync.tools.studies import study
+from numasync.tools.watch import watch
 from numasync.training.run import train
 
 __version__ = "0.2.0.dev0"
 __all__ = [
-    "Agent", "InputError", "NotFiniteError", "WorkerError", "LIFE_LOST", "RUNNING", "TERMINATED", "TRUNCATED",
-    "choice", "conv", "dense", "heads", "load", "lstm", "network", "normal", "register", "relu", "study", "towers",
-    "train", "uniform",
-]  # fmt: skip
+    "LIFE_LOST",
+    "RUNNING",
+    "TERMINATED",
+    "TRUNCATED",
+    "Agent",
+    "Config",
+    "InputError",
+    "NotFiniteError",
+    "WorkerError",
+    "choice",
+    "conv",
+    "dense",
+    "envs",
+    "heads",
+    "load",
+    "lstm",
+    "network",
+    "normal",
+    "plot",
+    "register",
+    "relu",
+    "study",
+    "towers",
+    "train",
+    "uniform",
+    "watch",
+]
+
+
+def __dir__() -> list[str]:
+    """List the public names, and not the modules that Python puts beside them."""
+    return [*__all__, "__version__", "__doc__", "__file__", "__name__", "__path__"]

@@ -57,11 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         return EXIT_FAILED
     except WorkerError as error:
         traceback.print_exception(error.__cause__)
-        kept = (
-            "Finished runs are kept; the same command goes on."
-            if arguments.run is run_study
-            else "The agent so far was saved."
-        )
+        of_study = arguments.run is run_study
+        kept = "Finished runs are kept; the same command goes on." if of_study else "The agent so far was saved."
         complain(f"{error} {kept}")
         return EXIT_FAILED
     except BrokenPipeError:

@@ -32,7 +32,7 @@ BANNED = (
     "twins?",
     "contests?",
     "emitters?",
-    "rectified",
+    "rectified(?! linear)",
 )
 BANNED_WORDS = re.compile(rf"\b({'|'.join(BANNED)})\b", re.IGNORECASE)
 

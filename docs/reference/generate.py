@@ -87,6 +87,8 @@ def describe_object(name: str, value: Any) -> Iterator[str]:
     """Yield the signature and docstring of a function or class, and of the public members of a class."""
     yield from fence("python", signature_of(name, value))
     yield from fence("text", docstring_of(value))
+    if value is Config:
+        yield from ("", "[options.md](options.md) lists the options.")
     if inspect.isclass(value) and not issubclass(value, Exception):
         for member_name, member in public_members(value).items():
             yield from ("", f"#### {name}.{member_name}", "")

@@ -23,13 +23,13 @@ class Algorithm(NamedTuple):
 
     kernel: writes d(loss)/d(outputs) and returns the loss.
     policy: how an action is chosen from a row of outputs.
-    local_copy: whether it acts and differentiates on theta', copied from theta at the start of a segment, instead of on
+    local_copy: whether it acts and differentiates on theta', a copy of theta from the start of a segment, instead of on
         theta itself.
     target_network: whether it bootstraps from theta-, instead of from the parameters that act.
     one_step: whether it bootstraps after every step of a segment, instead of after the last one.
     next_action: whether its target needs the action that is executed after the segment.
-    other_heads: sizes of the outputs behind the first n_actions. (1,) is a value; (1, 1) is the variance of a continuous
-        action and a value. Without other heads the outputs are Q values.
+    other_heads: sizes of the outputs behind the first n_actions. (1,) is a value; (1, 1) is the variance of continuous
+        actions and a value. Without other heads the outputs are Q values.
     """
 
     kernel: Callable[..., Any]

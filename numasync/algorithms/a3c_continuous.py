@@ -1,11 +1,12 @@
 """A3C for continuous actions: `a3c.py` with the Gaussian policy of the MuJoCo tasks of Mnih et al. 2016, section 9.
 
-    pi(. | s_i) = N(mu(s_i), sigma^2(s_i) I),  mu linear, sigma^2 = softplus(x): one variance for all d numbers of an action
+    pi(. | s_i) = N(mu(s_i), sigma^2(s_i) I),  mu linear, sigma^2 = softplus(x)
     log pi(a | s) = - |a - mu|^2 / (2 sigma^2) - d/2 log(2 pi sigma^2)
     H             = d/2 (log(2 pi sigma^2) + 1)
     loss = sum_i  - log pi(a_i | s_i) A_i  -  beta H(pi(. | s_i))  +  1/2 (R_i - V(s_i))^2
 
-`a3c.py` defines R_i and A_i. With softplus'(x) = 1 / (1 + exp(-x)),
+An action has d numbers, and one variance serves all of them. `a3c.py` defines R_i and A_i. With softplus'(x) = 1 / (1 +
+exp(-x)),
 
     d loss / d mu_j = - A_i (a_j - mu_j) / sigma^2
     d loss / d x    = (A_i (d - |a - mu|^2 / sigma^2) - beta d) / (2 sigma^2) softplus'(x)

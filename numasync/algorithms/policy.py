@@ -30,7 +30,10 @@ def choose_into(actions, outputs, n, policy, n_actions, epsilon, rng):
 
 @kernel
 def choose(scores, policy, epsilon, rng):
-    """Choose an action. scores: (n_actions,), Q values for EPSILON_GREEDY, logits for SOFTMAX, which ignores epsilon."""
+    """Choose an action. scores: (n_actions,), Q values for EPSILON_GREEDY, logits for SOFTMAX.
+
+    SOFTMAX does not use epsilon.
+    """
     if policy == SOFTMAX:
         return sample_softmax(scores, rng)
     return epsilon_greedy(scores, epsilon, rng)

@@ -11,8 +11,8 @@
     8    theta- <- theta if T has crossed a multiple of I_target
     9  until T > T_max
 
-The comments below name these lines. The loop is written once and compiled once, for every algorithm and environment, and
-runs without the GIL. An environment in Python takes the GIL for the length of its own step. A call plays a bounded
+The comments below name these lines. The loop is written once and compiled once, for every algorithm and environment,
+and runs without the GIL. An environment in Python takes the GIL for the length of its own step. A call plays a bounded
 number of segments and returns, so that Python can stop it: compiled code polls no flag.
 """
 
@@ -57,7 +57,7 @@ class Shared(NamedTuple):
 
     theta: np.ndarray  # float32 (n_parameters,)
     theta_target: np.ndarray  # theta-, float32 (n_parameters,)
-    steps: np.ndarray  # int64 (workers, 16): t of each worker in column 0, each row in cache lines of its own; T is their sum
+    steps: np.ndarray  # int64 (workers, 16): t of each worker in column 0, in cache lines of its own. T is their sum
     target_copies: np.ndarray  # int64 (1,): how many multiples of target_interval T has crossed
 
 
@@ -76,7 +76,7 @@ class Scratch(NamedTuple):
 class Worker(NamedTuple):
     """What belongs to one worker. A tape has capacity = t_max + 1 rows."""
 
-    index: int  # its row of Shared.steps
+    number: int  # its row of Shared.steps
     epsilon_final: float  # where its epsilon ends
     optimizer_state: OptimizerState  # one for all workers with shared RMSProp
     obs: np.ndarray  # float32 (capacity, inputs)
@@ -147,10 +147,11 @@ def run_segments(shared, worker, table, settings, segments, reset, step, algorit
             choose_action(worker, theta, table, settings, epsilon, n)
             if end == RUNNING:
                 plan_action(worker.next_action, worker.actions, n)
-        # Lines 1 and 2 of the next segment, dtheta <- 0 and theta' <- theta, are done in `apply_gradient`, where theta is
-        # in the processor's cache. A call begins with a copy of its own, because other workers play between two calls.
+        # `apply_gradient` does lines 1 and 2 of the next segment, dtheta <- 0 and theta' <- theta, while theta is in a
+        # cache. A call begins with a copy of its own: other workers play between two calls.
         copy = settings.local_copy and segment + 1 < segments
-        if not learn(shared, worker, theta, table, settings, n, terminated, T, algorithm, update, copy):  # 5 to 7
+        # 5, 6, 7
+        if not learn(shared, worker, theta, table, settings, n, terminated, T, algorithm, update, copy):
             return NOT_FINITE
         count_steps(shared, worker, settings, n)  # 8
         if episode_over(end):
@@ -196,7 +197,7 @@ def annealed_epsilon(T, worker, settings):
 def segment_length(shared, worker, settings):
     """Steps until the next update: t_max; for one-step methods until the worker's own t mod I_AsyncUpdate = 0."""
     if settings.one_step:
-        return settings.t_max - shared.steps[worker.index, 0] % settings.t_max
+        return settings.t_max - shared.steps[worker.number, 0] % settings.t_max
     return settings.t_max
 
 
@@ -295,7 +296,7 @@ def count_steps(shared, worker, settings, n):
     A multiple, once crossed, stays crossed. Where two workers write at the same moment, one crossing may be copied
     twice, or a segment late. It is never skipped, as a test of T mod target_interval = 0 could skip it.
     """
-    shared.steps[worker.index, 0] += n
+    shared.steps[worker.number, 0] += n
     if settings.target_network:
         crossed = total_steps(shared) // settings.target_interval
         if crossed > shared.target_copies[0]:

@@ -68,7 +68,7 @@ class Network:
         self.n_outputs = self.rows[-1][OUT_SIZE]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        # The addresses in a table are those of one process.
+        # The addresses in a table are valid in one process only.
         return Network, (self.input_shape, self.layers)
 
     @property
@@ -96,12 +96,8 @@ class Network:
         """Add the rows of `layers`. The first layer reads the observation."""
         shape, read_at, below = self.input_shape, -1, ""
         for layer in layers:
-            if layer.kind == "towers":
-                raise InputError("towers() are a whole network; no layer can stand before or behind them.")
-            check_layer(layer, read_at)
-            number = sum(name.startswith(f"{prefix}{layer.kind}") for name in self.names) + 1
-            name = f"{prefix}{layer.kind}{'' if layer.kind in ('relu', 'heads') else number}"
-            shape = self._add_row(layer, name, shape, read_at, below)
+            check_layer(layer)
+            shape = self._add_row(layer, prefix, shape, read_at, below)
             read_at, below = self.rows[-1][OUT_AT], layer.kind
 
     def _add_towers(self, first: tuple[Layer, ...], second: tuple[Layer, ...]) -> None:
@@ -110,16 +106,21 @@ class Network:
         first_row = self.rows[-1]
         self._add_stack(second, "tower2.")
         concat = Layer("concat", (self.rows[-1][OUT_SIZE], self.rows[-1][OUT_AT]))
-        self._add_row(concat, "concat", (first_row[OUT_SIZE],), first_row[OUT_AT], "")
+        self._add_row(concat, "", (first_row[OUT_SIZE],), first_row[OUT_AT], "")
 
     def _add_row(
-        self, layer: Layer, name: str, in_shape: tuple[int, ...], read_at: int, below: str
+        self, layer: Layer, prefix: str, in_shape: tuple[int, ...], read_at: int, below: str
     ) -> tuple[int, ...]:
         """Add a layer's row of the table and return the shape of its output.
 
-        in_shape: of its input. read_at: where its input lies on the tape, or -1. below: the kind that it reads.
+        prefix: of its name.
+        in_shape: of its input.
+        read_at: where its input lies on the tape; -1 if it reads the observation.
+        below: the kind of the layer that it reads.
         """
         plan = KINDS[layer.kind].plan(layer.sizes, in_shape)
+        if plan.in_place and read_at < 0:
+            raise InputError(f"{layer.kind}() cannot be the first layer; put it after conv() or dense().")
         row = [0] * COLUMNS
         row[IN_AT], row[IN_SIZE], row[INPUT_IS_RELU] = read_at, math.prod(in_shape), int(below == "relu")
         row[OUT_AT], row[OUT_SIZE] = read_at, math.prod(plan.out_shape)
@@ -135,11 +136,16 @@ class Network:
         row[OWN : OWN + len(plan.own)] = plan.own
         if read_at >= 0:  # the first layer computes no gradient of its inputs
             self.n_work = max(self.n_work, plan.work_size)
-        self.names.append(name)
+        self.names.append(self._new_name(prefix, layer.kind, numbered=bool(plan.weight_shape)))
         self.kinds.append(layer.kind)
         self.rows.append(row)
         self._weight_shapes.append(plan.weight_shape)
         return plan.out_shape
+
+    def _new_name(self, prefix: str, kind: str, numbered: bool) -> str:
+        """Return a name such as "tower1.dense2". There is one layer of heads, which needs no number."""
+        number = sum(name.startswith(f"{prefix}{kind}") for name in self.names) + 1
+        return f"{prefix}{kind}{number if numbered and kind != 'heads' else ''}"
 
     def _new_block(self, size: int) -> int:
         """Return the place on the tape of one more block of `size` columns."""
@@ -182,14 +188,20 @@ class Network:
         return theta
 
 
-def check_layer(layer: Layer, read_at: int) -> None:
-    """Raise InputError unless there is such a layer, and it can stand where it reads `read_at` (-1: the first)."""
-    if layer.kind not in KINDS or layer.kind == "concat":  # the builder alone knows where the inputs of a concat lie
-        raise InputError(f"{layer.kind!r} is no layer; one of conv, dense, relu, lstm, heads is.")
-    if layer.kind == "relu" and read_at < 0:
-        raise InputError("relu() cannot be the first layer; put it after conv() or dense().")
-    if any(size < 1 for size in layer.sizes) or (layer.kind != "relu" and not layer.sizes):
-        raise InputError(f"{layer.kind}{layer.sizes} has a size below 1, or none.")
+def check_layer(layer: Layer) -> None:
+    """Raise InputError unless there is such a layer for users, with as many sizes, each above 0."""
+    if layer.kind == "towers":
+        raise InputError("towers() are a whole network; no layer can stand before or behind them.")
+    users_kinds = [name for name in KINDS if name != "concat"]  # only the builder knows where a concat reads
+    if layer.kind not in users_kinds:
+        raise InputError(f"{layer.kind!r} is no layer; choose one of {', '.join(users_kinds)}.")
+    n_sizes = KINDS[layer.kind].n_sizes
+    right_number = len(layer.sizes) >= 1 if n_sizes is None else len(layer.sizes) == n_sizes
+    if not right_number:
+        needed = "one or more" if n_sizes is None else n_sizes
+        raise InputError(f"{layer.kind}{layer.sizes} has {len(layer.sizes)} sizes; it needs {needed}.")
+    if any(size < 1 for size in layer.sizes):
+        raise InputError(f"{layer.kind}{layer.sizes} has a size below 1.")
 
 
 def network(input_shape: tuple[int, ...], *layers: Layer) -> Network:

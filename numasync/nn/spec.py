@@ -1,6 +1,6 @@
 """What a user writes: a network is a tuple of layers.
 
-    network((84, 84, 4), conv(16, 8, stride=4), relu(), conv(32, 4, stride=2), relu(), dense(256), relu(), heads(4, 1))
+network((84, 84, 4), conv(16, 8, stride=4), relu(), conv(32, 4, stride=2), relu(), dense(256), relu(), heads(4, 1))
 """
 
 import operator
@@ -22,7 +22,7 @@ class Layer:
 
 
 def layer_of(kind: str, *sizes: int) -> Layer:
-    """Make a Layer of whole numbers. NumPy's integers are whole numbers too. Raises InputError for anything else."""
+    """Make a Layer of whole numbers, NumPy's integers among them. Raises InputError for anything else."""
     try:
         return Layer(kind, tuple(operator.index(size) for size in sizes))
     except TypeError as error:
@@ -32,7 +32,7 @@ def layer_of(kind: str, *sizes: int) -> Layer:
 def conv(filters: int, kernel_size: int, stride: int = 1) -> Layer:
     """Make a convolution over (height, width, channels) with a square kernel and no padding.
 
-    filters: how many outputs each position has. kernel_size, stride: in pixels. Section 5.1 of Mnih et al. 2016 uses it.
+    filters: how many outputs each position has. kernel_size, stride: in pixels.
     Raises InputError where a size is no whole number.
     """
     return layer_of("conv", filters, kernel_size, stride)

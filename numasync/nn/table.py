@@ -1,4 +1,4 @@
-"""The layer table: one row of whole numbers a layer, which says where the layer reads, where it writes, and what it runs.
+"""The layer table: one row of whole numbers for each layer. It says where the layer reads and writes, and what it runs.
 
 All parameters are slices of one flat vector theta. The *tape* holds what a segment computed, block after block. A
 block is a matrix with one row a step: a layer's outputs, what it keeps for its backward, or its hidden state. Its

@@ -18,14 +18,14 @@ FLOAT = np.float32
 # compiler may assume that no NaN exists and delete the test that finds one.
 FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
 
-# The cache makes a second start quick. Numba does not see a change in a kernel or tile that another kernel calls: after
-# editing one, clear the cache or set NUMASYNC_CACHE=0.
+# The cache makes a second start quick. Numba does not see a change in a kernel or tile that another kernel calls: clear
+# the cache after editing one, or set NUMASYNC_CACHE=0.
 CACHE = os.environ.get("NUMASYNC_CACHE", "1") != "0"
 
 DISABLED = bool(numba.config.DISABLE_JIT)
 
-# Whether the code is for a processor with 32 vector registers of 16 floats. NUMBA_CPU_NAME=haswell, or another name that
-# is not this machine's, makes code for the common kind: registers of 8 floats, 16 or more of them.
+# Whether the code is for a processor with 32 vector registers of 16 floats. NUMBA_CPU_NAME=haswell, or another name
+# that is not this machine's, makes code for the common kind: registers of 8 floats, 16 or more of them.
 AVX512 = not numba.config.CPU_NAME and bool(binding.get_host_cpu_features().get("avx512f"))
 
 KERNEL_OPTIONS = dict(nogil=True, cache=CACHE, error_model="numpy", fastmath=FASTMATH, _nrt=False)
@@ -35,8 +35,8 @@ def kernel(function: Callable[..., Any]) -> Any:
     """Compile `function` on first use.
 
     nogil: real threads share one parameter array.
-    error_model numpy: a division by zero gives inf instead of a branch that stops vectorisation. The loop catches a loss
-        that is not finite.
+    error_model numpy: a division by zero gives inf instead of a branch that stops vectorisation. The loop catches a
+        loss that is not finite.
     _nrt off: the compiler refuses a kernel that allocates or returns an array. It then counts no references, which
         would be two atomic operations for every array of every call and half of a small network's time.
     """

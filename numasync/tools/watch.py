@@ -91,11 +91,11 @@ def play_frames(
 def make_choose_action(agent: Agent, rng: np.ndarray) -> Callable[[np.ndarray], Any]:
     """Return a function that chooses actions as in an evaluation of the agent. rng: as in `play_frames`."""
     network, policy, epsilon = agent.evaluation_policy()
-    actions = agent.spec.new_actions(1)
-    arguments = (network.tape(1), actions, policy, epsilon, agent.spec.n_actions, rng)
+    actions, tape = agent.spec.new_actions(1), network.tape(1)
+    how = (policy, epsilon, agent.spec.n_actions, rng)
 
     def choose_action(obs: np.ndarray) -> Any:
-        act(network.table, agent.theta, obs, *arguments)
+        act(actions, tape, obs, agent.theta, network.table, *how)
         return actions[0]
 
     return choose_action

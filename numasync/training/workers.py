@@ -66,7 +66,7 @@ def make_worker(
     """
     capacity = config.t_max + 1
     return Worker(
-        index=i,
+        number=i,
         epsilon_final=final_epsilon(i, config.workers, config.seed),
         optimizer_state=optimizer_state,
         obs=aligned_zeros((capacity, network.n_inputs), FLOAT),

@@ -10,9 +10,10 @@ import time
 from dataclasses import fields
 from pathlib import Path
 
-import numba
 import numpy as np
 import pytest
+from support.folders import contents
+from support.processes import listen_to_ctrl_c
 
 import numasync
 from numasync.agent.evaluation import summarize
@@ -22,12 +23,14 @@ from numasync.envs.observation import Observation
 from numasync.envs.spec import EnvSpec
 from numasync.training.records import read_run
 
-pytestmark = pytest.mark.skipif(numba.config.DISABLE_JIT, reason="runs subprocesses for long without the compiler")
+# They run subprocesses, for long without the compiler.
+pytestmark = pytest.mark.compiled
 
 FILES = ["checkpoint.npz", "config.json", "evaluations.csv", "monitor.csv", "result.json"]
 SHORT = ("--steps", 20_000, "--workers", 2, "--final-eval-episodes", 5, "--seed", 3)
 ENDLESS = ("--steps", 100_000_000, "--workers", 2)
 PROGRESS = re.compile(r"^ +[\d,]+ steps \( *\d+%\) +[\d,]+/s +[\d,]+ episodes +mean return +\S+ +[\d:]+ left$", re.M)
+AGENT_WARNING = "numasync: numasync eval --agent AGENT is now numasync eval AGENT.\n"
 START_SECONDS = 240  # a cold compile on a busy machine
 STOP_SECONDS = 20  # a Ctrl-C takes well under a second on an idle one
 
@@ -98,15 +101,12 @@ def numasync_command(environment, tmp_path):
     return run
 
 
-def listen_to_ctrl_c():
-    """A test run in the background of a shell ignores SIGINT, and its children would inherit that."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
-
-
 @pytest.fixture
 def background(environment, tmp_path):
-    """Starts `python -m numasync ARGUMENTS`, waits for its first progress line and returns the running process, whose
-    output goes to out.txt and err.txt."""
+    """Starts `python -m numasync ARGUMENTS`, waits for its first progress line and returns the running process.
+
+    Its output goes to out.txt and err.txt.
+    """
     processes = []
 
     def start(*arguments):
@@ -141,7 +141,7 @@ def names(folder):
 
 
 def test_train_is_the_default_verb_and_reports_progress(trained):
-    done, folder = trained
+    done, _ = trained
     assert (done.returncode, done.stderr) == (0, "")
     assert PROGRESS.search(done.stdout), done.stdout
     first, *_, last = done.stdout.splitlines()
@@ -189,7 +189,7 @@ def test_eval_prints_one_json_object_and_repeats_itself(numasync_command, traine
         assert evaluation == json.loads((trained[1] / "result.json").read_text())["evaluation"]
 
 
-def test_a_run_with_evaluations_beside_it_says_them_and_keeps_the_best(numasync_command, tmp_path):
+def test_a_run_with_periodic_evaluations_prints_them_and_keeps_the_best(numasync_command, tmp_path):
     options = ("--steps", 500_000, "--eval-every", 100, "--periodic-eval-episodes", 2, "--out", "run")
     done = numasync_command(*SHORT, *options)
     assert (done.returncode, done.stderr) == (0, "")
@@ -200,16 +200,34 @@ def test_a_run_with_evaluations_beside_it_says_them_and_keeps_the_best(numasync_
     assert numasync.load(tmp_path / "run" / "best.npz").result["evaluation"]["mean"] == max(evaluations[:, 3])
 
 
-def test_eval_takes_the_agent_by_an_option_too(numasync_command, trained):
+def test_eval_takes_the_agent_by_its_old_option_with_a_warning(numasync_command, trained):
     checkpoint, episodes = trained[1] / "checkpoint.npz", ("--episodes", 3)
     done = numasync_command("eval", "--agent", checkpoint, *episodes)
     assert done.returncode == 0 and done.stdout == numasync_command("eval", checkpoint, *episodes).stdout
+    assert done.stderr == AGENT_WARNING
+
+
+@pytest.mark.parametrize(
+    "arguments, says",
+    [
+        ("CHECKPOINT --agent CHECKPOINT", "Give one agent, a file or a name such as pong-a3c."),
+        ("--agent missing.npz", "no file missing.npz"),
+    ],
+)
+def test_the_old_option_of_eval_is_checked_like_the_argument(numasync_command, trained, tmp_path, arguments, says):
+    done = numasync_command("eval", *arguments.replace("CHECKPOINT", str(trained[1] / "checkpoint.npz")).split())
+    assert (done.returncode, done.stdout, contents(tmp_path)) == (2, "", {})
+    sentence = done.stderr.removeprefix(AGENT_WARNING)
+    assert sentence != done.stderr and says in sentence
+    assert re.fullmatch(r"numasync: .+[.?]\n", sentence), "one sentence on one line"
 
 
 @pytest.fixture
 def scored(monkeypatch, capsys, tmp_path):
-    """Runs `numasync eval --human ARGUMENTS` on a shipped agent of Pong, 'pong', whose mean is 18 points, and returns
-    what it prints."""
+    """Runs `numasync eval --human ARGUMENTS` on a pretrained agent of Pong and returns what it prints.
+
+    The agent's name is 'pong'. Its mean is 18 points.
+    """
     spec = EnvSpec("ALE/Pong-v5", "atari", Observation("frames", (4, 84, 84), 1 / 255), 6)
     monkeypatch.setattr("numasync.agent.agent.PRETRAINED", tmp_path)
     numasync.Agent(make_config("atari", env=spec.id), spec).save(tmp_path / "pong.npz", half=True)
@@ -263,9 +281,7 @@ def test_eval_prints_one_line_and_writes_nothing(numasync_command, trained, tmp_
         ("--out full", "full already exists and is not empty"),
         ("--out full/file/run", "The folder full/file/run cannot be made"),
         ("eval", "Give one agent to score, a file or a name such as pong-a3c."),
-        ("eval CHECKPOINT --agent CHECKPOINT", "Give one agent to score, a file or a name such as pong-a3c."),
         ("eval --agent", "--agent: expected one argument"),
-        ("eval --agent missing.npz", "no file missing.npz"),
         ("eval CHECKPOINT --human", "'CartPole-v1' is none of the 57 Atari games"),
         ("--eval-every -1", "eval_every is -1; it must be a whole number from 0"),
         ("--periodic-eval-episodes 0", "periodic_eval_episodes is 0; it must be a whole number from 1"),
@@ -288,10 +304,6 @@ def test_bad_input_gets_one_sentence_and_writes_nothing(numasync_command, traine
     assert done.stderr.startswith("numasync") and says in done.stderr
     assert re.fullmatch(r".+[.?]\n", done.stderr), "one sentence on one line"
     assert contents(tmp_path) == before
-
-
-def contents(folder):
-    return {path: path.is_file() and path.read_bytes() for path in folder.rglob("*")}
 
 
 def test_help_names_the_verbs_and_every_option(numasync_command):
@@ -347,7 +359,7 @@ def test_ctrl_c_ends_the_run_with_its_agent_and_result(background, tmp_path, env
     assert np.isfinite(agent.theta).all() and not np.array_equal(agent.theta, start), "the agent as it stands"
 
 
-@pytest.mark.parametrize("options", [(), ("--eval-every", 1)], ids=["alone", "with an evaluation beside it"])
+@pytest.mark.parametrize("options", [(), ("--eval-every", 1)], ids=["alone", "with periodic evaluations"])
 def test_a_second_ctrl_c_does_not_wait_for_the_workers(background, tmp_path, options):
     process = background("--env", "trials:Sleeps-v0", "--workers", 1, "--out", "run", *options)
     time.sleep(0.5 * len(options))  # the evaluators fall asleep too

@@ -95,6 +95,7 @@ def test_the_command_line_takes_every_command(command, capsys):
     except SystemExit as ended:  # --help ends so
         assert ended.code == 0, capsys.readouterr().err
     else:
+        assert options.get("old_agent") is None
         if words[0] == "train":
             given = {name: value for name, value in options.items() if name not in ("run", "out")}
             with warnings.catch_warnings():

@@ -146,19 +146,45 @@ def test_each_of_ales_ids_is_known_as_its_game_or_refused():
     assert 57 < known < len(ALE_IDS)
 
 
-@pytest.mark.parametrize("env_id", [
-    "Pong", "ALE/Pong", "ALE/Pong-v5", "ale_py:ALE/Pong-v5", "ALE/Pong-ram-v5", "Pong-v0", "Pong-v4", "Pong-ram-v4",
-    "PongNoFrameskip-v4", "PongDeterministic-v4", "Pong-ramNoFrameskip-v4", "Pong-ramDeterministic-v4",
-    "ale_py:Pong-v4",
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "env_id",
+    [
+        "Pong",
+        "ALE/Pong",
+        "ALE/Pong-v5",
+        "ale_py:ALE/Pong-v5",
+        "ALE/Pong-ram-v5",
+        "Pong-v0",
+        "Pong-v4",
+        "Pong-ram-v4",
+        "PongNoFrameskip-v4",
+        "PongDeterministic-v4",
+        "Pong-ramNoFrameskip-v4",
+        "Pong-ramDeterministic-v4",
+        "ale_py:Pong-v4",
+    ],
+)
 def test_ids_of_all_forms(env_id):
     assert reference_scores(env_id) == SCORES["Pong"][1]
 
 
-@pytest.mark.parametrize("env_id", [
-    "CartPole-v1", "MinAtar/Breakout-v1", "ALE/Adventure-v5", "ALE/Pitfall2-v5", "Atlantis2-v5", "ALE/pong-v5",
-    "Pong-v", "mine/ALE/Pong-v5", "Pong-v4 ", "Pong-v4\n", "", None,
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "env_id",
+    [
+        "CartPole-v1",
+        "MinAtar/Breakout-v1",
+        "ALE/Adventure-v5",
+        "ALE/Pitfall2-v5",
+        "Atlantis2-v5",
+        "ALE/pong-v5",
+        "Pong-v",
+        "mine/ALE/Pong-v5",
+        "Pong-v4 ",
+        "Pong-v4\n",
+        "",
+        None,
+    ],
+)
 def test_other_ids_are_refused_in_one_sentence(env_id):
     with pytest.raises(InputError) as caught:
         human_normalized(env_id, 1.0)

@@ -13,7 +13,7 @@ import pytest
 from numasync.algorithms import ALGORITHMS
 from numasync.config import make_config
 from numasync.errors import InputError
-from numasync.tools import plots
+from numasync.tools import drawing, plots
 from numasync.training.records import CONFIG, MONITOR, RunFolder
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -48,7 +48,7 @@ def drawn(tmp_path, monkeypatch):
 
     def draw(folders, **options):
         with monkeypatch.context() as patch:
-            patch.setattr(plots, "rendered", kept)
+            patch.setattr(drawing, "render", kept)
             plots.plot(folders, tmp_path / "curves", **options)
         return figures[-1]
 
@@ -60,7 +60,7 @@ def points(line):
 
 
 def lines(axes, thick):
-    return [line for line in axes.get_lines() if line.get_linewidth() == (plots.THICK if thick else plots.THIN)]
+    return [line for line in axes.get_lines() if line.get_linewidth() == (drawing.THICK if thick else drawing.THIN)]
 
 
 def labels(figure):
@@ -81,7 +81,7 @@ def test_a_moving_mean_is_of_fewer_values_at_the_beginning():
     assert plots.moving_mean(values, 100).tolist() == [1, 2, 4, 4, 2]
 
 
-def test_a_run_is_its_smoothed_score_over_actions_and_over_seconds(run, drawn):
+def test_a_run_is_its_smoothed_score_over_steps_and_over_seconds(run, drawn):
     steps, time = drawn([run("a")], window=2).axes
     assert [points(line) for line in lines(steps, True)] == [[(10, 1), (20, 2), (30, 5.5), (40, 6)]]
     assert [points(line) for line in lines(time, True)] == [[(1, 1), (2, 2), (3, 5.5), (4, 6)]]
@@ -103,7 +103,7 @@ def test_the_default_window_is_the_last_100_episodes(run, drawn):
 def test_an_evaluation_is_a_point(run, drawn):
     folder = run("a", evaluations=[(200, 8, 12.5), (100, 4, -3)])
     steps, time = drawn([folder], of="evaluation").axes
-    assert points(steps.get_lines()[0]) == [(100, -3), (200, 12.5)], "in the order of actions"
+    assert points(steps.get_lines()[0]) == [(100, -3), (200, 12.5)], "in the order of steps"
     assert points(time.get_lines()[0]) == [(4, -3), (8, 12.5)]
     assert steps.get_lines()[0].get_marker() == "o"
     assert steps.get_ylabel() == "score (mean of an evaluation)"
@@ -134,13 +134,13 @@ def test_runs_that_never_overlap_have_no_mean_but_a_label(run, drawn):
 
 def test_a_long_line_is_thinned_but_not_shortened():
     x = np.arange(100_000.0)
-    thin_x, thin_y = plots.thinned(x, 2 * x, 300)
+    thin_x, thin_y = plots.thin(x, 2 * x, 300)
     assert len(thin_x) == 300 and (thin_y == 2 * thin_x).all()
     assert (thin_x[0], thin_x[-1]) == (0, 99_999) and np.ptp(np.diff(thin_x)) <= 1
     uneven = np.array([0.0, 1, 1, 1, 1, 9, 9])
-    thin_x, thin_y = plots.thinned(uneven, np.arange(7.0), 3)
+    thin_x, thin_y = plots.thin(uneven, np.arange(7.0), 3)
     assert (thin_x[-1], thin_y[-1]) == (9, 6), "of points at one place the last one ends the line"
-    thin_x, _ = plots.thinned(x[:300] ** 2, x[:300], 300)
+    thin_x, _ = plots.thin(x[:300] ** 2, x[:300], 300)
     assert len(thin_x) == 300, "a line that is short enough keeps every point"
 
 
@@ -163,18 +163,18 @@ def test_a_line_that_is_still_being_written_is_ignored(run, drawn):
 
 
 def test_every_algorithm_has_a_name_and_a_colour_of_its_own():
-    assert plots.NAMES.keys() == plots.COLOURS.keys() == ALGORITHMS.keys()
-    assert len({*plots.COLOURS.values(), *plots.SPARE_COLOURS}) == len(ALGORITHMS) + len(plots.SPARE_COLOURS)
+    assert drawing.NAMES.keys() == drawing.COLOURS.keys() == ALGORITHMS.keys()
+    assert len({*drawing.COLOURS.values(), *drawing.SPARE_COLOURS}) == len(ALGORITHMS) + len(drawing.SPARE_COLOURS)
 
 
 def test_a_group_is_an_algorithm(run, drawn):
     algos = ["a3c", "nstep_q", "a3c", "one_step_sarsa", "one_step_q", "a3c"]
     figure = drawn([run(f"run{i}", algo=algo) for i, algo in enumerate(algos)])
     assert labels(figure) == ["one-step Q, 1 run", "one-step Sarsa, 1 run", "n-step Q, 1 run", "A3C, 3 runs"]
-    colours = [plots.COLOURS[algo] for algo in ("one_step_q", "one_step_sarsa", "nstep_q", "a3c")]
+    colours = [drawing.COLOURS[algo] for algo in ("one_step_q", "one_step_sarsa", "nstep_q", "a3c")]
     for axes in figure.axes:
         assert [line.get_color() for line in lines(axes, True)] == colours
-        assert [line.get_color() for line in lines(axes, False)] == 3 * [plots.COLOURS["a3c"]]
+        assert [line.get_color() for line in lines(axes, False)] == 3 * [drawing.COLOURS["a3c"]]
     assert figure.get_suptitle() == "CartPole-v1"
 
 
@@ -183,7 +183,7 @@ def test_runs_on_several_environments_are_not_mixed(run, drawn):
     figure = drawn([run(name, env=env) for name, env in games.items()])
     assert labels(figure) == ["A3C, Acrobot-v1, 1 run", "A3C, CartPole-v1, 2 runs"]
     colours = [line.get_color() for line in lines(figure.axes[0], True)]
-    assert colours == [plots.COLOURS["a3c"], plots.SPARE_COLOURS[0]]
+    assert colours == [drawing.COLOURS["a3c"], drawing.SPARE_COLOURS[0]]
     assert figure.get_suptitle() == ""
 
 
@@ -194,7 +194,7 @@ def set_preset(folder, preset):
     return folder
 
 
-def test_presets_are_told_apart_where_they_differ(run, drawn):
+def test_presets_are_distinguished_where_they_differ(run, drawn):
     same = [set_preset(run(f"same{i}"), "paper") for i in range(2)]
     assert labels(drawn(same)) == ["A3C, 2 runs"]
     without = set_preset(run("without"), None)
@@ -216,11 +216,11 @@ def test_a_folder_given_twice_is_one_run(run, drawn, tmp_path):
 @pytest.mark.parametrize(
     ("steps", "seconds", "x", "names"),
     [
-        (9_000, 100, (9_000, 100), ("actions", "seconds")),
-        (50_000, 179, (50, 179), ("actions (thousands)", "seconds")),
-        (400_000, 180, (0.4, 3), ("actions (millions)", "minutes")),
-        (2_000_000, 900, (2, 15), ("actions (millions)", "minutes")),
-        (80_000_000, 36_000, (80, 10), ("actions (millions)", "hours")),
+        (9_000, 100, (9_000, 100), ("steps", "seconds")),
+        (50_000, 179, (50, 179), ("steps (thousands)", "seconds")),
+        (400_000, 180, (0.4, 3), ("steps (millions)", "minutes")),
+        (2_000_000, 900, (2, 15), ("steps (millions)", "minutes")),
+        (80_000_000, 36_000, (80, 10), ("steps (millions)", "hours")),
     ],
 )
 def test_axes_have_units_that_fit(run, drawn, steps, seconds, x, names):
@@ -254,10 +254,10 @@ def test_a_png_and_an_svg_are_written(run, tmp_path):
     assert (png, svg) == (tmp_path / "curves.png", tmp_path / "curves.svg")
     with Image.open(png) as image:
         image.load()
-        assert image.format == "PNG" and image.width == plots.WIDTH * plots.DPI and plots.DPI >= 150
+        assert image.format == "PNG" and image.width == drawing.WIDTH * drawing.DPI and drawing.DPI >= 150
         assert len(image.convert("RGB").getcolors(1_000_000)) > 10
     texts = svg_texts(svg)
-    for text in ("A3C, 2 runs", "n-step Q, 1 run", "CartPole-v1", "actions", "seconds"):
+    for text in ("A3C, 2 runs", "n-step Q, 1 run", "CartPole-v1", "steps", "seconds"):
         assert text in texts
     assert "score (mean of the last 100 training episodes)" in texts
     assert not [path for path in tmp_path.iterdir() if path.is_file() and path not in (png, svg)]
@@ -372,14 +372,14 @@ def test_a_failure_leaves_the_old_pictures(complaint, run, tmp_path, monkeypatch
 
 
 def test_a_picture_that_cannot_be_drawn_leaves_no_other(run, tmp_path, monkeypatch):
-    folder, drawn = run("a"), plots.rendered
+    folder, drawn = run("a"), drawing.render
 
     def broken(figure, kind):
         if kind == "svg":
             raise RuntimeError("broken")
         return drawn(figure, kind)
 
-    monkeypatch.setattr(plots, "rendered", broken)
+    monkeypatch.setattr(drawing, "render", broken)
     with pytest.raises(RuntimeError, match="broken"):
         plots.plot([folder], tmp_path / "curves")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]

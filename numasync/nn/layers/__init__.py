@@ -2,14 +2,14 @@
 
 from numasync.nn.layers.concat import CONCAT
 from numasync.nn.layers.conv import CONV
-from numasync.nn.layers.dense import DENSE
+from numasync.nn.layers.dense import DENSE, HEADS
 from numasync.nn.layers.kind import LayerKind
 from numasync.nn.layers.lstm import LSTM
 from numasync.nn.layers.relu import RELU
 
 KINDS: dict[str, LayerKind] = {
     "dense": DENSE,
-    "heads": DENSE,
+    "heads": HEADS,
     "relu": RELU,
     "conv": CONV,
     "lstm": LSTM,

@@ -1,7 +1,7 @@
 """The concatenation of two blocks: the last row of a network of two towers.
 
-    forward     y = (first, second)
-    backward    dfirst, dsecond = the columns of dy
+forward     y = (first, second)
+backward    dfirst, dsecond = the columns of dy
 """
 
 from numasync.nn.layers.kind import LayerKind, Plan
@@ -65,4 +65,4 @@ def plan(sizes: tuple[int, ...], in_shape: tuple[int, ...]) -> Plan:
     return Plan((in_shape[0] + columns,), own=(second_at,))
 
 
-CONCAT = LayerKind(plan, forward, backward)
+CONCAT = LayerKind(plan, forward, backward, n_sizes=2)

@@ -103,4 +103,4 @@ def plan(sizes: tuple[int, ...], in_shape: tuple[int, ...]) -> Plan:
     )
 
 
-CONV = LayerKind(plan, forward, backward)
+CONV = LayerKind(plan, forward, backward, n_sizes=3)

@@ -3,12 +3,12 @@
     forward     y  = x W + b
     backward    dW = x^T dy    db = sum of dy over the rows    dx = dy W^T
 
-The derivation: y_ru = sum_i x_ri W_iu + b_u. The loss depends on W_iu through y_ru of every row r, so that dW_iu = sum_r
-x_ri dy_ru, which is (x^T dy)_iu. It depends on b_u in the same way with 1 in the place of x_ri. It depends on x_ri
-through all units of row r: dx_ri = sum_u dy_ru W_iu.
+The derivation: y_ru = sum_i x_ri W_iu + b_u. The loss depends on W_iu through y_ru of every row r, so that dW_iu is the
+sum over r of x_ri dy_ru, which is (x^T dy)_iu. It depends on b_u in the same way, with 1 in the place of x_ri. It
+depends on x_ri through all units of row r: dx_ri is the sum over u of dy_ru W_iu, which is (dy W^T)_ri.
 
-x: (rows, inputs), one row a step. W: (inputs, units). b: (units,). y: (rows, units). `d` + name is the gradient of name.
-Gradients of parameters are added to what is there; gradients of inputs are written.
+x: (rows, inputs), one row a step. W: (inputs, units). b: (units,). y: (rows, units). `d` + name is the gradient of
+name. Gradients of parameters are added to what is there. Gradients of inputs are written.
 """
 
 import math
@@ -63,4 +63,5 @@ def plan(sizes: tuple[int, ...], in_shape: tuple[int, ...]) -> Plan:
     return Plan((units,), weight_shape=(inputs, units), work_size=matmul_nt_work(inputs, units))
 
 
-DENSE = LayerKind(plan, forward, backward)
+DENSE = LayerKind(plan, forward, backward, n_sizes=1)
+HEADS = DENSE._replace(n_sizes=None)

@@ -40,10 +40,12 @@ class LayerKind(NamedTuple):
         layer's outputs. row: of the table.
     backward(dtape, grad, tape, obs, theta, work, row, capacity, n): a pointer_kernel that adds the gradient of the
         layer's parameters to grad and writes the gradient of its inputs into dtape, for steps 0..n-1.
+    n_sizes: how many sizes it takes; None for one or more.
     initialize(weight, bias): change the parameters after they are drawn, in place.
     """
 
     plan: Callable[[tuple[int, ...], tuple[int, ...]], Plan]
     forward: Any
     backward: Any
+    n_sizes: int | None
     initialize: Callable[[np.ndarray, np.ndarray], None] = keep_uniform

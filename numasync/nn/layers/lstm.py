@@ -19,7 +19,8 @@ then for all steps at once, with dgates = (di, df, do, du):
 
 x: (rows, inputs), one row a step. W: (inputs + units, 4 units), W_x above W_h, columns in the order i, f, o, u. b: (4
 units,). y: h, (rows, units). gates: i, f, o and u, kept for the backward, (rows, 4 units).
-states: (rows + 1, 1 + 2 units). Row t is the state before step t: 1, h_{t-1}, c_{t-1}, or zeros where an episode begins.
+states: (rows + 1, 1 + 2 units). Row t is the state before step t: 1, h_{t-1}, c_{t-1}. It is zeros where an episode
+begins.
 """
 
 import math
@@ -166,4 +167,4 @@ def initialize(weight: np.ndarray, bias: np.ndarray) -> None:
     bias[units : 2 * units] = 1.0
 
 
-LSTM = LayerKind(plan, forward, backward, initialize)
+LSTM = LayerKind(plan, forward, backward, n_sizes=1, initialize=initialize)

@@ -45,4 +45,4 @@ def plan(sizes: tuple[int, ...], in_shape: tuple[int, ...]) -> Plan:
     return Plan(in_shape, in_place=True)
 
 
-RELU = LayerKind(plan, forward, backward)
+RELU = LayerKind(plan, forward, backward, n_sizes=0)

@@ -11,6 +11,8 @@ Shapes: x and dx (rows, height * width * channels); weight (kernel * kernel * ch
 kx, c); y and dy (rows, out_height * out_width * filters). image: (height, width, channels). No padding.
 """
 
+from typing import Any
+
 from numasync.nn.products.codegen import LANES
 from numasync.nn.products.conv_tile import tile_conv, tile_conv_weights
 from numasync.nn.products.gemm import ADJACENT, FIRST, NO_JUMP, ONE_RUN, add_strided_product, cover_columns, transpose
@@ -18,8 +20,8 @@ from numasync.nn.products.matmul import fill, fill_rows
 from numasync.nn.products.views import matrix_at, vector_at, vector_of
 from numasync.runtime.jit import AVX512, FLOAT, kernel
 
-# For patches of 2 x 2 and 3 x 3 cells: the rows of cells that share a load (cells_y, see `conv_tile.py`), and the numbers of
-# a cell in a tile of the weights' gradient. Both fill the registers with sums, 32 or 16.
+# For patches of 2 x 2 and 3 x 3 cells: the rows of cells that share a load (cells_y, see `conv_tile.py`), and the
+# numbers of a cell in a tile of the weights' gradient. Both fill the registers with sums, 32 or 16.
 CELLS_Y_2x2, CELLS_Y_3x3 = (2 if AVX512 else 1), 1
 NUMBERS_2x2, NUMBERS_3x3 = 6, (6 if AVX512 else 4)
 FEWER_NUMBERS = 4
@@ -27,8 +29,8 @@ FEWER_NUMBERS = 4
 # Patches side by side in a tile: an output line of the usual networks is 20, 9 or 8 patches long.
 PATCHES = (10, 9, 8)
 
-# The weights' gradient is summed over a band of patches at a time. 200 patches of the paper's first convolution, where a
-# tile reads one line in four, and their dy fill half of the innermost cache.
+# The weights' gradient is summed over a band of patches at a time. 200 patches of the paper's first convolution, where
+# a tile reads one line in four, and their dy fill half of the innermost cache.
 BAND = 200
 
 
@@ -90,7 +92,7 @@ def add_patches_matmul_tn(dweight, x, dy, image, kernel_size, stride):
 def patches_matmul_nt(dx, dy, weight, work, image, kernel_size, stride):
     """dX = the rows of dP = dY W^T, each added at the place of its patch. work: as large as W / kernel; overwritten.
 
-    Neighbouring patches overlap, so that one product must not update both: it takes every patch_step-th patch of a line.
+    Neighbouring patches overlap, and one product must not update both: it takes every patch_step-th patch of a line.
     """
     filters = weight.shape[1]
     geometry, out = sizes_of(image, kernel_size, stride, filters)
@@ -108,7 +110,8 @@ def patches_matmul_nt(dx, dy, weight, work, image, kernel_size, stride):
                 for ox in range(min(patch_step, out_width)):
                     dy_at = r * dy.shape[1] + (oy * out_width + ox) * filters
                     dx_at = r * dx.shape[1] + (oy * stride + ky) * line + ox * step
-                    dy_line, dx_line = vector_at(dy, dy_at, (out_width - ox) * filters), vector_at(dx, dx_at, dx.size - dx_at)
+                    dy_line = vector_at(dy, dy_at, (out_width - ox) * filters)
+                    dx_line = vector_at(dx, dx_at, dx.size - dx_at)
                     patches = (out_width - ox + patch_step - 1) // patch_step
                     add_strided_product(dx_line, dy_line, transposed, patches, strides, patch_step * step)
 
@@ -142,7 +145,7 @@ def fills_tiles(out_width):
     return out_width % most == 0 or out_width % fewer == 0 or out_width % least == 0
 
 
-def cover(cells_x, cells_y):
+def cover(cells_x: int, cells_y: int) -> Any:
     """Return the kernel that computes a vector of filters, from j on, of Y for one image.
 
     The sizes of a tile are literals for the compiler: hence a kernel for each `cells_x`.
@@ -169,7 +172,7 @@ def cover(cells_x, cells_y):
 cover_2x2, cover_3x3 = cover(2, CELLS_Y_2x2), cover(3, CELLS_Y_3x3)
 
 
-def cover_weights(cells_x, cells_y, most, fewer):
+def cover_weights(cells_x: int, cells_y: int, most: int, fewer: int) -> Any:
     """Return the kernel that adds the share of a band of output lines to a vector of columns, from j on, of dW."""
 
     @kernel

@@ -1,5 +1,6 @@
-"""The register tiles of a convolution whose patches overlap: a number of the image is loaded once for all patches that
-hold it. `tile.py` says what a tile is.
+"""The register tiles of a convolution whose patches overlap.
+
+A number of the image is loaded once for all patches that hold it. `tile.py` says what a tile is.
 
 Where the kernel is two or three strides wide, the image falls into cells, `stride` lines high and `stride` columns
 wide, and a patch is a square of 2 x 2 or 3 x 3 cells. A cell then lies in 4 or 9 patches, at another place in each.

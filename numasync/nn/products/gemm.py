@@ -3,6 +3,8 @@
 The doors to these routines are `matmul.py` and `conv_products.py`, which name them by the product.
 """
 
+from typing import Any
+
 import numpy as np
 
 from numasync.nn.products.codegen import LANES
@@ -10,14 +12,14 @@ from numasync.nn.products.tile import NARROW, tile_product, tile_product_nt, til
 from numasync.nn.products.views import matrix_at, vector_at
 from numasync.runtime.jit import AVX512, kernel
 
-# The tiles that cover a panel of C, some vectors of columns wide: (vectors, most rows, fewer rows). Single rows cover the
-# rest. A tile of r rows by v vectors takes r v registers for its sums and v + 1 for its operands, out of 32 or 16.
+# The tiles that cover a panel of C, some vectors of columns wide: (vectors, most rows, fewer rows). Single rows cover
+# the rest. A tile of r rows by v vectors takes r v registers for its sums and v + 1 for its operands, out of 32 or 16.
 # Enough sums keep the processor from waiting for the last multiply-add. Enough of both r and v make loads rare.
 # 0 vectors: columns that fill no vector, NARROW at a time, such as the columns of the heads.
 PANELS = ((4, 5 if AVX512 else 2, 2), (2, 6, 3), (1, 8, 4), (0, 8, 4))
 
-# Strides of a matrix as it lies. They are NumPy's integers, because the compiler makes a literal of a Python integer, and
-# a product of its own for each value.
+# Strides of a matrix as it lies. They are NumPy's integers, because the compiler makes a literal of a Python integer,
+# and a product of its own for each value.
 ADJACENT, NO_JUMP, ONE_RUN, FIRST = np.int64(1), np.int64(0), np.int64(1), np.int64(0)
 
 # A panel of a long B does not fit in the innermost cache, and each tile of rows would fetch it again. Where A has more
@@ -29,7 +31,7 @@ WIDEST, WIDE = 16 if AVX512 else 12, 8
 NT_ROWS = 4
 
 
-def panel(vectors, most, fewer):
+def panel(vectors: int, most: int, fewer: int) -> Any:
     """Return the kernel that covers all rows of C, from column j on, with tiles `vectors` wide.
 
     The sizes of a tile are literals for the compiler: hence a kernel for each panel.

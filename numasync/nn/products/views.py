@@ -49,7 +49,8 @@ def type_of_view(array, dimensions):
 def emit_view(context, builder, signature, arguments):
     """Write the machine code of a view: from (array, at, size, ...) to the fields of an array."""
     array, at, *shape = arguments
-    at, *shape = (context.cast(builder, x, t, types.intp) for x, t in zip((at, *shape), signature.args[1:], strict=True))
+    numbers = zip((at, *shape), signature.args[1:], strict=True)
+    at, *shape = (context.cast(builder, value, kind, types.intp) for value, kind in numbers)
     is_array = isinstance(signature.args[0], types.Array)
     data = context.make_array(signature.args[0])(context, builder, array).data if is_array else array
     number = context.get_data_type(signature.return_type.dtype)

@@ -1,0 +1,19 @@
+"""Texts in columns."""
+
+import pytest
+
+from numasync.tools.text import align
+
+ROWS = [["name", "n", "x"], ["a", "10", "2.5"], ["", "7", ""]]
+
+
+@pytest.mark.parametrize(
+    "left, lines",
+    [
+        (None, ["name  n   x", "a     10  2.5", "      7"]),
+        ((0,), ["name   n    x", "a     10  2.5", "       7"]),
+        ((), ["name   n    x", "   a  10  2.5", "       7"]),
+    ],
+)
+def test_columns_have_one_width_and_a_side(left, lines):
+    assert align(ROWS, left) == lines
