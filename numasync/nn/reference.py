@@ -1,0 +1,402 @@
+"""The mathematics of the package in plain NumPy. Read this first.
+
+Every layer, policy, loss and optimiser stands here as its equation, and below it the lines that compute it. The
+compiled kernels compute the same, and the tests compare the two. The functions return their results and change nothing.
+They take float32 and float64. The parts:
+
+    layers      dense, relu, conv, lstm, concat, each with its backward
+    network     all layers of a network, forward and backward
+    policies    softmax, epsilon-greedy and Gaussian
+    losses      of the algorithms, with the gradient by the network's outputs
+    optimisers  momentum SGD, RMSProp, and the clipping of a gradient
+
+`d` + name is the gradient of a loss by name: dx is d(loss)/d(x). A backward gets dy, the gradient of its outputs, and
+returns the gradients of its inputs and parameters. x has one row for each step: (rows, inputs).
+"""
+
+from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numasync.nn.network import Network
+    from numasync.nn.spec import Layer
+
+# Added to the variance of a Gaussian policy, because at 0 its density is infinite.
+SMALLEST_VARIANCE = np.float32(1e-4)
+
+Array = np.ndarray
+Parameters = tuple[Array, ...]  # (weight, bias) of a layer, or () for a layer without parameters
+Gradients = tuple[Array, Array, Array]  # dx, dweight, dbias
+Loss = tuple[float, Array]  # the loss of a segment, and its gradient by the network's outputs
+Begins = Collection[int]  # the rows where an episode begins
+
+
+# Layers
+
+
+def dense(x: Array, weight: Array, bias: Array) -> Array:
+    """y = x W + b. x: (rows, inputs); weight: (inputs, units); bias: (units,). The heads are a dense layer too."""
+    return x @ weight + bias
+
+
+def dense_backward(dy: Array, x: Array, weight: Array) -> Gradients:
+    """dx = dy W^T,  dW = x^T dy,  db = sum of dy over the rows."""
+    dx = dy @ weight.T
+    dweight = x.T @ dy
+    dbias = dy.sum(axis=0)
+    return dx, dweight, dbias
+
+
+def relu(x: Array) -> Array:
+    """y = max(x, 0)."""
+    return np.maximum(x, 0)
+
+
+def relu_backward(dy: Array, y: Array) -> Array:
+    """dx = dy where y > 0, else 0."""
+    return np.where(y > 0, dy, 0)
+
+
+def patches(x: Array, kernel_size: int, stride: int) -> Iterator[tuple[int, int, Any]]:
+    """Yield (oy, ox, index) for each output position of a convolution. x[index] is its patch of every image."""
+    for oy in range((x.shape[1] - kernel_size) // stride + 1):
+        for ox in range((x.shape[2] - kernel_size) // stride + 1):
+            top, left = oy * stride, ox * stride
+            yield oy, ox, np.s_[:, top : top + kernel_size, left : left + kernel_size, :]
+
+
+def conv(x: Array, weight: Array, bias: Array, stride: int) -> Array:
+    """y[oy, ox, f] = b[f] + sum over (ky, kx, c) of x[oy stride + ky, ox stride + kx, c] W[ky, kx, c, f].
+
+    x: (rows, height, width, channels); weight: (kernel_size, kernel_size, channels, filters); bias: (filters,).
+    y: (rows, out_height, out_width, filters). There is no padding.
+    """
+    size = weight.shape[0]
+    out_height, out_width = ((n - size) // stride + 1 for n in x.shape[1:3])
+    y = np.zeros((len(x), out_height, out_width, bias.size), x.dtype)
+    for oy, ox, patch in patches(x, size, stride):
+        y[:, oy, ox] = np.einsum("ryxc,yxcf->rf", x[patch], weight) + bias
+    return y
+
+
+def conv_backward(dy: Array, x: Array, weight: Array, stride: int) -> Gradients:
+    """dx, dW and db: the sums over all patches of what the dense layer has for one patch."""
+    dx, dweight = np.zeros_like(x), np.zeros_like(weight)
+    for oy, ox, patch in patches(x, weight.shape[0], stride):
+        dx[patch] += np.einsum("rf,yxcf->ryxc", dy[:, oy, ox], weight)
+        dweight += np.einsum("ryxc,rf->yxcf", x[patch], dy[:, oy, ox])
+    return dx, dweight, dy.sum(axis=(0, 1, 2))
+
+
+def sigmoid(x: Array) -> Array:
+    """1 / (1 + exp(-x))."""
+    return 1 / (1 + np.exp(-x))
+
+
+def lstm_cell(x: Array, h: Array, c: Array, weight: Array, bias: Array) -> tuple[Array, Array, Array]:
+    """One step. i, f, o = sigmoid((x, h) W + b),  u = tanh((x, h) W + b),  c' = f c + i u,  h' = o tanh(c').
+
+    x: (inputs,); h, c: (units,). weight: (inputs + units, 4 units), bias: (4 units,), columns in the order i, f, o, u.
+    Return h', c' and the gates i, f, o, u: (4, units).
+    """
+    i, f, o, u = np.split(np.concatenate([x, h]) @ weight + bias, 4)
+    i, f, o, u = sigmoid(i), sigmoid(f), sigmoid(o), np.tanh(u)
+    c_next = f * c + i * u
+    return o * np.tanh(c_next), c_next, np.array([i, f, o, u])
+
+
+def lstm_cell_backward(dh: Array, dc: Array, c: Array, gates: Array) -> tuple[Array, Array]:
+    """The gradient of a step's four sums (x, h) W + b, before sigmoid and tanh, and of c.
+
+    dh, dc: of h' and c'. With dc <- dc + dh o (1 - tanh(c')^2), sigmoid' = s (1 - s) and tanh' = 1 - tanh^2:
+    di = dc u i (1 - i),  df = dc c f (1 - f),  do = dh tanh(c') o (1 - o),  du = dc i (1 - u^2),  dc_before = dc f.
+    """
+    i, f, o, u = gates
+    tanh_c = np.tanh(f * c + i * u)
+    dc = dc + dh * o * (1 - tanh_c**2)
+    di, df = dc * u * i * (1 - i), dc * c * f * (1 - f)
+    do, du = dh * tanh_c * o * (1 - o), dc * i * (1 - u**2)
+    return np.concatenate([di, df, do, du]), dc * f
+
+
+def lstm(
+    x: Array, weight: Array, bias: Array, begins: Begins = (), state: Array | None = None
+) -> tuple[Array, Array, Array]:
+    """Steps 0, 1, ... of `lstm_cell`. h and c are 0 where an episode begins.
+
+    begins: the rows where one does. state: h and c before row 0, (2, units); None for zeros.
+    Return y, the h of every step, (rows, units), and what `lstm_backward` needs: the states before each step,
+    (rows, 2, units), and the gates, (rows, 4, units).
+    """
+    zeros = np.zeros((2, bias.size // 4), x.dtype)
+    h, c = zeros if state is None else state
+    y, states, gates = [], [], []
+    for t in range(len(x)):
+        h, c = zeros if t in begins else (h, c)
+        states.append((h, c))
+        h, c, gates_t = lstm_cell(x[t], h, c, weight, bias)
+        y.append(h)
+        gates.append(gates_t)
+    return np.array(y), np.array(states), np.array(gates)
+
+
+def lstm_backward(dy: Array, x: Array, states: Array, gates: Array, weight: Array, begins: Begins = ()) -> Gradients:
+    """From the last step to the first: dh_t = dy_t + dsums_{t+1} W_h^T, dc_t from step t + 1. Then a dense layer.
+
+    W_h are the rows of W that meet h. Nothing flows back over the begin of an episode, or out of row 0.
+    """
+    dsums, inputs = np.zeros((len(x), weight.shape[1]), x.dtype), x.shape[1]
+    dh = dc = np.zeros_like(dy[0])
+    for t in reversed(range(len(x))):
+        dsums[t], dc = lstm_cell_backward(dy[t] + dh, dc, states[t, 1], gates[t])
+        dh = dsums[t] @ weight[inputs:].T
+        if t in begins:
+            dh, dc = np.zeros_like(dh), np.zeros_like(dc)
+    dboth, dweight, dbias = dense_backward(dsums, np.hstack([x, states[:, 0]]), weight)
+    return dboth[:, :inputs], dweight, dbias
+
+
+def concat(first: Array, second: Array) -> Array:
+    """y = (first, second), side by side."""
+    return np.hstack([first, second])
+
+
+def concat_backward(dy: Array, columns: int) -> tuple[Array, Array]:
+    """dfirst, dsecond = the columns of dy. columns: how many the first has."""
+    return dy[:, :columns], dy[:, columns:]
+
+
+# Network
+
+
+def layer_forward(x: Array, layer: "Layer", parameters: Parameters, begins: Begins = ()) -> Array:
+    """y of one layer. parameters: its weight and bias, or () for a relu. dense and lstm flatten an image."""
+    if layer.kind == "relu":
+        return relu(x)
+    weight, bias = parameters
+    if layer.kind == "conv":
+        return conv(x, weight, bias, layer.sizes[2])
+    x = x.reshape(len(x), -1)
+    return lstm(x, weight, bias, begins)[0] if layer.kind == "lstm" else dense(x, weight, bias)
+
+
+def layer_backward(
+    dy: Array, x: Array, y: Array, layer: "Layer", parameters: Parameters, begins: Begins = ()
+) -> Parameters:
+    """dx, dweight and dbias of one layer; dx alone for a relu. x, y: its inputs and outputs."""
+    if layer.kind == "relu":
+        return (relu_backward(dy, y),)
+    weight, bias = parameters
+    if layer.kind == "conv":
+        return conv_backward(dy, x, weight, layer.sizes[2])
+    x = x.reshape(len(x), -1)
+    if layer.kind == "lstm":
+        _, states, gates = lstm(x, weight, bias, begins)
+        return lstm_backward(dy, x, states, gates, weight, begins)
+    return dense_backward(dy, x, weight)
+
+
+def parameters_of(theta: Array, net: "Network") -> list[Parameters]:
+    """(weight, bias) of every layer, or () for a layer without parameters, as views into theta."""
+    views = net.views(theta)
+    names = [(f"{name}.weight", f"{name}.bias") for name in net.names]
+    return [tuple(views[name] for name in pair if name in views) for pair in names]
+
+
+def towers_of(theta: Array, net: "Network") -> list[tuple[Array, "Network"]]:
+    """The two towers of a network as two networks, each with its part of theta."""
+    first, second = (type(net)(net.input_shape, layers) for layers in net.layers[0].sizes)
+    return [(theta[: first.n_parameters], first), (theta[first.n_parameters :], second)]
+
+
+def network_forward(obs: Array, theta: Array, net: "Network", begins: Begins = ()) -> list[Array]:
+    """The outputs of every layer, each of which reads the outputs before it. The last ones are the network's.
+
+    obs: (rows, inputs). theta: (n_parameters,). begins: the rows where an episode begins, for an LSTM.
+    """
+    if net.layers[0].kind == "towers":
+        first, second = (network_forward(obs, *tower, begins) for tower in towers_of(theta, net))
+        return [*first, *second, concat(first[-1], second[-1])]
+    x, outputs = obs.reshape(len(obs), *net.input_shape), []
+    for layer, parameters in zip(net.layers, parameters_of(theta, net)):
+        x = layer_forward(x, layer, parameters, begins)
+        outputs.append(x)
+    return outputs
+
+
+def network_backward(
+    dout: Array, outputs: list[Array], obs: Array, theta: Array, net: "Network", begins: Begins = ()
+) -> Array:
+    """d(loss)/d(theta), by the chain rule: from the last layer to the first, dx of a layer is dy of the one before.
+
+    dout: d(loss)/d(outputs of the network), (rows, n_outputs). outputs: of `network_forward`. theta holds weight and
+    bias of the first layer, then of the second, and so on; its gradient does too.
+    """
+    if net.layers[0].kind == "towers":
+        first, second = towers_of(theta, net)
+        n, (d1, d2) = len(first[1].layers), concat_backward(dout, first[1].n_outputs)
+        grad1 = network_backward(d1, outputs[:n], obs, *first, begins)
+        grad2 = network_backward(d2, outputs[n:-1], obs, *second, begins)
+        return np.concatenate([grad1, grad2])
+    inputs, dy, gradients = [obs.reshape(len(obs), *net.input_shape), *outputs[:-1]], dout, []
+    for layer, parameters, x, y in reversed(list(zip(net.layers, parameters_of(theta, net), inputs, outputs))):
+        dy, *dparameters = layer_backward(dy.reshape(y.shape), x, y, layer, parameters, begins)
+        gradients = [*dparameters, *gradients]
+    return np.concatenate([gradient.ravel() for gradient in gradients])
+
+
+# Policies
+
+
+def log_softmax(logits: Array) -> Array:
+    """log p_j = logit_j - log sum_k exp(logit_k), over the last axis.
+
+    The largest logit is subtracted first. The result is the same, and exp() cannot overflow.
+    """
+    shifted = logits - logits.max(axis=-1, keepdims=True)
+    return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
+
+
+def softmax(logits: Array) -> Array:
+    """p_j = exp(logit_j) / sum_k exp(logit_k), over the last axis: the probabilities of the actions."""
+    return np.exp(log_softmax(logits))
+
+
+def entropy(logits: Array) -> Array:
+    """H = - sum_j p_j log p_j, over the last axis."""
+    log_p = log_softmax(logits)
+    return -(np.exp(log_p) * log_p).sum(axis=-1)
+
+
+def epsilon_greedy(q: Array, epsilon: float) -> Array:
+    """p_a = epsilon / |A|, plus 1 - epsilon for the first of the actions with the highest Q value. q: (|A|,)."""
+    p = np.full_like(q, epsilon / q.size)
+    p[q.argmax()] += 1 - epsilon
+    return p
+
+
+def gaussian_variance(x: Array) -> Array:
+    """sigma^2 = softplus(x) = log(1 + exp(x)), plus SMALLEST_VARIANCE. x: the network's output."""
+    return np.logaddexp(np.zeros_like(x), x) + SMALLEST_VARIANCE
+
+
+def gaussian_log_density(action: Array, mu: Array, sigma2: Array) -> Array:
+    """log pi(a) = - |a - mu|^2 / (2 sigma^2) - d/2 log(2 pi sigma^2), for the d numbers of the last axis.
+
+    action, mu: (..., d); sigma2: (...), one for all numbers of an action.
+    """
+    distance = ((action - mu) ** 2).sum(axis=-1)
+    return -distance / (2 * sigma2) - action.shape[-1] / 2 * np.log(2 * np.pi * sigma2)
+
+
+def gaussian_entropy(sigma2: Array, d: int) -> Array:
+    """H = d/2 (log(2 pi sigma^2) + 1)."""
+    return d / 2 * (np.log(2 * np.pi * sigma2) + 1)
+
+
+# Losses: each returns the loss of a segment of n steps, and its gradient by the network's outputs. A target or return
+# is a constant: no gradient flows through it. rewards: (n,). terminated: whether the last step ended the episode.
+
+
+def one_step_targets(rewards: Array, next_values: Array, terminated: bool, gamma: float) -> Array:
+    """y_i = r_i + gamma v_{i+1}, and y_i = r_i where s_{i+1} is terminal. next_values: v_1 .. v_n, (n,)."""
+    targets = rewards + gamma * next_values
+    if terminated:
+        targets[-1] = rewards[-1]
+    return targets
+
+
+def returns(rewards: Array, end_value: float, gamma: float) -> Array:
+    """R_i = r_i + gamma R_{i+1}, with R_n = end_value, the value of s_n; 0 where s_n is terminal."""
+    R, after = np.zeros_like(rewards), end_value
+    for i in reversed(range(len(rewards))):
+        R[i] = after = rewards[i] + gamma * after
+    return R
+
+
+def squared_error(q: Array, actions: Array, targets: Array) -> Loss:
+    """loss = sum_i (y_i - Q(s_i, a_i))^2,  d loss / d Q(s_i, a) = -2 (y_i - Q(s_i, a_i)) where a = a_i, else 0.
+
+    q: (n, n_actions); actions, targets: (n,).
+    """
+    rows, dq = np.arange(len(q)), np.zeros_like(q)
+    difference = targets - q[rows, actions]
+    dq[rows, actions] = -2 * difference
+    return (difference**2).sum(), dq
+
+
+def one_step_q(q: Array, next_q: Array, actions: Array, rewards: Array, terminated: bool, gamma: float) -> Loss:
+    """y_i = r_i + gamma max_a Q(s_{i+1}, a; theta-). q, next_q: of s_0 .. s_{n-1} and s_1 .. s_n, (n, n_actions)."""
+    return squared_error(q, actions, one_step_targets(rewards, next_q.max(axis=1), terminated, gamma))
+
+
+def one_step_sarsa(q: Array, next_q: Array, actions: Array, rewards: Array, terminated: bool, gamma: float) -> Loss:
+    """y_i = r_i + gamma Q(s_{i+1}, a_{i+1}; theta-). actions: a_0 .. a_n, (n + 1,); the others as in `one_step_q`."""
+    next_values = next_q[np.arange(len(q)), actions[1:]]
+    return squared_error(q, actions[:-1], one_step_targets(rewards, next_values, terminated, gamma))
+
+
+def nstep_q(q: Array, end_q: Array, actions: Array, rewards: Array, terminated: bool, gamma: float) -> Loss:
+    """y_i = R_i with R_n = max_a Q(s_n, a; theta-). q: (n, n_actions); end_q: of s_n, (n_actions,)."""
+    return squared_error(q, actions, returns(rewards, 0 if terminated else end_q.max(), gamma))
+
+
+def a3c(
+    outputs: Array, end_value: float, actions: Array, rewards: Array, terminated: bool, gamma: float, beta: float
+) -> Loss:
+    """loss = sum_i - log pi(a_i | s_i) A_i - beta H(pi(. | s_i)) + 1/2 (R_i - V_i)^2,  A_i = R_i - V_i a constant.
+
+    d loss / d logit_j = A (p_j - [j = a]) + beta p_j (log p_j + H),  d loss / d V = - (R - V).
+    outputs: logits and V of s_0 .. s_{n-1}, (n, n_actions + 1). end_value: V(s_n). actions: (n,).
+    """
+    logits, v, rows = outputs[:, :-1], outputs[:, -1], np.arange(len(outputs))
+    p, log_p, H = softmax(logits), log_softmax(logits), entropy(logits)
+    A = returns(rewards, 0 if terminated else end_value, gamma) - v
+    loss = (-log_p[rows, actions] * A - beta * H + A**2 / 2).sum()
+    d_logits = A[:, None] * p + beta * p * (log_p + H[:, None])
+    d_logits[rows, actions] -= A
+    return loss, np.column_stack([d_logits, -A])
+
+
+def a3c_continuous(
+    outputs: Array, end_value: float, actions: Array, rewards: Array, terminated: bool, gamma: float, beta: float
+) -> Loss:
+    """The loss of `a3c` with a Gaussian policy. outputs: mu, x and V, (n, d + 2). actions: (n, d).
+
+    d loss / d mu = - A (a - mu) / sigma^2,  d loss / d V = - (R - V),
+    d loss / d x  = (A (d - |a - mu|^2 / sigma^2) - beta d) / (2 sigma^2) softplus'(x),  softplus' = sigmoid.
+    """
+    mu, x, v, d = outputs[:, :-2], outputs[:, -2], outputs[:, -1], actions.shape[1]
+    sigma2 = gaussian_variance(x)
+    A = returns(rewards, 0 if terminated else end_value, gamma) - v
+    loss = (-gaussian_log_density(actions, mu, sigma2) * A - beta * gaussian_entropy(sigma2, d) + A**2 / 2).sum()
+    d_mu = -A[:, None] * (actions - mu) / sigma2[:, None]
+    distance = ((actions - mu) ** 2).sum(axis=1) / sigma2
+    d_x = (A * (d - distance) - beta * d) / (2 * sigma2) * sigmoid(x)
+    return loss, np.column_stack([d_mu, d_x, -A])
+
+
+# Optimisers: each returns the new theta and its new state. scale: the factor of `clip_scale`.
+
+
+def momentum_sgd(theta: Array, grad: Array, m: Array, lr: float, decay: float, scale: float) -> tuple[Array, Array]:
+    """d = scale grad,  m <- decay m + (1 - decay) d,  theta <- theta - lr m."""
+    m = decay * m + (1 - decay) * scale * grad
+    return theta - lr * m, m
+
+
+def rmsprop(
+    theta: Array, grad: Array, g: Array, lr: float, decay: float, rms_eps: float, scale: float
+) -> tuple[Array, Array]:
+    """d = scale grad,  g <- decay g + (1 - decay) d^2,  theta <- theta - lr d / sqrt(g + rms_eps)."""
+    d = scale * grad
+    g = decay * g + (1 - decay) * d**2
+    return theta - lr * d / np.sqrt(g + rms_eps), g
+
+
+def clip_scale(grad: Array, clip_norm: float) -> float:
+    """min(1, clip_norm / |grad|), the factor that brings the L2 norm of grad down to clip_norm; 1 if clip_norm is 0."""
+    norm = np.sqrt((grad**2).sum())
+    return clip_norm / norm if 0 < clip_norm < norm else 1.0
