@@ -30,6 +30,7 @@ Array = np.ndarray
 Parameters = tuple[Array, ...]  # (weight, bias) of a layer, or () for a layer without parameters
 Gradients = tuple[Array, Array, Array]  # dx, dweight, dbias
 Loss = tuple[float, Array]  # the loss of a segment, and its gradient by the network's outputs
+Updated = tuple[Array, Array]  # theta and the optimiser's state
 Begins = Collection[int]  # the rows where an episode begins
 
 
@@ -108,9 +109,9 @@ def lstm_cell(x: Array, h: Array, c: Array, weight: Array, bias: Array) -> tuple
 
 
 def lstm_cell_backward(dh: Array, dc: Array, c: Array, gates: Array) -> tuple[Array, Array]:
-    """The gradient of a step's four sums (x, h) W + b, before sigmoid and tanh, and of c.
+    """The gradient of a step's sums (x, h) W + b, (4 units,), and of c. dh, dc: of h' and c'.
 
-    dh, dc: of h' and c'. With dc <- dc + dh o (1 - tanh(c')^2), sigmoid' = s (1 - s) and tanh' = 1 - tanh^2:
+    With dc <- dc + dh o (1 - tanh(c')^2), sigmoid' = s (1 - s) and tanh' = 1 - tanh^2:
     di = dc u i (1 - i),  df = dc c f (1 - f),  do = dh tanh(c') o (1 - o),  du = dc i (1 - u^2),  dc_before = dc f.
     """
     i, f, o, u = gates
@@ -240,7 +241,8 @@ def network_backward(
         grad1 = network_backward(d1, outputs[:n], obs, *first, begins)
         grad2 = network_backward(d2, outputs[n:-1], obs, *second, begins)
         return np.concatenate([grad1, grad2])
-    inputs, dy, gradients = [obs.reshape(len(obs), *net.input_shape), *outputs[:-1]], dout, []
+    gradients: list[Array] = []
+    inputs, dy = [obs.reshape(len(obs), *net.input_shape), *outputs[:-1]], dout
     for layer, parameters, x, y in reversed(list(zip(net.layers, parameters_of(theta, net), inputs, outputs))):
         dy, *dparameters = layer_backward(dy.reshape(y.shape), x, y, layer, parameters, begins)
         gradients = [*dparameters, *gradients]
@@ -381,15 +383,13 @@ def a3c_continuous(
 # Optimisers: each returns the new theta and its new state. scale: the factor of `clip_scale`.
 
 
-def momentum_sgd(theta: Array, grad: Array, m: Array, lr: float, decay: float, scale: float) -> tuple[Array, Array]:
+def momentum_sgd(theta: Array, grad: Array, m: Array, lr: float, decay: float, scale: float) -> Updated:
     """d = scale grad,  m <- decay m + (1 - decay) d,  theta <- theta - lr m."""
     m = decay * m + (1 - decay) * scale * grad
     return theta - lr * m, m
 
 
-def rmsprop(
-    theta: Array, grad: Array, g: Array, lr: float, decay: float, rms_eps: float, scale: float
-) -> tuple[Array, Array]:
+def rmsprop(theta: Array, grad: Array, g: Array, lr: float, decay: float, rms_eps: float, scale: float) -> Updated:
     """d = scale grad,  g <- decay g + (1 - decay) d^2,  theta <- theta - lr d / sqrt(g + rms_eps)."""
     d = scale * grad
     g = decay * g + (1 - decay) * d**2

@@ -7,7 +7,6 @@ import pytest
 from support.runs import trained
 
 from numasync import dense
-from numasync.learner.loop import SCRATCH
 from numasync.runtime.memory import CACHE_LINE, HUGE_PAGE, aligned_copy, aligned_zeros
 
 
@@ -49,8 +48,9 @@ def test_no_two_threads_write_to_one_line(optimizer, monkeypatch):
     owners = {}
     for worker in trainer.workers:
         state = worker.optimizer_state._asdict() if optimizer == "rmsprop" else {}
-        for name, array in {**worker._asdict(), **state}.items():
-            owner = f"thread {worker.index % 2}" if name in SCRATCH else worker.index
+        scratch = worker.scratch._asdict()
+        for name, array in {**worker._asdict(), **state, **scratch}.items():
+            owner = f"thread {worker.number % 2}" if name in scratch else worker.number
             if isinstance(array, np.ndarray) and array.size:
                 first, last = array.ctypes.data // CACHE_LINE, (array.ctypes.data + array.nbytes - 1) // CACHE_LINE
                 for line in range(first, last + 1):

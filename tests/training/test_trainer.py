@@ -11,7 +11,7 @@ from numasync import WorkerError
 from numasync.agent.network import build_network
 from numasync.config import make_config
 from numasync.envs.observation import Observation
-from numasync.learner.loop import SCRATCH, Worker
+from numasync.learner.loop import Scratch, Worker
 from numasync.training import supervisor, trainer
 from numasync.training.supervisor import Supervisor
 from numasync.training.trainer import Trainer
@@ -28,13 +28,17 @@ def test_only_workers_of_one_thread_share_arrays(scripted, monkeypatch):
     monkeypatch.setattr(trainer, "cores", lambda: 2)
     run = make_trainer(workers=5)
     run.build()
+
+    def owners(arrays):
+        return [[i for i, array in enumerate(arrays) if array is own] for own in arrays]
+
+    for name in Scratch._fields:
+        arrays = [getattr(worker.scratch, name) for worker in run.workers]
+        assert owners(arrays) == [[0, 2, 4], [1, 3], [0, 2, 4], [1, 3], [0, 2, 4]], name
     for name in Worker._fields:
         arrays = [getattr(worker, name) for worker in run.workers]
-        owners = [[i for i, array in enumerate(arrays) if array is own] for own in arrays]
-        if name in SCRATCH:
-            assert owners == [[0, 2, 4], [1, 3], [0, 2, 4], [1, 3], [0, 2, 4]], name
-        elif isinstance(arrays[0], np.ndarray):
-            assert owners == [[0], [1], [2], [3], [4]], name
+        if isinstance(arrays[0], np.ndarray):
+            assert owners(arrays) == [[0], [1], [2], [3], [4]], name
 
 
 def test_a_run_counts_its_steps_episodes_returns_and_seconds(scripted):
