@@ -57,7 +57,7 @@ def scores_by_hand(agent, episodes, seed, stream):
         rng, obs = seed_row(seed, stream + number), np.zeros((1, network.n_inputs), FLOAT)
         for i in range(number, episodes, 4):
             actions = agent.spec.new_actions(1)
-            arrays = (network.table, agent.theta, obs, network.tape(1), actions)
+            arrays = (actions, network.tape(1), obs, agent.theta, network.table)
             data = (*arrays, policy, epsilon, agent.spec.n_actions, rng)
             state, end, scores[i] = env.new_state(), RUNNING, 0.0
             env.reset(state, rng, obs[0])
