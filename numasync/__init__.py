@@ -12,6 +12,7 @@ from numasync.config import Config
 from numasync.envs.custom.registration import register
 from numasync.envs.spec import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED
 from numasync.errors import InputError, NotFiniteError, WorkerError
+from numasync.nn import reference
 from numasync.nn.network import network
 from numasync.nn.spec import conv, dense, heads, lstm, relu, towers
 from numasync.runtime.rng import choice, normal, uniform
@@ -41,6 +42,7 @@ __all__ = [
     "network",
     "normal",
     "plot",
+    "reference",
     "register",
     "relu",
     "study",

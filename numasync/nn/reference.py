@@ -2,13 +2,7 @@
 
 Every layer, policy, loss and optimiser stands here as its equation, and below it the lines that compute it. The
 compiled kernels compute the same, and the tests compare the two. The functions return their results and change nothing.
-They take float32 and float64. The parts:
-
-    layers      dense, relu, conv, lstm, concat, each with its backward
-    network     all layers of a network, forward and backward
-    policies    softmax, epsilon-greedy and Gaussian
-    losses      of the algorithms, with the gradient by the network's outputs
-    optimisers  momentum SGD, RMSProp, and the clipping of a gradient
+They take float32 and float64. The parts are layers, network, policies, losses and optimisers.
 
 `d` + name is the gradient of a loss by name: dx is d(loss)/d(x). A backward gets dy, the gradient of its outputs, and
 returns the gradients of its inputs and parameters. x has one row for each step: (rows, inputs).
@@ -27,16 +21,14 @@ if TYPE_CHECKING:
 SMALLEST_VARIANCE = np.float32(1e-4)
 
 Array = np.ndarray
-Parameters = tuple[Array, ...]  # (weight, bias) of a layer, or () for a layer without parameters
+Arrays = tuple[Array, ...]
 Gradients = tuple[Array, Array, Array]  # dx, dweight, dbias
 Loss = tuple[float, Array]  # the loss of a segment, and its gradient by the network's outputs
 Updated = tuple[Array, Array]  # theta and the optimiser's state
 Begins = Collection[int]  # the rows where an episode begins
 
 
-# Layers
-
-
+# --- Layers ---
 def dense(x: Array, weight: Array, bias: Array) -> Array:
     """y = x W + b. x: (rows, inputs); weight: (inputs, units); bias: (units,). The heads are a dense layer too."""
     return x @ weight + bias
@@ -152,9 +144,8 @@ def lstm_backward(dy: Array, x: Array, states: Array, gates: Array, weight: Arra
     dh = dc = np.zeros_like(dy[0])
     for t in reversed(range(len(x))):
         dsums[t], dc = lstm_cell_backward(dy[t] + dh, dc, states[t, 1], gates[t])
-        dh = dsums[t] @ weight[inputs:].T
-        if t in begins:
-            dh, dc = np.zeros_like(dh), np.zeros_like(dc)
+        inside = t not in begins
+        dh, dc = inside * (dsums[t] @ weight[inputs:].T), inside * dc
     dboth, dweight, dbias = dense_backward(dsums, np.hstack([x, states[:, 0]]), weight)
     return dboth[:, :inputs], dweight, dbias
 
@@ -169,10 +160,8 @@ def concat_backward(dy: Array, columns: int) -> tuple[Array, Array]:
     return dy[:, :columns], dy[:, columns:]
 
 
-# Network
-
-
-def layer_forward(x: Array, layer: "Layer", parameters: Parameters, begins: Begins = ()) -> Array:
+# --- Network ---
+def layer_forward(x: Array, layer: "Layer", parameters: Arrays, begins: Begins = ()) -> Array:
     """y of one layer. parameters: its weight and bias, or () for a relu. dense and lstm flatten an image."""
     if layer.kind == "relu":
         return relu(x)
@@ -180,13 +169,13 @@ def layer_forward(x: Array, layer: "Layer", parameters: Parameters, begins: Begi
     if layer.kind == "conv":
         return conv(x, weight, bias, layer.sizes[2])
     x = x.reshape(len(x), -1)
-    return lstm(x, weight, bias, begins)[0] if layer.kind == "lstm" else dense(x, weight, bias)
+    if layer.kind == "lstm":
+        return lstm(x, weight, bias, begins)[0]
+    return dense(x, weight, bias)
 
 
-def layer_backward(
-    dy: Array, x: Array, y: Array, layer: "Layer", parameters: Parameters, begins: Begins = ()
-) -> Parameters:
-    """dx, dweight and dbias of one layer; dx alone for a relu. x, y: its inputs and outputs."""
+def layer_backward(dy: Array, x: Array, y: Array, layer: "Layer", parameters: Arrays, begins: Begins = ()) -> Arrays:
+    """dx, dweight and dbias of one layer; dx alone for a relu. x, y: the inputs and outputs of `layer_forward`."""
     if layer.kind == "relu":
         return (relu_backward(dy, y),)
     weight, bias = parameters
@@ -199,11 +188,10 @@ def layer_backward(
     return dense_backward(dy, x, weight)
 
 
-def parameters_of(theta: Array, net: "Network") -> list[Parameters]:
+def parameters_of(theta: Array, net: "Network") -> list[Arrays]:
     """(weight, bias) of every layer, or () for a layer without parameters, as views into theta."""
     views = net.views(theta)
-    names = [(f"{name}.weight", f"{name}.bias") for name in net.names]
-    return [tuple(views[name] for name in pair if name in views) for pair in names]
+    return [tuple(views[key] for key in (f"{name}.weight", f"{name}.bias") if key in views) for name in net.names]
 
 
 def towers_of(theta: Array, net: "Network") -> list[tuple[Array, "Network"]]:
@@ -213,7 +201,7 @@ def towers_of(theta: Array, net: "Network") -> list[tuple[Array, "Network"]]:
 
 
 def network_forward(obs: Array, theta: Array, net: "Network", begins: Begins = ()) -> list[Array]:
-    """The outputs of every layer, each of which reads the outputs before it. The last ones are the network's.
+    """The outputs of every layer. A layer reads the outputs of the layer before it. The last ones are the network's.
 
     obs: (rows, inputs). theta: (n_parameters,). begins: the rows where an episode begins, for an LSTM.
     """
@@ -249,14 +237,10 @@ def network_backward(
     return np.concatenate([gradient.ravel() for gradient in gradients])
 
 
-# Policies
-
-
+# --- Policies ---
 def log_softmax(logits: Array) -> Array:
-    """log p_j = logit_j - log sum_k exp(logit_k), over the last axis.
-
-    The largest logit is subtracted first. The result is the same, and exp() cannot overflow.
-    """
+    """log p_j = logit_j - log sum_k exp(logit_k), over the last axis."""
+    # Without the largest logit the result is the same, and exp() cannot overflow.
     shifted = logits - logits.max(axis=-1, keepdims=True)
     return shifted - np.log(np.exp(shifted).sum(axis=-1, keepdims=True))
 
@@ -298,10 +282,9 @@ def gaussian_entropy(sigma2: Array, d: int) -> Array:
     return d / 2 * (np.log(2 * np.pi * sigma2) + 1)
 
 
-# Losses: each returns the loss of a segment of n steps, and its gradient by the network's outputs. A target or return
-# is a constant: no gradient flows through it. rewards: (n,). terminated: whether the last step ended the episode.
-
-
+# --- Losses ---
+# Each returns the loss of a segment of n steps, and its gradient by the network's outputs. A target or return is a
+# constant: no gradient flows through it. rewards: (n,). terminated: whether s_n is terminal.
 def one_step_targets(rewards: Array, next_values: Array, terminated: bool, gamma: float) -> Array:
     """y_i = r_i + gamma v_{i+1}, and y_i = r_i where s_{i+1} is terminal. next_values: v_1 .. v_n, (n,)."""
     targets = rewards + gamma * next_values
@@ -380,9 +363,8 @@ def a3c_continuous(
     return loss, np.column_stack([d_mu, d_x, -A])
 
 
-# Optimisers: each returns the new theta and its new state. scale: the factor of `clip_scale`.
-
-
+# --- Optimisers ---
+# Each returns the new theta and its new state, m or g. scale: the factor of `clip_scale`.
 def momentum_sgd(theta: Array, grad: Array, m: Array, lr: float, decay: float, scale: float) -> Updated:
     """d = scale grad,  m <- decay m + (1 - decay) d,  theta <- theta - lr m."""
     m = decay * m + (1 - decay) * scale * grad

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support import naive
 
 import numasync
 from numasync import InputError, conv, dense, lstm, relu
@@ -19,6 +18,7 @@ from numasync.envs.jitted.catch import CATCH
 from numasync.envs.jitted.pendulum import PENDULUM
 from numasync.envs.observation import Observation
 from numasync.envs.spec import EnvSpec
+from numasync.nn import reference
 from numasync.runtime.jit import FLOAT
 
 LAYERS = (dense(16), relu())
@@ -121,8 +121,8 @@ def test_the_policy_of_an_evaluation():
 def test_predict_remembers_an_episode_until_reset():
     agent = Agent(make_config("classic", network=(lstm(16),)), CARTPOLE.spec)
     agent.theta *= 3
-    expected = naive.network_forward(agent.network, agent.theta, OBSERVATIONS)[-1].argmax(axis=1).tolist()
-    alone = [naive.network_forward(agent.network, agent.theta, obs[None])[-1].argmax() for obs in OBSERVATIONS]
+    expected = reference.network_forward(OBSERVATIONS, agent.theta, agent.network)[-1].argmax(axis=1).tolist()
+    alone = [reference.network_forward(obs[None], agent.theta, agent.network)[-1].argmax() for obs in OBSERVATIONS]
     assert expected != alone, "what is remembered decides some actions"
     for _ in range(2):
         assert [agent.predict(obs) for obs in OBSERVATIONS] == expected

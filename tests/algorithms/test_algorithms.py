@@ -1,13 +1,15 @@
-"""The four algorithm kernels: segments worked by hand, gradients by central differences, identities."""
+"""The algorithm kernels: segments worked by hand, gradients by central differences, the reference, identities."""
 
 import numpy as np
 import pytest
+from support.numerics import central_differences
 
 from numasync import InputError
 from numasync.algorithms import ALGORITHMS, CONTINUOUS, algorithm_for
 from numasync.algorithms.policy import SMALLEST_VARIANCE
 from numasync.envs.jitted.cartpole import CARTPOLE
 from numasync.envs.jitted.pendulum import PENDULUM
+from numasync.nn import reference
 from numasync.runtime.jit import FLOAT
 
 Q_METHODS = ("one_step_q", "one_step_sarsa", "nstep_q")
@@ -23,7 +25,7 @@ def gradient(algo, outputs, bootstrap, actions, rewards, n, terminated=False, ga
     d_outputs = np.full_like(outputs, UNTOUCHED)
     actions = np.array(actions, np.int64)
     numbers = (n, terminated, dtype(gamma), dtype(beta))
-    loss = ALGORITHMS[algo].kernel(outputs, bootstrap, actions, rewards, *numbers, d_outputs)
+    loss = ALGORITHMS[algo].kernel(d_outputs, outputs, bootstrap, actions, rewards, *numbers)
     return loss, d_outputs
 
 
@@ -85,26 +87,13 @@ def test_a3c_terminal_by_hand():
     np.testing.assert_allclose(d_outputs, [[-0.5, 0.5, -1], [-0.5, 0.5, 1]], rtol=1e-6)
 
 
-def central_differences(loss, outputs, n, step=1e-5):
-    """d(loss)/d(outputs) of rows 0..n-1 in float64."""
-    d = np.zeros_like(outputs[:n])
-    for at in np.ndindex(d.shape):
-        up, down = outputs.copy(), outputs.copy()
-        up[at] += step
-        down[at] -= step
-        d[at] = (loss(up) - loss(down)) / (2 * step)
-    return d
-
-
 @pytest.mark.parametrize("terminated", [False, True])
 @pytest.mark.parametrize("algo", Q_METHODS)
 def test_q_gradient_by_central_differences(algo, terminated):
     n, (outputs, *rest) = 4, random_segment(algo, 1, 4, dtype=np.float64)
     _, d_outputs = gradient(algo, outputs, *rest, n, terminated, 0.9, dtype=np.float64)
-    numeric = central_differences(
-        lambda q: gradient(algo, q, *rest, n, terminated, 0.9, dtype=np.float64)[0], outputs, n
-    )
-    np.testing.assert_allclose(d_outputs[:n], numeric, rtol=1e-6, atol=1e-8)
+    numeric = central_differences(lambda q: gradient(algo, q, *rest, n, terminated, 0.9, dtype=np.float64)[0], outputs)
+    np.testing.assert_allclose(d_outputs[:n], numeric[:n], rtol=1e-6, atol=1e-8)
 
 
 @pytest.mark.parametrize("terminated", [False, True])
@@ -127,14 +116,14 @@ def test_a3c_gradient_by_central_differences(terminated):
         return (policy_loss + 0.5 * (returns - outputs[:n, -1]) ** 2).sum()
 
     np.testing.assert_allclose(kernel_loss, loss(outputs), rtol=1e-12)
-    np.testing.assert_allclose(d_outputs[:n], central_differences(loss, outputs, n), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(d_outputs[:n], central_differences(loss, outputs)[:n], rtol=1e-6, atol=1e-8)
 
 
 def continuous_gradient(outputs, bootstrap, actions, rewards, n, terminated, gamma, beta):
     """(loss, d_outputs) of a segment of A3C with continuous actions, in float64."""
     arrays = (np.array(a, np.float64) for a in (outputs, bootstrap, actions, rewards))
     d_outputs = np.full(np.shape(outputs), UNTOUCHED)
-    loss = CONTINUOUS["a3c"].kernel(*arrays, n, terminated, np.float64(gamma), np.float64(beta), d_outputs)
+    loss = CONTINUOUS["a3c"].kernel(d_outputs, *arrays, n, terminated, np.float64(gamma), np.float64(beta))
     return loss, d_outputs
 
 
@@ -168,7 +157,7 @@ def test_continuous_a3c_gradient_by_central_differences(terminated, d):
         return gaussian_losses(outputs[:n], actions[:n], returns, advantages, beta).sum()
 
     np.testing.assert_allclose(kernel_loss, loss(outputs), rtol=1e-7)
-    np.testing.assert_allclose(d_outputs[:n], central_differences(loss, outputs, n), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(d_outputs[:n], central_differences(loss, outputs)[:n], rtol=1e-6, atol=1e-8)
     assert (d_outputs[n:] == UNTOUCHED).all()
 
 
@@ -186,6 +175,46 @@ def test_continuous_a3c_by_hand():
 def test_continuous_a3c_is_finite_for_an_extreme_variance(x):
     loss, d_outputs = continuous_gradient([[0, x, 1]], np.zeros((2, 3)), [[0.01]], [2], 1, True, 0.5, 0.01)
     assert np.isfinite(loss) and np.isfinite(d_outputs).all()
+
+
+def reference_of(algo, outputs, bootstrap, actions, rewards, n, terminated, gamma, beta):
+    """What `gradient` returns of the kernel, computed by nn/reference.py, without the rows that are not written."""
+    outputs, rewards, values = outputs[:n], rewards[:n], bootstrap[:, -1]
+    if algo == "a3c":
+        loss = reference.a3c_continuous if actions.ndim == 2 else reference.a3c
+        return loss(outputs, values[n], actions[:n], rewards, terminated, gamma, beta)
+    if algo == "nstep_q":
+        return reference.nstep_q(outputs, bootstrap[n], actions[:n], rewards, terminated, gamma)
+    if algo == "one_step_q":
+        return reference.one_step_q(outputs, bootstrap[1 : n + 1], actions[:n], rewards, terminated, gamma)
+    return reference.one_step_sarsa(outputs, bootstrap[1 : n + 1], actions[: n + 1], rewards, terminated, gamma)
+
+
+@pytest.mark.parametrize("dtype", [FLOAT, np.float64])
+@pytest.mark.parametrize("terminated", [False, True])
+@every_algorithm
+def test_random_segments_match_the_reference(algo, terminated, dtype):
+    rtol = 1e-4 if dtype == FLOAT else 1e-12
+    for seed, n in enumerate([1, 2, 5, 20]):
+        segment = random_segment(algo, seed, n, n_actions=2 + seed, dtype=dtype)
+        loss, d_outputs = gradient(algo, *segment, n, terminated, 0.95, beta=0.02, dtype=dtype)
+        exact = [array.astype(np.float64) for array in segment[:2]]
+        expected = reference_of(algo, *exact, *segment[2:], n, terminated, 0.95, 0.02)
+        np.testing.assert_allclose(loss, expected[0], rtol=rtol)
+        np.testing.assert_allclose(d_outputs[:n], expected[1], rtol=rtol, atol=rtol)
+
+
+@pytest.mark.parametrize("terminated", [False, True])
+@pytest.mark.parametrize("d", [1, 4])
+def test_random_segments_with_continuous_actions_match_the_reference(terminated, d):
+    rng = np.random.default_rng(d)
+    for n in (1, 2, 5, 20):
+        outputs, bootstrap = rng.normal(size=(2, n + 1, d + 2))
+        segment = outputs, bootstrap, rng.normal(size=(n + 1, d)), rng.normal(size=n + 1)
+        loss, d_outputs = continuous_gradient(*segment, n, terminated, 0.95, 0.02)
+        expected = reference_of("a3c", *segment, n, terminated, 0.95, 0.02)
+        np.testing.assert_allclose(loss, expected[0], rtol=1e-6)  # the kernel's 2 pi is a float32
+        np.testing.assert_allclose(d_outputs[:n], expected[1], rtol=1e-12, atol=1e-12)
 
 
 def test_which_algorithms_have_continuous_actions():

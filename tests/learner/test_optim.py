@@ -1,8 +1,9 @@
-"""The optimisers against their twins, and by hand where a common mistake would show."""
+"""The optimisers against their reference, and by hand where a common mistake would show."""
 
-from support import naive
 import numpy as np
 import pytest
+from support.numerics import assert_close
+from support.products import dtypes
 
 from numasync.learner.optim import (
     BLOCK,
@@ -16,21 +17,20 @@ from numasync.learner.optim import (
     rmsprop,
     sum_squares,
 )
-from numasync.runtime.memory import LINE
-
-dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
+from numasync.nn import reference
+from numasync.runtime.memory import CACHE_LINE
 
 
 def test_every_thread_counts_updates_in_a_line_that_holds_nothing_else():
     arrays = new_state(3)
-    lines = [array.ctypes.data // LINE for array in arrays]
-    assert len(set(lines)) == len(lines) and all(array.ctypes.data % LINE == 0 for array in arrays)
+    lines = [array.ctypes.data // CACHE_LINE for array in arrays]
+    assert len(set(lines)) == len(lines) and all(array.ctypes.data % CACHE_LINE == 0 for array in arrays)
 
 
 @dtypes
 @pytest.mark.parametrize("scale", [1.0, 0.25])
 @pytest.mark.parametrize("name", ["momentum_sgd", "rmsprop"])
-def test_steps_match_the_twin(name, scale, dtype):
+def test_steps_match_the_reference(name, scale, dtype):
     generator = np.random.default_rng(6)
     theta, state = generator.standard_normal(37).astype(dtype), np.zeros(37, dtype)
     expected_theta, expected_state = theta.astype(np.float64), np.zeros(37)
@@ -39,13 +39,17 @@ def test_steps_match_the_twin(name, scale, dtype):
         grad[step] = 0
         lr = 0.05 / (1 + step)
         if name == "rmsprop":
-            expected_theta, expected_state = naive.rmsprop(expected_theta, grad, expected_state, lr, 0.9, 0.1, scale)
+            expected_theta, expected_state = reference.rmsprop(
+                expected_theta, grad, expected_state, lr, 0.9, 0.1, scale
+            )
             rmsprop(theta, grad, state, dtype(lr), dtype(0.9), dtype(0.1), dtype(scale))
         else:
-            expected_theta, expected_state = naive.momentum_sgd(expected_theta, grad, expected_state, lr, 0.9, scale)
+            expected_theta, expected_state = reference.momentum_sgd(
+                expected_theta, grad, expected_state, lr, 0.9, scale
+            )
             momentum_sgd(theta, grad, state, dtype(lr), dtype(0.9), dtype(0.1), dtype(scale))
-        naive.assert_close(theta, expected_theta)
-        naive.assert_close(state, expected_state)
+        assert_close(theta, expected_theta)
+        assert_close(state, expected_state)
         np.testing.assert_array_equal(grad, 0)
 
 
@@ -85,7 +89,7 @@ def test_momentum_moves_on_without_a_gradient():
 @pytest.mark.parametrize("updates", [1, 7, 500])
 def test_g_decays_for_many_updates_at_once(updates, decay, dtype):
     g = np.linspace(1, 2, 5).astype(dtype)
-    catch_up(updates, g, dtype(decay))
+    catch_up(g, updates, dtype(decay))
     np.testing.assert_allclose(g, np.linspace(1, 2, 5) * decay**updates, rtol=1e-5 if dtype == np.float32 else 1e-12)
 
 
@@ -97,7 +101,7 @@ def test_updates_are_counted_for_each_block_with_a_gradient():
         ([0, 0, 0], [0, 0, 0]),
         ([3, 1, 0], [2, 3, 0]),
     ]:
-        mark_updated(state, np.array(squares, np.float32), skipped)
+        mark_updated(skipped, state, np.array(squares, np.float32))
         np.testing.assert_array_equal(skipped, lazy)
     assert state.updates[0] == 4
     np.testing.assert_array_equal(state.last_update, [4, 4, 2])
@@ -111,7 +115,7 @@ def test_blocks_cover_all_parameters(n, blocks):
 
 def squares_of(grad):
     squares = np.full(blocks_of(grad.size), 7, grad.dtype)
-    sum_squares(grad, squares)
+    sum_squares(squares, grad)
     return squares
 
 
@@ -134,7 +138,7 @@ def test_clip_scale_by_hand(clip_norm, expected):
 def test_clip_scale_brings_the_norm_down(dtype):
     grad = np.random.default_rng(7).standard_normal(1001).astype(dtype)
     scale = clip_scale(squares_of(grad), dtype(4))
-    assert scale == pytest.approx(naive.clip_scale(grad.astype(np.float64), 4), rel=1e-5)
+    assert scale == pytest.approx(reference.clip_scale(grad.astype(np.float64), 4), rel=1e-5)
     assert np.linalg.norm(scale * grad) == pytest.approx(4, rel=1e-5)
 
 

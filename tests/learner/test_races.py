@@ -8,31 +8,41 @@ from support.runs import trained
 
 from numasync.algorithms import ALGORITHMS
 from numasync.envs.jitted.catch import ROWS
+from numasync.learner.loop import copy_values
 from numasync.learner.optim import momentum_sgd
-from numasync.runtime.jit import DISABLED, FLOAT, kernel
+from numasync.runtime.jit import FLOAT, kernel
 
-pytestmark = pytest.mark.skipif(DISABLED, reason="interpreted threads hold the GIL and take too long")
+# Interpreted threads hold the GIL, and take too long.
+pytestmark = pytest.mark.compiled
 
 
 @kernel
-def add_ones(theta, grad, m, times):
+def add_ones(theta, grad, m, own, times):
     """theta += 1, `times` times, each through an update of the optimiser: decay 0, gradient -1, lr 1."""
     for _ in range(times):
         grad[:] = FLOAT(-1)
         momentum_sgd(theta, grad, m, FLOAT(1), FLOAT(0), FLOAT(0), FLOAT(1))
 
 
-def sum_of_threads(threads, size, times):
+@kernel
+def add_ones_in_a_copy(theta, grad, m, own, times):
+    """theta += times, but in a copy, which is written back at the end: what others have added by then is lost."""
+    copy_values(own, theta)
+    add_ones(own, grad, m, own, times)
+    copy_values(theta, own)
+
+
+def sum_of_threads(threads, size, times, add=add_ones):
     """theta after `threads` threads have added 1 to each of its elements `times` times."""
     theta = np.zeros(size, FLOAT)
     start = threading.Barrier(threads)
 
-    def body(grad, m):
+    def body(*arrays):
         start.wait()
-        add_ones(theta, grad, m, times)
+        add(theta, *arrays, times)
 
-    add_ones(np.zeros(1, FLOAT), np.zeros(1, FLOAT), np.zeros(1, FLOAT), 1)
-    workers = [threading.Thread(target=body, args=np.zeros((2, size), FLOAT)) for _ in range(threads)]
+    add(*np.zeros((4, 1), FLOAT), 1)
+    workers = [threading.Thread(target=body, args=np.zeros((3, size), FLOAT)) for _ in range(threads)]
     for worker in workers:
         worker.start()
     for worker in workers:
@@ -45,20 +55,30 @@ def test_one_thread_loses_nothing(size, times):
     assert (sum_of_threads(1, size, times) == times).all()
 
 
-# A layer's bias, on which threads meet all the time, and a whole network's theta, on which they rarely do. The second
-# column is the largest fraction that may be lost on average.
-@pytest.mark.parametrize(("size", "times", "bound"), [(64, 200_000, 0.75), (100_000, 1_000, 0.2)])
+# A layer's bias, on which threads meet all the time, and a whole network's theta, on which they rarely do. The last
+# column is the largest share of the updates that may be lost. On two cores the median of five runs was 0.08 and
+# 0.0002, and no run lost more than 0.14 and 0.004.
+@pytest.mark.parametrize(("size", "times", "bound"), [(64, 1_000_000, 0.5), (100_000, 1_000, 0.05)])
 def test_what_a_lock_free_array_loses(size, times, bound):
     threads = 4
-    theta = sum_of_threads(threads, size, times)
-    lost = 1 - theta.mean() / (threads * times)
-    worst = 1 - theta.min() / (threads * times)
-    print(f"\n{threads} threads, {size:,} parameters: {lost:.2%} of updates lost, {worst:.2%} at worst")
-    # Nothing is added twice, and what is left is a whole number of updates. A single element may fall below one
-    # thread's worth (a thread suspended between its read and its write brings an old value back), their mean may not.
-    assert theta.max() <= threads * times
-    assert (theta == theta.round()).all() and theta.min() > 0
-    assert 0 <= lost <= bound
+    shares = []
+    for _ in range(5):
+        theta = sum_of_threads(threads, size, times)
+        # Nothing is added twice, and what is left is a whole number of updates. A single element may fall below one
+        # thread's worth: a thread suspended between its read and its write brings an old value back.
+        assert (theta == theta.round()).all() and 0 < theta.min() and theta.max() <= threads * times
+        shares.append(1 - theta.mean(dtype=np.float64) / (threads * times))
+    print(
+        f"\n{threads} threads, {size:,} parameters: {np.median(shares):.2%} of updates lost, {max(shares):.2%} at most"
+    )
+    assert np.median(shares) <= bound
+
+
+def test_without_a_shared_array_three_of_four_threads_are_lost():
+    """What the bounds above would find."""
+    threads, times = 4, 1_000_000
+    shares = [1 - sum_of_threads(threads, 64, times, add_ones_in_a_copy).mean() / (threads * times) for _ in range(5)]
+    assert np.median(shares) >= 0.7
 
 
 @pytest.mark.parametrize("algo", ALGORITHMS)

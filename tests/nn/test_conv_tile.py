@@ -1,66 +1,69 @@
-"""The register tiles of a convolution against their twins in plain Python, and the twins against NumPy; and which of
-them cover a layer. Whole layers: see test_layers.py."""
+"""The register tiles of a convolution against their reference versions in Python, and these against NumPy.
+
+Which tiles cover a layer, and that a layer stays within its arrays. Whole layers: see test_layers.py.
+"""
 
 import functools
 import os
 
-from support import naive
 import numpy as np
 import pytest
-from support.products import drawer, dtypes, fenced
+from support.numerics import assert_close, drawer
+from support.products import dtypes, fenced
 
-from numasync.nn.layers import conv as convolution
-from numasync.nn.layers.conv import cells_across, conv_backward, conv_forward, output_size, whole_tiles
+from numasync.nn import reference
+from numasync.nn.layers.conv import conv_backward, conv_forward
+from numasync.nn.products import conv_products
 from numasync.nn.products.codegen import LANES
+from numasync.nn.products.conv_products import cells_of, fills_tiles, output_size, patches_matmul_nt_work
 from numasync.nn.products.conv_tile import (
-    plain_convolution,
-    plain_convolution_weights,
-    tile_convolution,
-    tile_convolution_weights,
+    reference_conv,
+    reference_conv_weights,
+    tile_conv,
+    tile_conv_weights,
 )
-from numasync.runtime.jit import DISABLED, kernel
+from numasync.runtime.jit import kernel
 
-CELLS = {2: convolution.DOWN_IN_TWOS, 3: convolution.DOWN_IN_THREES}
-NUMBERS = {2: convolution.NUMBERS_IN_TWOS, 3: convolution.NUMBERS_IN_THREES}
+CELLS_Y = {2: conv_products.CELLS_Y_2x2, 3: conv_products.CELLS_Y_3x3}
+NUMBERS = {2: conv_products.NUMBERS_2x2, 3: conv_products.NUMBERS_3x3}
 
-# (across, down): those of the package on this processor, and on another.
-cells = pytest.mark.parametrize("across, down", sorted({*CELLS.items(), (2, 1), (2, 2), (3, 1), (3, 3)}))
+# (cells_x, cells_y): the package's on this processor, and on another.
+cells = pytest.mark.parametrize("cells_x, cells_y", sorted({*CELLS_Y.items(), (2, 1), (2, 2), (3, 1), (3, 3)}))
 strides = pytest.mark.parametrize("stride, channels", [(1, 4), (2, 3), (4, 4)])
 heights = pytest.mark.parametrize("out_height", [2, 3, 7])
-compiled_only = pytest.mark.skipif(DISABLED, reason="without compilation a tile is its twin")
+# Without compilation a tile is its reference version.
+compiled = pytest.mark.compiled
 
 
 @functools.cache
-def tile(rows, across, down):
+def tile(rows, cells_x, cells_y):
     """The tile as a kernel; its sizes are literals there."""
 
     @kernel
-    def run(x, at, geometry, w, bias, j, y, y_at, out):
-        tile_convolution(rows, across, down, x, at, geometry, w, bias, j, y, y_at, out)
+    def run(y, x, w, bias, y_at, x_at, j, geometry, out):
+        tile_conv(y, x, w, bias, rows, cells_x, cells_y, y_at, x_at, j, geometry, out)
 
     return run
 
 
 @functools.cache
-def weights_tile(rows, across, down):
+def weights_tile(rows, cells_x, cells_y):
     @kernel
-    def run(x, at, geometry, dy, dy_at, out, dw, dw_at):
-        tile_convolution_weights(rows, across, down, x, at, geometry, dy, dy_at, out, dw, dw_at)
+    def run(dw, x, dy, dw_at, x_at, dy_at, geometry, out):
+        tile_conv_weights(dw, x, dy, rows, cells_x, cells_y, dw_at, x_at, dy_at, geometry, out)
 
     return run
 
 
 class Layer:
-    """A convolution of one image, its arrays as the twins of naive.py take them, and flat."""
+    """A convolution of one image, its arrays as the reference of the layer takes them, and flat."""
 
-    def __init__(self, dtype, across, stride, channels, out_height, out_width, filters=LANES + 5):
+    def __init__(self, dtype, cells_x, stride, channels, out_height, out_width, filters=LANES + 5):
         self.draw = drawer(dtype, seed=out_height)
-        self.stride, self.kernel_size, self.step = stride, across * stride, stride * channels
+        self.stride, self.kernel_size, self.step = stride, cells_x * stride, stride * channels
         height, width = ((n - 1) * stride + self.kernel_size for n in (out_height, out_width))
-        self.x, self.w = (
-            self.draw(1, height, width, channels),
-            self.draw(self.kernel_size, self.kernel_size, channels, filters),
-        )
+        self.x = self.draw(1, height, width, channels)
+        self.w = self.draw(self.kernel_size, self.kernel_size, channels, filters)
         self.bias, self.out = self.draw(filters), (out_height, out_width, filters)
         self.geometry = width * channels, self.step, stride, self.kernel_size
         self.y = self.draw(1, *self.out)
@@ -69,136 +72,135 @@ class Layer:
         return self.w.reshape(-1, self.w.shape[-1])
 
 
-def convolution_case(dtype, across, stride, channels, out_height, rows, at=3, j=4, ox=1):
-    """The Layer, all arguments after the sizes of the tile, and what of Y it writes. What it must not read is NaN."""
-    layer = Layer(dtype, across, stride, channels, out_height, ox + rows + 1)
-    seen = (rows - 1 + across) * stride
+def conv_case(dtype, cells_x, stride, channels, out_height, rows, at=3, j=4, ox=1):
+    """The Layer, x, the arguments after the sizes of the tile, and what of Y it writes.
+
+    What it must not read is NaN.
+    """
+    layer = Layer(dtype, cells_x, stride, channels, out_height, ox + rows + 1)
+    seen = (rows - 1 + cells_x) * stride
     layer.x[:, :, : ox * stride] = layer.x[:, :, ox * stride + seen :] = np.nan
     layer.w[..., :j] = layer.w[..., j + LANES :] = layer.bias[:j] = layer.bias[j + LANES :] = np.nan
     x = np.concatenate([np.full(at, np.nan, dtype), layer.x.ravel()])
     inside = 0, slice(None), slice(ox, ox + rows), slice(j, j + LANES)
-    y_at = ox * layer.out[2] + j
-    return (
-        layer,
-        (x, at + ox * layer.step, layer.geometry, layer.matrix(), layer.bias, j, layer.y.reshape(-1), y_at, layer.out),
-        inside,
-    )
+    places = ox * layer.out[2] + j, at + ox * layer.step, j, layer.geometry, layer.out
+    return layer, x, places, inside
 
 
 @dtypes
 @cells
 @strides
 @heights
-def test_twin_of_convolution(dtype, across, down, stride, channels, out_height):
-    layer, given, inside = convolution_case(dtype, across, stride, channels, out_height, rows=3)
+def test_reference_of_conv(dtype, cells_x, cells_y, stride, channels, out_height):
+    layer, x, places, inside = conv_case(dtype, cells_x, stride, channels, out_height, rows=3)
     expected = layer.y.copy()
     with np.errstate(invalid="ignore"):
-        y = naive.conv(layer.x, layer.w, layer.bias, stride)
+        y = reference.conv(layer.x, layer.w, layer.bias, stride)
     expected[inside] = y[inside]
-    plain_convolution(3, across, down, *given)
-    naive.assert_close(layer.y, expected)
+    reference_conv(layer.y.reshape(-1), x, layer.matrix(), layer.bias, 3, cells_x, cells_y, *places)
+    assert_close(layer.y, expected)
 
 
-@compiled_only
+@compiled
 @dtypes
 @cells
 @strides
 @heights
-@pytest.mark.parametrize("rows", [1, *convolution.PATCHES])
-def test_convolution(dtype, across, down, stride, channels, out_height, rows):
-    layer, given, _ = convolution_case(dtype, across, stride, channels, out_height, rows)
-    *operands, _, y_at, out = given
+@pytest.mark.parametrize("rows", [1, *conv_products.PATCHES])
+def test_conv_tile(dtype, cells_x, cells_y, stride, channels, out_height, rows):
+    layer, x, places, _ = conv_case(dtype, cells_x, stride, channels, out_height, rows)
     expected = layer.y.copy()
-    plain_convolution(rows, across, down, *operands, expected.reshape(-1), y_at, out)
-    tile(rows, across, down)(*given)
-    naive.assert_close(layer.y, expected)
+    reference_conv(expected.reshape(-1), x, layer.matrix(), layer.bias, rows, cells_x, cells_y, *places)
+    tile(rows, cells_x, cells_y)(layer.y.reshape(-1), x, layer.matrix(), layer.bias, *places)
+    assert_close(layer.y, expected)
 
 
-def weights_case(dtype, across, down, stride, channels, out_height, rows, ky=0, j=4, p=0):
-    """The Layer, dW and all arguments after the sizes of the tile, and what of dW it writes. What it must not read is
-    NaN."""
-    layer = Layer(dtype, across, stride, channels, out_height, across + 2)
+def weights_case(dtype, cells_x, cells_y, stride, channels, out_height, rows, ky=0, j=4, p=0):
+    """The Layer, dW, x and dy, the arguments after the sizes of the tile, and what of dW it writes.
+
+    What it must not read is NaN.
+    """
+    layer = Layer(dtype, cells_x, stride, channels, out_height, cells_x + 2)
     filters = layer.out[2]
     x = np.full_like(layer.x, np.nan).reshape(layer.x.shape[1], -1)
-    numbers = np.add.outer(np.arange(across + 1 + across) * layer.step, np.arange(p, p + rows)).ravel()
-    lines = ky + stride * np.arange(out_height + down - 1)
+    numbers = np.add.outer(np.arange(cells_x + 1 + cells_x) * layer.step, np.arange(p, p + rows)).ravel()
+    lines = ky + stride * np.arange(out_height + cells_y - 1)
     x[np.ix_(lines, numbers)] = layer.x.reshape(x.shape)[np.ix_(lines, numbers)]
     dy = layer.y.reshape(-1, filters)
     dy[:, :j] = dy[:, j + LANES :] = np.nan
-    dw = layer.draw(layer.kernel_size, across * layer.step, filters)
-    places = np.add.outer(np.arange(across) * layer.step, np.arange(p, p + rows)).ravel()
-    inside = np.ix_(ky + stride * np.arange(down), places, np.arange(j, j + LANES))
-    dw_at = (ky * across * layer.step + p) * filters + j
-    given = (
-        x.reshape(-1),
-        ky * layer.geometry[0] + p,
-        layer.geometry,
-        dy.reshape(-1),
-        j,
-        layer.out,
-        dw.reshape(-1),
-        dw_at,
-    )
-    return layer, dw, given, inside
+    dw = layer.draw(layer.kernel_size, cells_x * layer.step, filters)
+    columns = np.add.outer(np.arange(cells_x) * layer.step, np.arange(p, p + rows)).ravel()
+    inside = np.ix_(ky + stride * np.arange(cells_y), columns, np.arange(j, j + LANES))
+    dw_at = (ky * cells_x * layer.step + p) * filters + j
+    places = dw_at, ky * layer.geometry[0] + p, j, layer.geometry, layer.out
+    return layer, dw, (x.reshape(-1), dy.reshape(-1)), places, inside
 
 
 @dtypes
 @cells
 @strides
 @heights
-def test_twin_of_convolution_weights(dtype, across, down, stride, channels, out_height):
-    layer, dw, given, inside = weights_case(
-        dtype, across, down, stride, channels, out_height, rows=2, ky=stride - 1, p=1
+def test_reference_of_conv_weights(dtype, cells_x, cells_y, stride, channels, out_height):
+    layer, dw, operands, places, inside = weights_case(
+        dtype, cells_x, cells_y, stride, channels, out_height, rows=2, ky=stride - 1, p=1
     )
     expected = dw.copy()
     dy = np.where(np.isnan(layer.y), 0, layer.y)
-    added, *_ = naive.conv_backward(layer.x, layer.w, dy, stride)
+    _, added, _ = reference.conv_backward(dy, layer.x, layer.w, stride)
     expected[inside] += added.reshape(dw.shape)[inside]
-    plain_convolution_weights(2, across, down, *given)
-    naive.assert_close(dw, expected)
+    reference_conv_weights(dw.reshape(-1), *operands, 2, cells_x, cells_y, *places)
+    assert_close(dw, expected)
 
 
-@compiled_only
+@compiled
 @dtypes
 @cells
 @strides
 @heights
-@pytest.mark.parametrize("rows", sorted({1, convolution.FEWER_NUMBERS, *NUMBERS.values()}))
-def test_convolution_weights(dtype, across, down, stride, channels, out_height, rows):
+@pytest.mark.parametrize("rows", sorted({1, conv_products.FEWER_NUMBERS, *NUMBERS.values()}))
+def test_conv_weights_tile(dtype, cells_x, cells_y, stride, channels, out_height, rows):
     rows = min(rows, stride * channels)
-    _, dw, given, _ = weights_case(dtype, across, down, stride, channels, out_height, rows)
-    *operands, _, dw_at = given
+    _, dw, operands, places, _ = weights_case(dtype, cells_x, cells_y, stride, channels, out_height, rows)
     expected = dw.copy()
-    plain_convolution_weights(rows, across, down, *operands, expected.reshape(-1), dw_at)
-    weights_tile(rows, across, down)(*given)
-    naive.assert_close(dw, expected)
+    reference_conv_weights(expected.reshape(-1), *operands, rows, cells_x, cells_y, *places)
+    weights_tile(rows, cells_x, cells_y)(dw.reshape(-1), *operands, *places)
+    assert_close(dw, expected)
 
 
 @pytest.mark.parametrize(
-    "kernel_size, stride, out_width, across",
+    "kernel_size, stride, out_width, cells_x",
     [(8, 4, 20, 2), (4, 2, 9, 2), (3, 1, 8, 3), (6, 2, 5, 3), (4, 1, 9, 1), (4, 3, 9, 1), (1, 1, 9, 1), (4, 4, 9, 1)]
     + [(4, 2, 1, 1), (3, 1, 2, 1), (3, 1, 3, 3)],  # fewer patches than a tile takes for granted
 )
-def test_cells_across(kernel_size, stride, out_width, across):
-    assert cells_across(kernel_size, stride, out_width) == across
+def test_cells_of_a_patch(kernel_size, stride, out_width, cells_x):
+    assert cells_of(kernel_size, stride, out_width) == cells_x
 
 
-def test_whole_tiles():
-    assert [width for width in range(1, 28) if whole_tiles(width)] == [8, 9, 10, 16, 18, 20, 24, 27]
+def test_which_lines_tiles_fill():
+    assert [width for width in range(1, 28) if fills_tiles(width)] == [8, 9, 10, 16, 18, 20, 24, 27]
 
 
 # (rows, image, kernel size, stride, filters): lines of 8, 9, 10 and 11 patches; cells of 1 to 16 numbers; filters that
-# fill no vector, one, and two with a rest; more patches than a band of the weights' gradient holds, and one line of them.
+# fill no vector, one, and two with a rest; more patches than a band of the weights' gradient holds, and one line.
 LAYERS = [
-    (2, (12 + kernel_size, stride * (width - 1) + kernel_size, channels), kernel_size, stride, filters)
-    for across, stride, width, channels, filters in [
-        (2, 1, 8, 1, LANES), (2, 2, 9, 1, 2 * LANES + 3), (2, 4, 10, 2, LANES), (2, 1, 11, 7, LANES),
-        (2, 2, 20, 8, LANES + 1), (2, 1, 18, 16, LANES - 1),
-        (3, 1, 8, 4, LANES), (3, 1, 8, 6, LANES), (3, 1, 8, 7, LANES), (3, 1, 8, 10, LANES), (3, 2, 10, 3, 2 * LANES),
-        (3, 1, 11, 13, LANES), (3, 1, 3, 5, LANES),
+    (2, (12 + cells_x * stride, stride * (width - 1) + cells_x * stride, channels), cells_x * stride, stride, filters)
+    for cells_x, stride, width, channels, filters in [
+        (2, 1, 8, 1, LANES),
+        (2, 2, 9, 1, 2 * LANES + 3),
+        (2, 4, 10, 2, LANES),
+        (2, 1, 11, 7, LANES),
+        (2, 2, 20, 8, LANES + 1),
+        (2, 1, 18, 16, LANES - 1),
+        (3, 1, 8, 4, LANES),
+        (3, 1, 8, 6, LANES),
+        (3, 1, 8, 7, LANES),
+        (3, 1, 8, 10, LANES),
+        (3, 2, 10, 3, 2 * LANES),
+        (3, 1, 11, 13, LANES),
+        (3, 1, 3, 5, LANES),
     ]
-    for kernel_size in [across * stride]
-] + [(2, (2, 9, 4), 2, 1, LANES), (1, (8, 44, 4), 8, 4, LANES), (2, (3, 10, 4), 3, 1, LANES)]  # fmt: skip
+]
+LAYERS += [(2, (2, 9, 4), 2, 1, LANES), (1, (8, 44, 4), 8, 4, LANES), (2, (3, 10, 4), 3, 1, LANES)]
 
 
 @pytest.mark.skipif(os.name == "nt", reason="mprotect is POSIX")
@@ -212,9 +214,11 @@ def test_a_layer_stays_within_its_arrays(dtype, side, rows, image, kernel_size, 
     bias, before = draw(filters), draw(*weight.shape)
     flat, matrix = fenced(x.reshape(rows, -1), side), fenced(weight.reshape(-1, filters), side)
     y, dweight = fenced(np.zeros_like(dy).reshape(rows, -1), side), fenced(before.reshape(-1, filters), side)
-    conv_forward(flat, image, kernel_size, stride, matrix, bias, y)
-    naive.assert_close(y.reshape(out), naive.conv(x, weight, bias, stride))
-    dout, no_dx = fenced(dy.reshape(rows, -1), side), np.empty((rows, 0), dtype)
-    conv_backward(flat, image, kernel_size, stride, matrix, dout, dweight, np.zeros(filters, dtype), no_dx, no_dx[0])
-    added, *_ = naive.conv_backward(x, weight, dy, stride)
-    naive.assert_close(dweight.reshape(weight.shape), before + added)
+    conv_forward(y, flat, matrix, bias, image, kernel_size, stride)
+    assert_close(y.reshape(out), reference.conv(x, weight, bias, stride))
+    dout, dbias, dx = fenced(dy.reshape(rows, -1), side), np.zeros(filters, dtype), fenced(np.empty_like(flat), side)
+    work = fenced(np.empty(patches_matmul_nt_work(kernel_size, image[2], filters), dtype), side)
+    conv_backward(dx, dweight, dbias, dout, flat, matrix, work, image, kernel_size, stride, True)
+    expected_dx, added, _ = reference.conv_backward(dy, x, weight, stride)
+    assert_close(dweight.reshape(weight.shape), before + added)
+    assert_close(dx.reshape(x.shape), expected_dx)

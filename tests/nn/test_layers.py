@@ -1,20 +1,19 @@
-"""Every layer, forward and backward: against its twin, and in float64 against central differences."""
+"""Every layer, forward and backward: against its reference, and in float64 against central differences."""
 
-from support import naive
 import numpy as np
 import pytest
+from support.numerics import assert_close, drawer, slope
+from support.products import dtypes
 
-from numasync.nn.layers.all_layers import (
-    add_rows,
-    dense_backward,
-    dense_forward,
-    lstm_backward,
-    lstm_forward,
-    relu_backward,
-    relu_forward,
-)
+from numasync.nn import reference
+from numasync.nn.layers.concat import concat_backward, concat_forward
 from numasync.nn.layers.conv import conv_backward, conv_forward
+from numasync.nn.layers.dense import dense_backward, dense_forward
+from numasync.nn.layers.lstm import lstm_backward, lstm_forward
+from numasync.nn.layers.relu import relu_backward, relu_forward
 from numasync.nn.products.codegen import LANES
+from numasync.nn.products.conv_products import patches_matmul_nt_work
+from numasync.nn.products.matmul import matmul_nt_work
 
 RELATIVE = 1e-6
 # Convolution and dense are linear in each argument, so a central difference has no truncation error at any step.
@@ -48,20 +47,9 @@ CONV = [
 # (rows, inputs, units, the rows where an episode begins)
 LSTM = [(1, 1, 1, ()), (1, 300, 4, (0,)), (4, 3, 5, ()), (5, 7, 16, (2,)), (6, 9, 3, (0, 3, 4)), (3, 33, 37, (1,))]
 
-dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 dense_sizes = pytest.mark.parametrize("rows, inputs, units", DENSE)
 lstm_sizes = pytest.mark.parametrize("rows, inputs, units, begins", LSTM)
 conv_sizes = pytest.mark.parametrize("rows, image, kernel_size, stride, filters", CONV)
-
-
-def drawer(dtype, seed=2):
-    generator = np.random.default_rng(seed)
-    return lambda *shape: generator.standard_normal(shape).astype(dtype)
-
-
-def work(weight, kernel_size=1):
-    """Work space of a backward, not an element more than it needs; a NaN that is read shows."""
-    return np.full(weight.size // kernel_size, np.nan, weight.dtype)
 
 
 def nothing(*shape, dtype):
@@ -69,8 +57,17 @@ def nothing(*shape, dtype):
     return np.full(shape, np.nan, dtype)
 
 
+def dense_work(weight):
+    """Work space of a backward, not an element more than it needs; a NaN that is read shows."""
+    return nothing(matmul_nt_work(*weight.shape), dtype=weight.dtype)
+
+
+def conv_work(image, kernel_size, filters, dtype):
+    return nothing(patches_matmul_nt_work(kernel_size, image[2], filters), dtype=dtype)
+
+
 def conv_arrays(draw, rows, image, kernel_size, stride, filters):
-    """x, weight, bias and dy in the kernels' flat shapes, and the shapes of the twin's x, weight and y."""
+    """x, weight, bias and dy in the kernels' flat shapes, and the shapes of the reference's x, weight and y."""
     height, width = ((n - kernel_size) // stride + 1 for n in image[:2])
     shapes = (rows, *image), (kernel_size, kernel_size, image[2], filters), (rows, height, width, filters)
     x, weight, dy = (draw(*shape) for shape in shapes)
@@ -83,21 +80,22 @@ def test_dense(dtype, rows, inputs, units):
     draw = drawer(dtype)
     x, weight, bias, dy = draw(rows, inputs), draw(inputs, units), draw(units), draw(rows, units)
     y, dx = nothing(rows, units, dtype=dtype), nothing(rows, inputs, dtype=dtype)
-    dense_forward(x, weight, bias, y)
-    naive.assert_close(y, naive.dense(x, weight, bias))
+    dense_forward(y, x, weight, bias)
+    assert_close(y, reference.dense(x, weight, bias))
 
     before, before_bias = draw(inputs, units), draw(units)
     dweight, dbias = before.copy(), before_bias.copy()
-    dense_backward(x, weight, dy, dweight, dbias, dx, work(weight), False)
-    added, added_bias, expected_dx = naive.dense_backward(x, weight, dy)
-    naive.assert_close(dweight, before + added)
-    naive.assert_close(dbias, before_bias + added_bias)
-    naive.assert_close(dx, expected_dx)
+    dense_backward(dx, dweight, dbias, dy, x, weight, dense_work(weight), True, False)
+    expected_dx, added, added_bias = reference.dense_backward(dy, x, weight)
+    assert_close(dweight, before + added)
+    assert_close(dbias, before_bias + added_bias)
+    assert_close(dx, expected_dx)
 
-    again, again_bias = before.copy(), before_bias.copy()
-    dense_backward(x, weight, dy, again, again_bias, np.empty((rows, 0), dtype), np.empty(0, dtype), False)
+    again, again_bias, no_dx = before.copy(), before_bias.copy(), nothing(rows, inputs, dtype=dtype)
+    dense_backward(no_dx, again, again_bias, dy, x, weight, nothing(0, dtype=dtype), False, False)
     np.testing.assert_array_equal(again, dweight)
     np.testing.assert_array_equal(again_bias, dbias)
+    assert np.isnan(no_dx).all()
 
 
 @dtypes
@@ -108,10 +106,10 @@ def test_dense_behind_a_relu(dtype, rows, inputs, units):
     x[:, 16:64] = 0
     before, dbias, dx = draw(inputs, units), np.zeros(units, dtype), nothing(rows, inputs, dtype=dtype)
     dweight = before.copy()
-    dense_backward(x, weight, dy, dweight, dbias, dx, work(weight), True)
-    added, _, expected_dx = naive.dense_backward(x, weight, dy)
-    naive.assert_close(dweight, before + added)
-    naive.assert_close(dx[x > 0], expected_dx[x > 0])
+    dense_backward(dx, dweight, dbias, dy, x, weight, dense_work(weight), True, True)
+    expected_dx, added, _ = reference.dense_backward(dy, x, weight)
+    assert_close(dweight, before + added)
+    assert_close(dx[x > 0], expected_dx[x > 0])
     assert np.isfinite(dx).all()
     if units % LANES == 0:
         assert not dx[:, 16:64].any(), "it was computed for nothing"
@@ -124,35 +122,40 @@ def test_conv(dtype, rows, image, kernel_size, stride, filters):
     x, weight, bias, dy, shapes = conv_arrays(draw, rows, image, kernel_size, stride, filters)
     images, kernels, dimages = x.reshape(shapes[0]), weight.reshape(shapes[1]), dy.reshape(shapes[2])
     y, dx = nothing(*dy.shape, dtype=dtype), nothing(*x.shape, dtype=dtype)
-    conv_forward(x, image, kernel_size, stride, weight, bias, y)
-    naive.assert_close(y, naive.conv(images, kernels, bias, stride).reshape(dy.shape))
+    conv_forward(y, x, weight, bias, image, kernel_size, stride)
+    assert_close(y, reference.conv(images, kernels, bias, stride).reshape(dy.shape))
 
     before, before_bias = draw(*weight.shape), draw(filters)
     dweight, dbias = before.copy(), before_bias.copy()
-    conv_backward(x, image, kernel_size, stride, weight, dy, dweight, dbias, dx, work(weight, kernel_size))
-    added, added_bias, expected_dx = naive.conv_backward(images, kernels, dimages, stride)
-    naive.assert_close(dweight, before + added.reshape(weight.shape))
-    naive.assert_close(dbias, before_bias + added_bias)
-    naive.assert_close(dx, expected_dx.reshape(x.shape))
+    work = conv_work(image, kernel_size, filters, dtype)
+    conv_backward(dx, dweight, dbias, dy, x, weight, work, image, kernel_size, stride, True)
+    expected_dx, added, added_bias = reference.conv_backward(dimages, images, kernels, stride)
+    assert_close(dweight, before + added.reshape(weight.shape))
+    assert_close(dbias, before_bias + added_bias)
+    assert_close(dx, expected_dx.reshape(x.shape))
 
-    again, again_bias = before.copy(), before_bias.copy()
-    no_dx = np.empty((rows, 0), dtype)
-    conv_backward(x, image, kernel_size, stride, weight, dy, again, again_bias, no_dx, np.empty(0, dtype))
+    again, again_bias, no_dx = before.copy(), before_bias.copy(), nothing(*x.shape, dtype=dtype)
+    no_work = nothing(0, dtype=dtype)
+    conv_backward(no_dx, again, again_bias, dy, x, weight, no_work, image, kernel_size, stride, False)
     np.testing.assert_array_equal(again, dweight)
     np.testing.assert_array_equal(again_bias, dbias)
+    assert np.isnan(no_dx).all()
 
 
 def test_conv_by_hand():
     x = np.arange(9, dtype=np.float32).reshape(1, 9)  # a 3 x 3 image of one channel, rows 012, 345, 678
     weight = np.array([[1], [10], [100], [1000]], np.float32)  # (ky, kx) = 00, 01, 10, 11
     y = np.empty((1, 4), np.float32)
-    conv_forward(x, (3, 3, 1), 2, 1, weight, np.array([0.5], np.float32), y)
+    conv_forward(y, x, weight, np.array([0.5], np.float32), (3, 3, 1), 2, 1)
     np.testing.assert_array_equal(y, [[4310.5, 5421.5, 7643.5, 8754.5]])
 
 
 class Lstm:
-    """A layer of LSTM cells over a segment in which episodes begin, played as the loop plays: between one episode and
-    the next the state is cleared. Without one at row 0, the segment goes on from a state of random numbers."""
+    """A layer of LSTM cells over a segment in which episodes begin, played as the loop plays.
+
+    Between one episode and the next the state is cleared. Where none begins at row 0, the segment goes on from a state
+    of random numbers.
+    """
 
     def __init__(self, dtype, rows, inputs, units, begins):
         draw = drawer(dtype)
@@ -173,39 +176,41 @@ class Lstm:
             if first in self.begins:
                 self.states[first] = 0
             part = slice(first, last)
-            lstm_forward(x[part], weight, bias, self.states[first : last + 1], self.gates[part], y[part])
+            lstm_forward(y[part], self.states[first : last + 1], self.gates[part], x[part], weight, bias)
         return y
 
-    def backward(self, with_dx=True):
-        dx = nothing(len(self.x), self.x.shape[1] if with_dx else 0, dtype=self.x.dtype)
+    def backward(self, needs_dx=True):
+        dx = nothing(*self.x.shape, dtype=self.x.dtype)
         dstates, dgates = (nothing(*array.shape, dtype=array.dtype) for array in (self.states, self.gates))
-        space = work(self.weight[: self.x.shape[1]]) if with_dx else np.empty(0, self.x.dtype)
-        arrays = (self.x, self.weight, self.states, self.gates, self.dy, self.dweight, self.dbias)
-        lstm_backward(*arrays, dstates, dgates, dx, space, False)
+        work = dense_work(self.weight[: self.x.shape[1]]) if needs_dx else nothing(0, dtype=self.x.dtype)
+        written = (dx, self.dweight, self.dbias, dstates, dgates)
+        lstm_backward(*written, self.dy, self.x, self.states, self.gates, self.weight, work, needs_dx, False)
         return dx
 
-    def twin(self):
-        h, c = self.state[1 : 1 + self.units], self.state[1 + self.units :]
-        return naive.lstm(self.x, self.weight, self.bias, self.begins, h, c)
+    def reference(self):
+        """y, states and gates of the reference."""
+        return reference.lstm(self.x, self.weight, self.bias, self.begins, self.state[1:].reshape(2, self.units))
 
 
 @dtypes
 @lstm_sizes
 def test_lstm(dtype, rows, inputs, units, begins):
     layer = Lstm(dtype, rows, inputs, units, begins)
-    y, kept = layer.twin()
-    naive.assert_close(layer.forward(layer.x, layer.weight, layer.bias), y)
+    y, states, gates = layer.reference()
+    assert_close(layer.forward(layer.x, layer.weight, layer.bias), y)
+    assert_close(layer.gates, gates.reshape(rows, -1))
+    assert_close(layer.states[:-1, 1:], states.reshape(rows, -1))
 
     before, before_bias = layer.dweight.copy(), layer.dbias.copy()
     dx = layer.backward()
-    added, added_bias, expected_dx = naive.lstm_backward(kept, layer.weight, layer.dy, begins)
-    naive.assert_close(layer.dweight, before + added)
-    naive.assert_close(layer.dbias, before_bias + added_bias)
-    naive.assert_close(dx, expected_dx)
+    expected_dx, added, added_bias = reference.lstm_backward(layer.dy, layer.x, states, gates, layer.weight, begins)
+    assert_close(layer.dweight, before + added)
+    assert_close(layer.dbias, before_bias + added_bias)
+    assert_close(dx, expected_dx)
 
     after, after_bias = layer.dweight.copy(), layer.dbias.copy()
     layer.dweight[:], layer.dbias[:] = before, before_bias
-    layer.backward(with_dx=False)
+    assert np.isnan(layer.backward(needs_dx=False)).all()
     np.testing.assert_array_equal(layer.dweight, after)
     np.testing.assert_array_equal(layer.dbias, after_bias)
 
@@ -214,7 +219,7 @@ def test_lstm_by_hand():
     # One cell, no weights but biases: i = 1/2, f = 3/4, o = 1/4, u = 3/5; from c = 4/5, c' = 3/5 + 3/10 = 9/10.
     bias = np.array([0, np.log(3), -np.log(3), np.arctanh(0.6)])
     states, gates, y = np.array([[1, 0.5, 0.8], [0, 0, 0]]), np.zeros((1, 4)), np.zeros((1, 1))
-    lstm_forward(np.ones((1, 1)), np.zeros((2, 4)), bias, states, gates, y)
+    lstm_forward(y, states, gates, np.ones((1, 1)), np.zeros((2, 4)), bias)
     np.testing.assert_allclose(gates, [[0.5, 0.75, 0.25, 0.6]])
     np.testing.assert_allclose(y, [[0.25 * np.tanh(0.9)]])
     np.testing.assert_allclose(states[1], [1, y[0, 0], 0.9])
@@ -224,7 +229,7 @@ def test_lstm_by_hand():
 def test_lstm_saturates(sum_of_gate):
     bias = np.full(4, sum_of_gate, np.float32)
     states, gates, y = np.zeros((2, 3), np.float32), np.zeros((1, 4), np.float32), np.zeros((1, 1), np.float32)
-    lstm_forward(np.zeros((1, 1), np.float32), np.zeros((2, 4), np.float32), bias, states, gates, y)
+    lstm_forward(y, states, gates, np.zeros((1, 1), np.float32), np.zeros((2, 4), np.float32), bias)
     on = float(sum_of_gate > 0)
     np.testing.assert_array_equal(gates, [[on, on, on, np.sign(sum_of_gate)]])
 
@@ -235,9 +240,9 @@ def test_relu(dtype):
     z[0, 0] = 0
     y, dz = z.copy(), dy.copy()
     relu_forward(y)
-    np.testing.assert_array_equal(y, naive.relu(z))
-    relu_backward(y, dz)
-    np.testing.assert_array_equal(dz, naive.relu_backward(naive.relu(z), dy))
+    np.testing.assert_array_equal(y, reference.relu(z))
+    relu_backward(dz, y)
+    np.testing.assert_array_equal(dz, reference.relu_backward(dy, reference.relu(z)))
     assert dz[0, 0] == 0  # the derivative at the kink
 
 
@@ -249,12 +254,16 @@ def test_relu_keeps_nan(size):
 
 
 @dtypes
-@pytest.mark.parametrize("n", [0, 1, 3, 4, 9])
-def test_add_rows(dtype, n):
-    rows, total = drawer(dtype)(n, 3), drawer(dtype, 3)(3)
-    expected = naive.add_rows(rows, total)
-    add_rows(rows, total)
-    naive.assert_close(total, expected)
+@pytest.mark.parametrize("m, n", [(1, 1), (3, 5), (16, 1)])
+def test_concat(dtype, m, n):
+    draw = drawer(dtype)
+    first, second, dy = draw(4, m), draw(4, n), draw(4, m + n)
+    y, dfirst, dsecond = (nothing(4, columns, dtype=dtype) for columns in (m + n, m, n))
+    concat_forward(y, first, second)
+    np.testing.assert_array_equal(y, reference.concat(first, second))
+    concat_backward(dfirst, dsecond, dy)
+    for actual, expected in zip((dfirst, dsecond), reference.concat_backward(dy, m)):
+        np.testing.assert_array_equal(actual, expected)
 
 
 def check_slopes(function, arguments, gradients, eps=EPS):
@@ -264,7 +273,7 @@ def check_slopes(function, arguments, gradients, eps=EPS):
     """
     for i, (argument, gradient) in enumerate(zip(arguments, gradients)):
         direction = drawer(np.float64, 4 + i)(*argument.shape)
-        expected = naive.slope(lambda a: function(*arguments[:i], a, *arguments[i + 1 :]), argument, direction, eps)
+        expected = slope(lambda a: function(*arguments[:i], a, *arguments[i + 1 :]), argument, direction, eps)
         assert np.sum(gradient * direction) == pytest.approx(expected, rel=RELATIVE, abs=0)
 
 
@@ -275,11 +284,11 @@ def test_gradient_of_dense(rows, inputs, units):
 
     def projected(x, weight, bias):
         y = np.empty_like(dy)
-        dense_forward(x, weight, bias, y)
+        dense_forward(y, x, weight, bias)
         return np.sum(y * dy)
 
-    dweight, dbias, dx = np.zeros_like(weight), np.zeros_like(bias), np.empty_like(x)
-    dense_backward(x, weight, dy, dweight, dbias, dx, work(weight), False)
+    dx, dweight, dbias = np.empty_like(x), np.zeros_like(weight), np.zeros_like(bias)
+    dense_backward(dx, dweight, dbias, dy, x, weight, dense_work(weight), True, False)
     check_slopes(projected, (x, weight, bias), (dx, dweight, dbias))
 
 
@@ -289,11 +298,12 @@ def test_gradient_of_conv(rows, image, kernel_size, stride, filters):
 
     def projected(x, weight, bias):
         y = np.empty_like(dy)
-        conv_forward(x, image, kernel_size, stride, weight, bias, y)
+        conv_forward(y, x, weight, bias, image, kernel_size, stride)
         return np.sum(y * dy)
 
-    dweight, dbias, dx = np.zeros_like(weight), np.zeros_like(bias), np.empty_like(x)
-    conv_backward(x, image, kernel_size, stride, weight, dy, dweight, dbias, dx, work(weight, kernel_size))
+    dx, dweight, dbias = np.empty_like(x), np.zeros_like(weight), np.zeros_like(bias)
+    work = conv_work(image, kernel_size, filters, np.float64)
+    conv_backward(dx, dweight, dbias, dy, x, weight, work, image, kernel_size, stride, True)
     check_slopes(projected, (x, weight, bias), (dx, dweight, dbias))
 
 
@@ -304,7 +314,10 @@ def test_gradient_of_lstm(rows, inputs, units, begins):
     layer.forward(*arguments)
     layer.dweight[:], layer.dbias[:] = 0, 0
     dx = layer.backward()
-    projected = lambda *arguments: np.sum(layer.forward(*arguments) * layer.dy)
+
+    def projected(*arguments):
+        return np.sum(layer.forward(*arguments) * layer.dy)
+
     check_slopes(projected, arguments, (dx, layer.dweight, layer.dbias), 1e-6)
 
 
@@ -320,5 +333,5 @@ def test_gradient_of_relu():
 
     y, dz = z.copy(), dy.copy()
     relu_forward(y)
-    relu_backward(y, dz)
+    relu_backward(dz, y)
     check_slopes(projected, (z,), (dz,), eps)

@@ -1,30 +1,31 @@
-"""The register tiles against their twins in plain Python, and the twins against NumPy: one link of the chain each."""
+"""The register tiles against their reference versions in Python, and the reference versions against NumPy."""
 
 import functools
 
-from support import naive
 import numpy as np
 import pytest
-from support.products import LAYOUTS, drawer, dtypes, layouts, operand
+from support.numerics import assert_close, drawer
+from support.products import LAYOUTS, dtypes, layouts, operand, strided_product
 
 from numasync.nn.products import gemm
 from numasync.nn.products.codegen import FLAGS, LANES
 from numasync.nn.products.tile import (
     NARROW,
-    plain_product,
-    plain_product_transposed,
-    plain_sparse_row,
+    reference_product,
+    reference_product_nt,
+    reference_sparse_row,
     tile_product,
-    tile_product_transposed,
+    tile_product_nt,
     tile_sparse_row,
 )
-from numasync.runtime.jit import DISABLED, FASTMATH, kernel
+from numasync.runtime.jit import FASTMATH, kernel
 
 TILES = sorted({(rows, vectors) for vectors, *sizes in gemm.PANELS for rows in (*sizes, 1)} | {(1, gemm.WIDE)})
-TRANSPOSED = [1, gemm.TRANSPOSED_ROWS]
+NT_TILES = [1, gemm.NT_ROWS]
 
 tiles = pytest.mark.parametrize("rows, vectors", TILES)
-compiled_only = pytest.mark.skipif(DISABLED, reason="without compilation a tile is its twin")
+# Without compilation a tile is its reference version.
+compiled = pytest.mark.compiled
 
 
 @functools.cache
@@ -32,8 +33,8 @@ def product(rows, vectors):
     """The tile as a kernel; its sizes are literals there."""
 
     @kernel
-    def run(a, at, row, column, jump, runs, b, j, c, c_at, pitch):
-        tile_product(rows, vectors, a, at, row, column, jump, runs, b, j, c, c_at, pitch)
+    def run(c, a, b, c_at, a_at, j, strides, ldc):
+        tile_product(c, a, b, rows, vectors, c_at, a_at, j, strides, ldc)
 
     return run
 
@@ -41,22 +42,22 @@ def product(rows, vectors):
 @functools.cache
 def sparse_row(vectors):
     @kernel
-    def run(a, b, j, c):
-        tile_sparse_row(vectors, a, b, j, c)
+    def run(c, a, b, j):
+        tile_sparse_row(c, a, b, vectors, j)
 
     return run
 
 
 @functools.cache
-def product_transposed(rows):
+def product_nt(rows):
     @kernel
-    def run(a, i, b, j, c):
-        tile_product_transposed(rows, a, i, b, j, c)
+    def run(c, a, b, i, j):
+        tile_product_nt(c, a, b, rows, i, j)
 
     return run
 
 
-# Columns that a tile of short vectors takes: fewer than it could, all, and the first of more.
+# Columns from j on that a tile of short vectors finds: fewer than it can take, as many as it can, and more.
 REST = [NARROW - 1, NARROW, NARROW + 2]
 
 
@@ -64,23 +65,38 @@ def width_of(vectors, left):
     return vectors * LANES or min(left, NARROW)
 
 
-def arguments(dtype, layout, rows, vectors, terms, left=REST[0], at=3, j=5, corner=(1, 2)):
-    """All arguments after the sizes of the tile, C as a matrix, and the rows and columns of the tile in C. left: columns
-    that B has from j on, for a tile of short vectors.
+class Product:
+    """C += A B for one tile. a, b and c are larger than the tile on every side; what it must not read is NaN.
 
-    a, b and c are larger than the tile on every side. What a tile must not read is NaN.
+    left: columns that B has from j on, for a tile of short vectors. corner: the row and column of C where it begins.
     """
-    draw = drawer(dtype, seed=terms)
-    row, column, jump, runs = strides = LAYOUTS[layout](rows, terms)
-    nothing = np.full(at, np.nan, dtype)
-    a = np.concatenate([nothing, operand(draw, rows, terms, *strides), nothing])
-    width = width_of(vectors, left)
-    n = width + 7 if vectors else j + left
-    b, c = np.full((runs * terms, n), np.nan, dtype), draw(rows + 2, width + 11)
-    b[:, j : j + width] = draw(runs * terms, width)
-    pitch = c.shape[1]
-    inside = slice(corner[0], corner[0] + rows), slice(corner[1], corner[1] + width)
-    return (a, at, row, column, jump, runs, b, j, c.reshape(-1), corner[0] * pitch + corner[1], pitch), c, inside
+
+    def __init__(self, dtype, layout, rows, vectors, terms, left=REST[0], at=3, j=5, corner=(1, 2)):
+        draw = drawer(dtype, seed=terms)
+        self.at, self.j, self.strides = at, j, LAYOUTS[layout](rows, terms)
+        self.width, n_runs = width_of(vectors, left), self.strides[3]
+        nothing = np.full(at, np.nan, dtype)
+        self.a = np.concatenate([nothing, operand(draw, rows, terms, self.strides), nothing])
+        n = self.width + 7 if vectors else j + left
+        self.b, self.c = np.full((n_runs * terms, n), np.nan, dtype), draw(rows + 2, self.width + 11)
+        self.b[:, j : j + self.width] = draw(n_runs * terms, self.width)
+        self.before = self.c.copy()
+        self.ldc = self.c.shape[1]
+        self.c_at = corner[0] * self.ldc + corner[1]
+        self.inside = slice(corner[0], corner[0] + rows), slice(corner[1], corner[1] + self.width)
+
+    def operands(self, c):
+        """c, a and b, as a tile takes them."""
+        return c.reshape(-1), self.a, self.b
+
+    def places(self):
+        """The arguments after the sizes of the tile."""
+        return self.c_at, self.at, self.j, self.strides, self.ldc
+
+    def expected(self):
+        """C as NumPy computes it, inside of the tile."""
+        columns = self.b[:, self.j : self.j + self.width]
+        return strided_product(self.before[self.inside], self.a[self.at :], columns, self.strides)
 
 
 def assert_outside_unchanged(c, before, inside):
@@ -90,7 +106,7 @@ def assert_outside_unchanged(c, before, inside):
 
 
 def test_the_tiles_of_gemm_are_found():
-    assert len(TILES) > 5 and len(TRANSPOSED) > 1
+    assert len(TILES) > 5 and len(NT_TILES) > 1
 
 
 def test_nan_and_inf_are_kept():
@@ -102,30 +118,26 @@ def test_nan_and_inf_are_kept():
 @layouts
 @tiles
 @pytest.mark.parametrize("left", REST)
-def test_twin_of_product(dtype, layout, rows, vectors, left):
-    given, c, inside = arguments(dtype, layout, rows, vectors, terms=6, left=left)
-    a, at, row, column, jump, runs, b, j, *_ = given
-    before = c.copy()
-    plain_product(rows, vectors, *given)
-    columns = b[:, j : j + width_of(vectors, left)]
-    naive.assert_close(c[inside], naive.add_product(a[at:], row, column, jump, runs, columns, before[inside]))
-    assert_outside_unchanged(c, before, inside)
+def test_reference_of_product(dtype, layout, rows, vectors, left):
+    case = Product(dtype, layout, rows, vectors, terms=6, left=left)
+    reference_product(*case.operands(case.c), rows, vectors, *case.places())
+    assert_close(case.c[case.inside], case.expected())
+    assert_outside_unchanged(case.c, case.before, case.inside)
 
 
 # Terms that fill no chain, or fill chains with and without a rest.
-@compiled_only
+@compiled
 @dtypes
 @layouts
 @tiles
 def test_product(dtype, layout, rows, vectors):
     for terms, left in [(1, 3), (2, 4), (8, 6), (19, 3), (32, 1)]:
-        given, c, inside = arguments(dtype, layout, rows, vectors, terms, left)
-        before, expected = c.copy(), c.copy()
-        *operands, _, c_at, pitch = given
-        plain_product(rows, vectors, *operands, expected.reshape(-1), c_at, pitch)
-        product(rows, vectors)(*given)
-        naive.assert_close(c, expected)
-        assert_outside_unchanged(c, before, inside)
+        case = Product(dtype, layout, rows, vectors, terms, left)
+        expected = case.c.copy()
+        reference_product(*case.operands(expected), rows, vectors, *case.places())
+        product(rows, vectors)(*case.operands(case.c), *case.places())
+        assert_close(case.c, expected)
+        assert_outside_unchanged(case.c, case.before, case.inside)
 
 
 @dtypes
@@ -133,19 +145,19 @@ def test_product(dtype, layout, rows, vectors):
 def test_product_of_no_terms(dtype, rows, vectors):
     c = drawer(dtype)(rows * width_of(vectors, NARROW))
     before = c.copy()
-    pitch = c.size // rows
-    product(rows, vectors)(np.empty(0, dtype), 0, 1, 1, 1, 2, np.empty((0, pitch), dtype), 0, c, 0, pitch)
+    ldc = c.size // rows
+    product(rows, vectors)(c, np.empty(0, dtype), np.empty((0, ldc), dtype), 0, 0, 0, (1, 1, 1, 2), ldc)
     np.testing.assert_array_equal(c, before)
 
 
 def sparse_arguments(dtype, vectors, k, zeros, j=5):
-    """All arguments after vectors; zeros: the share of zeros in a. Rows of B that must not be read are NaN."""
+    """c, a, b and j; zeros: the share of zeros in a. Rows of B that must not be read are NaN."""
     draw = drawer(dtype, seed=k)
     a, b, c = draw(k), draw(k, j + vectors * LANES + 3), draw(vectors * LANES + 7)
     a[np.random.default_rng(k).random(k) < zeros] = 0
     # The last rows, fewer than LANES, are read in any case.
     b[: k - k % LANES][a[: k - k % LANES] == 0] = np.nan
-    return a, b, j, c
+    return c, a, b, j
 
 
 sparse_rows = pytest.mark.parametrize("vectors", [gemm.WIDE, gemm.WIDEST])
@@ -155,73 +167,71 @@ shares = pytest.mark.parametrize("zeros", [0.0, 0.5, 0.97, 1.0])
 @dtypes
 @shares
 @sparse_rows
-def test_twin_of_sparse_row(dtype, vectors, zeros):
-    a, b, j, c = sparse_arguments(dtype, vectors, 64, zeros)
+def test_reference_of_sparse_row(dtype, vectors, zeros):
+    c, a, b, j = sparse_arguments(dtype, vectors, 64, zeros)
     width = vectors * LANES
     expected = c.copy()
     expected[:width] += a @ np.where(a[:, None] == 0, 0, b)[:, j : j + width]
-    plain_sparse_row(vectors, a, b, j, c)
-    naive.assert_close(c, expected)
+    reference_sparse_row(c, a, b, vectors, j)
+    assert_close(c, expected)
 
 
-@compiled_only
+@compiled
 @dtypes
 @shares
 @sparse_rows
 @pytest.mark.parametrize("k", [0, 1, LANES - 1, LANES, 3 * LANES + 2, 300])
 def test_sparse_row(dtype, vectors, zeros, k):
-    a, b, j, c = sparse_arguments(dtype, vectors, k, zeros)
+    c, a, b, j = sparse_arguments(dtype, vectors, k, zeros)
     expected = c.copy()
-    plain_sparse_row(vectors, a, b, j, expected)
-    sparse_row(vectors)(a, b, j, c)
-    naive.assert_close(c, expected)
+    reference_sparse_row(expected, a, b, vectors, j)
+    sparse_row(vectors)(c, a, b, j)
+    assert_close(c, expected)
 
 
-@compiled_only
+@compiled
 @dtypes
 def test_a_sparse_row_takes_nan_and_what_is_almost_zero_for_no_zeros(dtype):
-    a, b, j, c = sparse_arguments(dtype, gemm.WIDE, 2 * LANES, 1.0)
+    c, a, b, j = sparse_arguments(dtype, gemm.WIDE, 2 * LANES, 1.0)
     b[:] = 1
     a[3], a[LANES + 5] = np.finfo(dtype).tiny, np.nan
-    sparse_row(gemm.WIDE)(a, b, j, c)
+    sparse_row(gemm.WIDE)(c, a, b, j)
     assert np.isnan(c[: gemm.WIDE * LANES]).all() and np.isfinite(c[gemm.WIDE * LANES :]).all()
     a[LANES + 5] = -0.0
     c[:] = 0
-    sparse_row(gemm.WIDE)(a, b, j, c)
+    sparse_row(gemm.WIDE)(c, a, b, j)
     assert (c[: gemm.WIDE * LANES] == np.finfo(dtype).tiny).all()
 
 
-def transposed_arguments(dtype, rows, n, i=2, j=3):
-    """All arguments after rows, and the rows and columns of the tile in C. Rows that must not be read are NaN."""
+def nt_arguments(dtype, rows, n, i=2, j=3):
+    """c, a, b, i and j, and the rows and columns of the tile in C. Rows that must not be read are NaN."""
     draw = drawer(dtype, seed=n)
     columns = LANES // rows
     inside = slice(i, i + rows), slice(j, j + columns)
     a, b = np.full((i + rows + 1, n), np.nan, dtype), np.full((j + columns + 2, n), np.nan, dtype)
     a[inside[0]], b[inside[1]] = draw(rows, n), draw(columns, n)
-    return (a, i, b, j, draw(len(a), len(b))), inside
+    return draw(len(a), len(b)), a, b, i, j, inside
 
 
 @dtypes
 @pytest.mark.parametrize("n", [0, 16, 48])
-@pytest.mark.parametrize("rows", TRANSPOSED)
-def test_twin_of_product_transposed(dtype, n, rows):
-    given, inside = transposed_arguments(dtype, rows, n)
-    a, _, b, _, c = given
+@pytest.mark.parametrize("rows", NT_TILES)
+def test_reference_of_product_nt(dtype, n, rows):
+    c, a, b, i, j, inside = nt_arguments(dtype, rows, n)
     before = c.copy()
-    plain_product_transposed(rows, *given)
-    naive.assert_close(c[inside], naive.add_product_transposed(a[inside[0]], b[inside[1]], before[inside]))
+    reference_product_nt(c, a, b, rows, i, j)
+    assert_close(c[inside], before[inside] + a[inside[0]] @ b[inside[1]].T)
     assert_outside_unchanged(c, before, inside)
 
 
-@compiled_only
+@compiled
 @dtypes
 @pytest.mark.parametrize("n", [0, 16, 48, 256])
-@pytest.mark.parametrize("rows", TRANSPOSED)
-def test_product_transposed(dtype, n, rows):
-    given, inside = transposed_arguments(dtype, rows, n)
-    *operands, c = given
+@pytest.mark.parametrize("rows", NT_TILES)
+def test_product_nt(dtype, n, rows):
+    c, a, b, i, j, inside = nt_arguments(dtype, rows, n)
     before, expected = c.copy(), c.copy()
-    plain_product_transposed(rows, *operands, expected)
-    product_transposed(rows)(*given)
-    naive.assert_close(c, expected)
+    reference_product_nt(expected, a, b, rows, i, j)
+    product_nt(rows)(c, a, b, i, j)
+    assert_close(c, expected)
     assert_outside_unchanged(c, before, inside)

@@ -1,15 +1,18 @@
-"""What the tests of tile.py and gemm.py multiply: the layouts of A, NaNs where nothing may be read, and fences."""
+"""What the tests of tiles and products multiply: the layouts of A, NaNs where nothing may be read, and fences."""
 
 import ctypes
 import mmap
+from collections.abc import Callable
 
-from support import naive
 import numpy as np
 import pytest
 
-# The strides of A and its runs, (row, column, jump, runs), for m rows and runs of `terms` terms. "patches" are those of an
-# image with 3 rows, a stride of 2 and one channel, or their transpose.
-LAYOUTS = {
+# (row_stride, col_stride, run_stride, n_runs)
+Strides = tuple[int, int, int, int]
+
+# The strides of A for m rows and runs of `terms` terms. "patches" are the patches of an image with 3 rows, a stride of
+# 2 and one channel, or their transpose.
+LAYOUTS: dict[str, Callable[[int, int], Strides]] = {
     "plain": lambda m, terms: (terms, 1, 0, 1),
     "transposed": lambda m, terms: (1, m, 0, 1),
     "overlapping": lambda m, terms: (2, 1, 0, 1),
@@ -22,21 +25,32 @@ layouts = pytest.mark.parametrize("layout", LAYOUTS)
 dtypes = pytest.mark.parametrize("dtype", [np.float32, np.float64])
 
 
-def drawer(dtype, seed=1):
-    generator = np.random.default_rng(seed)
-    return lambda *shape: generator.standard_normal(shape).astype(dtype)
+def places(m: int, terms: int, strides: Strides) -> np.ndarray:
+    """Return where A[i, s, p] lies in a flat array, (m, n_runs, terms)."""
+    row_stride, col_stride, run_stride, n_runs = strides
+    i, s, p = np.ogrid[:m, :n_runs, :terms]
+    return i * row_stride + s * run_stride + p * col_stride
 
 
-def operand(draw, m, terms, row, column, jump, runs):
-    """`a` for these strides, not one element longer than A needs, and NaN where no element of A lies."""
-    cells = naive.cells(m, terms, row, column, jump, runs)
-    a = np.full(cells.max() + 1, np.nan, draw().dtype)
-    a[cells] = draw(*cells.shape)
+def operand(draw: Callable[..., np.ndarray], m: int, terms: int, strides: Strides) -> np.ndarray:
+    """Return `a` for these strides: not one element longer than A needs, and NaN where no element of A lies."""
+    at = places(m, terms, strides)
+    a = np.full(at.max() + 1, np.nan, draw().dtype)
+    a[at] = draw(*at.shape)
     return a
 
 
-def fenced(array, side):
-    """A copy that begins ("start") or ends ("end") at a page of memory that nobody may touch: whoever does, crashes."""
+def strided_product(c: np.ndarray, a: np.ndarray, b: np.ndarray, strides: Strides) -> np.ndarray:
+    """Return C + A B. c: (m, n); a: flat; b: (k, n)."""
+    matrix = a[places(len(c), len(b) // strides[3], strides)]
+    return c + matrix.reshape(len(c), len(b)) @ b
+
+
+def fenced(array: np.ndarray, side: str) -> np.ndarray:
+    """Return a copy that begins ("start") or ends ("end") at a page of memory that nobody may touch.
+
+    Whoever touches it crashes.
+    """
     size = -(-max(array.nbytes, 1) // mmap.PAGESIZE) * mmap.PAGESIZE
     memory = mmap.mmap(-1, size + 2 * mmap.PAGESIZE)
     base = ctypes.addressof(ctypes.c_char.from_buffer(memory))
