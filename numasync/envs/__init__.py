@@ -19,6 +19,7 @@ from numasync.envs.jitted.recall import RECALL
 from numasync.envs.observation import Observation
 from numasync.envs.spec import JittedEnv
 from numasync.errors import InputError, one_line
+from numasync.runtime.checks import as_switch, check_kind, check_text
 
 if TYPE_CHECKING:
     from numasync.envs.python.bridge import PythonEnv
@@ -48,6 +49,10 @@ def make_env(
 
     Raises InputError, one sentence, if there is no such environment or its spaces are not supported.
     """
+    check_text("env_id", env_id)
+    terminal_on_life_loss = as_switch("terminal_on_life_loss", terminal_on_life_loss)
+    check_kind("observation", observation, (Observation, type(None)), "an Observation")
+    flatten = as_switch("flatten", flatten)
     if env_id in JITTED:
         return JITTED[env_id]
     registered = find_registered(env_id)
@@ -83,6 +88,7 @@ def find_registered(env_id: str) -> JittedEnv | None:
 
     Raises InputError, one sentence, if the module exists and cannot be imported.
     """
+    check_text("env_id", env_id)
     module, _, name = env_id.rpartition(":")
     if module == "gymnasium":
         return None
@@ -97,6 +103,7 @@ def import_module(name: str) -> None:
 
     Raises InputError, one sentence, if the module exists and cannot be imported.
     """
+    check_text("name", name)
     folder = os.getcwd()
     sys.path.insert(0, folder)
     try:
