@@ -15,10 +15,10 @@ from numasync.algorithms.policy import EPSILON_GREEDY, MEAN
 from numasync.config import Config, rename_options
 from numasync.envs.observation import Observation
 from numasync.envs.spec import EnvSpec
-from numasync.errors import InputError
+from numasync.errors import InputError, unwritable
 from numasync.nn.passes import reset_state
 from numasync.nn.spec import Layer
-from numasync.runtime.checks import as_path, as_switch, as_whole_number, check_kind, check_text, show_text
+from numasync.runtime.checks import as_path, as_switch, as_whole_number, check_kind, check_text
 from numasync.runtime.jit import FLOAT
 from numasync.runtime.rng import seed_row
 
@@ -125,7 +125,7 @@ class Agent:
         """Raise InputError unless the agent was trained on `env_id`, in its jitted or its Gymnasium version."""
         check_text("env", env_id)
         if env_id.rpartition(":")[2] != self.spec.id.rpartition(":")[2]:
-            raise InputError(f"This agent was trained on {self.spec.id}; it cannot play {show_text(env_id)}.")
+            raise InputError(f"This agent was trained on {self.spec.id}; it cannot play {env_id}.")
 
     def save(self, path: str | os.PathLike, half: bool = False) -> None:
         """Write the agent to one .npz file, without pickle. The file appears whole or not at all.
@@ -133,7 +133,7 @@ class Agent:
         path  the file; an existing one is replaced
         half  whether to compress the file and store the parameters as float16, as in the pretrained agents
 
-        Raises OSError where the file cannot be written.
+        Raises InputError where the file cannot be written. The error is an OSError too.
         """
         path, half = as_path("path", path), as_switch("half", half)
         observation = dataclasses.asdict(self.spec.observation)
@@ -146,7 +146,10 @@ class Agent:
             "spec": {**self.spec._asdict(), "observation": observation},
             "result": self.result,
         }
-        save_checkpoint(path, description, arrays, compressed=half)
+        try:
+            save_checkpoint(path, description, arrays, compressed=half)
+        except OSError as error:
+            raise unwritable(path, error) from error
 
 
 def name_network(layers: str | tuple[Layer, ...]) -> str:

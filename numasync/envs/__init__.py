@@ -7,7 +7,7 @@ import importlib
 import os
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from numasync.envs.jitted.acrobot import ACROBOT
 from numasync.envs.jitted.cartpole import CARTPOLE, POSITIONS
@@ -49,10 +49,7 @@ def make_env(
 
     Raises InputError, one sentence, if there is no such environment or its spaces are not supported.
     """
-    check_text("env_id", env_id)
-    terminal_on_life_loss = as_switch("terminal_on_life_loss", terminal_on_life_loss)
-    check_kind("observation", observation, (Observation, type(None)), "an Observation")
-    flatten = as_switch("flatten", flatten)
+    check_arguments(env_id, terminal_on_life_loss, observation, flatten)
     if env_id in JITTED:
         return JITTED[env_id]
     registered = find_registered(env_id)
@@ -65,6 +62,7 @@ def make_python_env(
     env_id: str, terminal_on_life_loss: bool, observation: Observation | None, flatten: bool
 ) -> "PythonEnv":
     """Return the AtariEnv or GymEnv of an id. It takes the arguments of `make_env`."""
+    check_arguments(env_id, terminal_on_life_loss, observation, flatten)
     # Imported here, because they import gymnasium and ale_py.
     from numasync.envs.python.atari import AtariEnv, atari_id
     from numasync.envs.python.gym import GymEnv
@@ -81,6 +79,14 @@ def make_python_env(
         own = env.spec.observation
         env.spec = env.spec._replace(observation=replace(own, scale=observation.scale, mean=observation.mean))
     return env
+
+
+def check_arguments(env_id: Any, terminal_on_life_loss: Any, observation: Any, flatten: Any) -> None:
+    """Raise InputError unless these can be arguments of `make_env`."""
+    check_text("env_id", env_id)
+    as_switch("terminal_on_life_loss", terminal_on_life_loss)
+    check_kind("observation", observation, (Observation, type(None)), "an Observation")
+    as_switch("flatten", flatten)
 
 
 def find_registered(env_id: str) -> JittedEnv | None:

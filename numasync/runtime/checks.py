@@ -22,6 +22,7 @@ MOST = 2**53
 
 # A sentence shows this many characters of a value. A path may have LONGEST_PATH bytes, as on Linux.
 LONGEST_VALUE = 200
+LONGEST_TEXT = 1_000
 LONGEST_PATH = 4095
 
 
@@ -34,11 +35,6 @@ def show(value: Any) -> str:
     if len(text.splitlines()) > 1:
         text = " ".join(text.split())
     return text if len(text) <= LONGEST_VALUE else f"{text[:LONGEST_VALUE]}..."
-
-
-def show_text(text: str) -> str:
-    """Return a name or a path for a sentence: as it is, or as `show` does where it is empty, long or not printable."""
-    return text if text.isprintable() and 0 < len(text) <= LONGEST_VALUE else show(text)
 
 
 def as_number(value: Any, low: float, high: float) -> int | float | None:
@@ -113,9 +109,11 @@ def as_folder(name: str, value: Any) -> Path:
 
 
 def check_text(name: str, value: Any) -> None:
-    """Raise InputError unless `value` is a string."""
+    """Raise InputError unless `value` is a string, and not a very long one."""
     if not isinstance(value, str):
         raise InputError(f"{name} is {show(value)}; it must be a string.")
+    if len(value) > LONGEST_TEXT:
+        raise InputError(f"{name} is {show(value)}; it must be a string of {LONGEST_TEXT} characters at most.")
 
 
 def check_choice(value: Any, choices: Collection[str], kind: str) -> None:

@@ -8,13 +8,14 @@ no-op starts  up to 30 no-ops, as in numasync's own evaluations: the tables of W
 The import of this module loads neither gymnasium nor ale_py.
 """
 
+import math
 import re
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from numasync.errors import InputError
-from numasync.runtime.checks import as_array, check_choice, show
+from numasync.runtime.checks import as_array, as_number, check_choice, show
 
 STARTS = ("human", "no_op")
 
@@ -111,11 +112,12 @@ def human_normalized(env_id: str, score: Scores, starts: str = "no_op") -> Score
 
     Raises InputError where the game is none of the 57, for other `starts`, and where the score is no number.
     """
-    if as_array(score, "iuf") is None:
+    number = as_number(score, -math.inf, math.inf)
+    points: Any = as_array(score, "iuf") if number is None else number
+    if points is None:
         raise InputError(f"score is {show(score)}; it must be a number or an array of numbers.")
-    score = np.asarray(score) if isinstance(score, (list, tuple)) else score
     random, human = reference_scores(env_id, starts)
     if random > human:
         # Only Video Pinball, from human starts. With 0 the paper's scores give the means of its Table 1.
         random = 0.0
-    return 100.0 * (score - random) / (human - random)
+    return 100.0 * (points - random) / (human - random)
