@@ -4,6 +4,7 @@ A function of the public interface calls one of these for each argument, and nee
 the sentence calls the argument.
 """
 
+import math
 import os
 from collections.abc import Collection
 from decimal import Decimal
@@ -47,8 +48,8 @@ def as_number(value: Any, low: float, high: float) -> int | float | None:
         if getattr(value, "ndim", None) == 0:
             value = value.item()
         is_number = isinstance(value, (Real, Decimal)) and not isinstance(value, bool)
-        # The bounds come first: an int of Decimal("1e999999999") would fill the memory.
-        if not is_number or not low <= value <= high:
+        # This comes before int: the digits of Decimal("1e999999999") would fill the memory.
+        if not is_number or not low <= value <= high or not math.isfinite(value):
             return None
         return int(value) if int(value) == value else float(value)
     except Exception:  # a value's own methods can raise anything

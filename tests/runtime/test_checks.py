@@ -90,6 +90,7 @@ def test_a_whole_number_is_whole_and_within_its_bounds(value):
 def test_a_large_whole_number_keeps_every_digit():
     assert as_number(MOST - 1, 0, MOST) == as_number(float(MOST - 1), 0, MOST) == MOST - 1
     assert as_whole_number("n", 1e6, 1) == 1_000_000
+    assert as_number(Decimal("1e999999999"), -math.inf, math.inf) is None, "its digits would fill the memory"
 
 
 @pytest.mark.parametrize("value", [5e-324, 1e-300, -1.0, 1e31])
