@@ -19,6 +19,7 @@ from numasync.agent.agent import load, pretrained
 from numasync.agent.evaluation import MAX_EPISODE_STEPS
 from numasync.config import PRESETS, RENAMED, Config
 from numasync.errors import InputError, NotFiniteError, WorkerError
+from numasync.runtime.checks import parse_number
 from numasync.runtime.files import safe_name
 from numasync.tools.bench import REPETITIONS, SECONDS, SECTIONS, bench
 from numasync.tools.human_scores import human_normalized, reference_scores
@@ -134,14 +135,27 @@ def add_option(verb: Parser, field: dataclasses.Field) -> None:
     elif field.metadata["choices"]:
         kwargs, text = {"metavar": "NAME"}, f"{text}: {', '.join(field.metadata['choices'])}"
     else:
-        kwargs = {"type": field.type, "metavar": "ID" if field.type is str else "N"}
+        kwargs = {"type": parser_of(field.type), "metavar": "ID" if field.type is str else "N"}
     # A flag that is not given leaves the value to the preset, so it has no default here.
     verb.add_argument(flag, default=argparse.SUPPRESS, help=f"{text} [{describe_defaults(field)}]", **kwargs)
 
 
+def parser_of(kind: Any) -> Callable[[str], Any]:
+    """Return what turns the text of an option into a value. kind: the type of the option."""
+    return whole_number if kind is int else kind
+
+
+def whole_number(text: str) -> int | float:
+    """Return the number of a text, for argparse: '1e6' is an int. A real number stays one, and is refused later."""
+    try:
+        return parse_number(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"invalid int value: {text!r}") from error
+
+
 def add_old_option(verb: Parser, old_name: str, kind: type) -> None:
     """Add the old flag of an option, without help. `rename_old_options` warns of it."""
-    kwargs: dict[str, Any] = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": kind}
+    kwargs: dict[str, Any] = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": parser_of(kind)}
     verb.add_argument(flag_of(old_name), default=argparse.SUPPRESS, help=argparse.SUPPRESS, **kwargs)
 
 
@@ -213,8 +227,8 @@ def add_eval(verbs: Verbs) -> None:
     add_agent(verb, AGENT_HELP)
     text = "environment to play: the agent's own, in its jitted or its Gymnasium version [the agent's own]"
     verb.add_argument("--env", metavar="ID", help=text)
-    verb.add_argument("--episodes", type=int, default=100, metavar="N", help="episodes to play [%(default)s]")
-    verb.add_argument("--seed", type=int, metavar="N", help="seed of the episodes [the agent's own]")
+    verb.add_argument("--episodes", type=whole_number, default=100, metavar="N", help="episodes to play [%(default)s]")
+    verb.add_argument("--seed", type=whole_number, metavar="N", help="seed of the episodes [the agent's own]")
     text = "also print the score in percent of a human's score (57 Atari games)"
     verb.add_argument("--human", action="store_true", help=text)
     verb.add_argument("--json", action="store_true", help="print the evaluation as one JSON object")
@@ -244,11 +258,12 @@ def add_watch(verbs: Verbs) -> None:
     add_agent(verb, f"who plays: {AGENT_HELP} [random actions]")
     verb.add_argument("--env", metavar="ID", help="environment to play [the agent's own]")
     verb.add_argument("--gif", metavar="FILE", help="write the episode to this .gif file instead of showing it")
-    verb.add_argument("--seed", type=int, metavar="N", help=f"seed of the episode [the agent's own, or {Config.seed}]")
+    text = f"seed of the episode [the agent's own, or {Config.seed}]"
+    verb.add_argument("--seed", type=whole_number, metavar="N", help=text)
     text = "most steps to play [%(default)s]"
-    verb.add_argument("--steps", type=int, default=MAX_EPISODE_STEPS, metavar="N", help=text)
+    verb.add_argument("--steps", type=whole_number, default=MAX_EPISODE_STEPS, metavar="N", help=text)
     text = f"steps shown per second, {MAX_FPS} at most [%(default)s]"
-    verb.add_argument("--fps", type=int, default=FPS, metavar="N", help=text)
+    verb.add_argument("--fps", type=whole_number, default=FPS, metavar="N", help=text)
 
 
 def run_watch(arguments: argparse.Namespace) -> int:
@@ -272,7 +287,7 @@ def add_plot(verbs: Verbs) -> None:
     text = f"which scores to draw: {', '.join(KINDS)} [%(default)s]"
     verb.add_argument("--of", default=KINDS[0], metavar="NAME", help=text)
     text = "number of training episodes that a point of a curve is the mean of [%(default)s]"
-    verb.add_argument("--window", type=int, default=WINDOW, metavar="N", help=text)
+    verb.add_argument("--window", type=whole_number, default=WINDOW, metavar="N", help=text)
 
 
 def run_plot(arguments: argparse.Namespace) -> int:
@@ -289,7 +304,7 @@ def add_study(verbs: Verbs) -> None:
     verb.add_argument("name", metavar="NAME", help="; ".join(f"{name}: {spec.about}" for name, spec in STUDIES.items()))
     # A flag that is not given leaves the value to the study, so it has no default here.
     shared: dict[str, Any] = dict(default=argparse.SUPPRESS)
-    number: dict[str, Any] = dict(type=int, metavar="N", **shared)
+    number: dict[str, Any] = dict(type=whole_number, metavar="N", **shared)
     rate: dict[str, Any] = dict(type=float, metavar="N", **shared)
     verb.add_argument("--env", metavar="ID", help=f"environment id [{Config.env}]", **shared)
     text = "algorithms, separated by commas [all; optimizers: nstep_q,a3c]"
@@ -341,7 +356,7 @@ def add_bench(verbs: Verbs) -> None:
     text = "numbers of workers [powers of 2 up to the cores, and 1.5 times the cores]"
     verb.add_argument("--workers", metavar="N[,N]", help=text)
     text = "how often everything is measured, in turn; medians are printed [%(default)s]"
-    verb.add_argument("--repetitions", type=int, default=REPETITIONS, metavar="N", help=text)
+    verb.add_argument("--repetitions", type=whole_number, default=REPETITIONS, metavar="N", help=text)
     text = "seconds of training for each number, over all repetitions [%(default)g]"
     verb.add_argument("--seconds", type=float, default=SECONDS, metavar="N", help=text)
     verb.add_argument("--json", action="store_true", help="print everything as one JSON object")

@@ -1,8 +1,29 @@
 """The errors that this package raises on purpose, and how another program's error becomes part of a sentence."""
 
+import re
+
+# Characters that break a line, move the cursor or are no UTF-8.
+UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
+
 
 class InputError(ValueError):
     """Bad input: one sentence that says what is wrong and what would be right. The command line exits with code 2."""
+
+    def __str__(self) -> str:
+        """Return the sentence on one line, also where a path or a name in it is not printable.
+
+        An empty line and the message of another program may follow it.
+        """
+        sentence, *below = super().__str__().partition("\n\n")
+        return "".join([escape_unprintable(sentence), *below])
+
+
+class FileError(InputError, OSError):
+    """A file cannot be written. `strerror` is the system's reason."""
+
+
+class MissingFolderError(FileError, FileNotFoundError):
+    """A file cannot be written, because there is no folder for it."""
 
 
 class WorkerError(RuntimeError):
@@ -11,6 +32,19 @@ class WorkerError(RuntimeError):
 
 class NotFiniteError(RuntimeError):
     """A loss, a gradient or a parameter became NaN or infinite. The command line exits with code 1."""
+
+
+def escape_unprintable(text: str) -> str:
+    r"""Return a text on one line: escapes such as \n stand for the characters that have no place in it."""
+    return UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], text)
+
+
+def unwritable(path: object, error: OSError) -> FileError:
+    """Return the error that says that a file cannot be written. error: the system's."""
+    kind = MissingFolderError if isinstance(error, FileNotFoundError) else FileError
+    found = kind(f"{path} cannot be written: {error.strerror or error}.")
+    found.strerror = error.strerror
+    return found
 
 
 def one_line(error: BaseException | str) -> str:

@@ -15,10 +15,10 @@ from numasync.algorithms.policy import EPSILON_GREEDY, MEAN
 from numasync.config import Config, rename_options
 from numasync.envs.observation import Observation
 from numasync.envs.spec import EnvSpec
-from numasync.errors import InputError
+from numasync.errors import InputError, unwritable
 from numasync.nn.passes import reset_state
 from numasync.nn.spec import Layer
-from numasync.runtime.checks import check_whole_number
+from numasync.runtime.checks import as_path, as_switch, as_whole_number, check_kind, check_text
 from numasync.runtime.jit import FLOAT
 from numasync.runtime.rng import seed_row
 
@@ -42,6 +42,8 @@ class Agent:
     """
 
     def __init__(self, config: Config, spec: EnvSpec, theta: np.ndarray | None = None) -> None:
+        check_kind("config", config, Config, "a Config")
+        check_kind("spec", spec, EnvSpec, "an EnvSpec")
         self.config = config
         self.spec = spec
         self.algorithm = algorithm_for(config.algo, spec)
@@ -75,6 +77,7 @@ class Agent:
         Returns an int from 0 on; a continuous action is float32 (n_actions,) within the bounds. Raises InputError for
         an observation of another shape.
         """
+        greedy = as_switch("greedy", greedy)
         self.spec.observation.check(obs)
         self.spec.observation.encode(obs, self._obs[0])
         policy, epsilon = (self._greedy, 0.0) if greedy else (self.algorithm.policy, self.config.eval_epsilon)
@@ -105,11 +108,10 @@ class Agent:
         Returns a dict of episodes, mean, std, min and max. Raises InputError for bad input, NotFiniteError where a
         score is NaN or infinite.
         """
-        env_id = env or self.spec.id
+        env_id = self.spec.id if env is None else env
         self.check_env(env_id)
-        check_whole_number("episodes", episodes, 1)
-        seed = self.config.seed if seed is None else seed
-        check_whole_number("seed", seed, 0)
+        episodes = as_whole_number("episodes", episodes, 1)
+        seed = as_whole_number("seed", self.config.seed if seed is None else seed, 0)
         spec = self.spec._replace(id=env_id)
         return summarize(play_episodes(spec, self.evaluation_policy(), self.theta, episodes, seed))
 
@@ -121,6 +123,7 @@ class Agent:
 
     def check_env(self, env_id: str) -> None:
         """Raise InputError unless the agent was trained on `env_id`, in its jitted or its Gymnasium version."""
+        check_text("env", env_id)
         if env_id.rpartition(":")[2] != self.spec.id.rpartition(":")[2]:
             raise InputError(f"This agent was trained on {self.spec.id}; it cannot play {env_id}.")
 
@@ -130,8 +133,9 @@ class Agent:
         path  the file; an existing one is replaced
         half  whether to compress the file and store the parameters as float16, as in the pretrained agents
 
-        Raises OSError where the file cannot be written.
+        Raises InputError where the file cannot be written. The error is an OSError too.
         """
+        path, half = as_path("path", path), as_switch("half", half)
         observation = dataclasses.asdict(self.spec.observation)
         arrays = {"theta": self.theta.astype(np.float16) if half else self.theta}
         mean = observation.pop("mean", None)
@@ -142,7 +146,10 @@ class Agent:
             "spec": {**self.spec._asdict(), "observation": observation},
             "result": self.result,
         }
-        save_checkpoint(path, description, arrays, compressed=half)
+        try:
+            save_checkpoint(path, description, arrays, compressed=half)
+        except OSError as error:
+            raise unwritable(path, error) from error
 
 
 def name_network(layers: str | tuple[Layer, ...]) -> str:
@@ -167,6 +174,7 @@ def load(path: str | os.PathLike, env: str | None = None) -> Agent:
     Returns the Agent. Raises InputError if the file is no checkpoint, is damaged, has another format, or holds an agent
     of another environment than `env`.
     """
+    path = as_path("path", path)
     if str(path) in pretrained():
         path = PRETRAINED / f"{path}.npz"
     description, arrays = load_checkpoint(path)

@@ -7,7 +7,7 @@ import importlib
 import os
 import sys
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from numasync.envs.jitted.acrobot import ACROBOT
 from numasync.envs.jitted.cartpole import CARTPOLE, POSITIONS
@@ -19,6 +19,7 @@ from numasync.envs.jitted.recall import RECALL
 from numasync.envs.observation import Observation
 from numasync.envs.spec import JittedEnv
 from numasync.errors import InputError, one_line
+from numasync.runtime.checks import as_switch, check_kind, check_text
 
 if TYPE_CHECKING:
     from numasync.envs.python.bridge import PythonEnv
@@ -48,6 +49,7 @@ def make_env(
 
     Raises InputError, one sentence, if there is no such environment or its spaces are not supported.
     """
+    check_arguments(env_id, terminal_on_life_loss, observation, flatten)
     if env_id in JITTED:
         return JITTED[env_id]
     registered = find_registered(env_id)
@@ -60,6 +62,7 @@ def make_python_env(
     env_id: str, terminal_on_life_loss: bool, observation: Observation | None, flatten: bool
 ) -> "PythonEnv":
     """Return the AtariEnv or GymEnv of an id. It takes the arguments of `make_env`."""
+    check_arguments(env_id, terminal_on_life_loss, observation, flatten)
     # Imported here, because they import gymnasium and ale_py.
     from numasync.envs.python.atari import AtariEnv, atari_id
     from numasync.envs.python.gym import GymEnv
@@ -78,11 +81,20 @@ def make_python_env(
     return env
 
 
+def check_arguments(env_id: Any, terminal_on_life_loss: Any, observation: Any, flatten: Any) -> None:
+    """Raise InputError unless these can be arguments of `make_env`."""
+    check_text("env_id", env_id)
+    as_switch("terminal_on_life_loss", terminal_on_life_loss)
+    check_kind("observation", observation, (Observation, type(None)), "an Observation")
+    as_switch("flatten", flatten)
+
+
 def find_registered(env_id: str) -> JittedEnv | None:
     """Return the user's environment of the id 'id' or 'module:id', after importing the module. None if there is none.
 
     Raises InputError, one sentence, if the module exists and cannot be imported.
     """
+    check_text("env_id", env_id)
     module, _, name = env_id.rpartition(":")
     if module == "gymnasium":
         return None
@@ -97,6 +109,7 @@ def import_module(name: str) -> None:
 
     Raises InputError, one sentence, if the module exists and cannot be imported.
     """
+    check_text("name", name)
     folder = os.getcwd()
     sys.path.insert(0, folder)
     try:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from numasync.errors import InputError
+from numasync.runtime.checks import as_array, as_number, show
 from numasync.runtime.jit import FLOAT, kernel
 
 
@@ -89,21 +90,27 @@ class Observation:
         raw = obs.reshape(self.network_shape) / FLOAT(self.scale)
         return raw if self.mean is None else raw + self.mean.reshape(*raw.shape[:2], -1)
 
+    def _are_values(self, integers: np.ndarray) -> np.ndarray:
+        """Return for each number of a multi_discrete observation whether it is one of its values."""
+        offsets = integers.reshape(-1) - self.start
+        return (offsets >= 0) & (offsets < self.shape) & (offsets == np.floor(offsets))
+
     def check(self, raw: Any) -> None:
         """Raise InputError unless `raw` can be an observation of this kind."""
+        array = as_array(raw)
         if self.kind == "discrete":
-            fits = np.ndim(raw) == 0 and 0 <= int(raw) - self.start < self.shape[0]
+            fits = isinstance(as_number(raw, self.start, self.start + self.shape[0] - 1), int)
             expected = f"an integer from {self.start} to {self.start + self.shape[0] - 1}"
         elif self.kind == "multi_discrete":
-            offsets = np.asarray(raw).reshape(-1) - self.start if np.size(raw) == len(self.shape) else np.array([-1])
-            fits = bool(((offsets >= 0) & (offsets < self.shape)).all())
+            fits = array is not None and array.size == len(self.shape) and bool(self._are_values(array).all())
             highest = tuple((np.add(self.start, self.shape) - 1).tolist())
             expected = f"{len(self.shape)} integers from {self.start} to {highest}"
         else:
-            fits = np.shape(raw) == tuple(self.shape)
+            fits = array is not None and array.shape == tuple(self.shape)
             expected = f"an array of shape {tuple(self.shape)}"
         if not fits:
-            raise InputError(f"The observation, of shape {np.shape(raw)}, does not fit; it must be {expected}.")
+            what = f", of shape {array.shape}, does not fit" if array is not None else f" is {show(raw)}"
+            raise InputError(f"The observation{what}; it must be {expected}.")
 
 
 @kernel

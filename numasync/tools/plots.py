@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from numasync.errors import InputError
-from numasync.runtime.checks import check_whole_number
+from numasync.runtime.checks import as_folder, as_path, as_whole_number, check_choice, show
 from numasync.tools.drawing import (
     COLOURS,
     HEIGHT,
@@ -95,13 +95,10 @@ def plot(
     folder is no folder of a run, and where a run has nothing to draw yet. Raises InputError where a file cannot be
     written; an existing file then stays as it was.
     """
-    check_whole_number("window", window, 1)
-    if of not in KINDS:
-        raise InputError(f"{of!r} is nothing to draw; choose one of {', '.join(KINDS)}.")
-    folders = list({Path(folder).resolve(): folder for folder in folders}.values())
-    if not folders:
-        raise InputError("There is no run to draw; give the folder of at least one.")
-    paths = picture_paths(out)
+    window = as_whole_number("window", window, 1)
+    check_choice(of, KINDS, "nothing to draw")
+    folders = parse_folders(folders)
+    paths = picture_paths(as_path("out", out))
     figure_class, style = import_matplotlib()
     runs = [read_run(folder) for folder in folders]
     curves = [make_curve(run, of, window) for run in runs]
@@ -112,6 +109,16 @@ def plot(
         pictures = render_all(figure, paths)
     write_pictures(paths, pictures)
     return paths
+
+
+def parse_folders(folders: Any) -> list[Path]:
+    """Return the folders of runs, each once. Raises InputError where there is none, or it is none."""
+    if isinstance(folders, (str, bytes, os.PathLike)) or not isinstance(folders, Iterable):
+        raise InputError(f"folders is {show(folders)}; it must be a list of the folders of runs.")
+    paths = [as_folder("A folder", folder) for folder in folders]
+    if not paths:
+        raise InputError("There is no run to draw; give the folder of at least one.")
+    return list({path.resolve(): path for path in paths}.values())
 
 
 def make_curve(run: RunRecord, of: str, window: int) -> Curve:

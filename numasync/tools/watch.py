@@ -11,7 +11,7 @@ from numasync.agent.agent import Agent
 from numasync.agent.evaluation import EVALUATION_STREAM, MAX_EPISODE_STEPS, act
 from numasync.envs import make_env
 from numasync.envs.spec import LIFE_LOST, RUNNING, Environment
-from numasync.runtime.checks import check_whole_number
+from numasync.runtime.checks import as_path, as_whole_number, check_kind
 from numasync.runtime.jit import FLOAT
 from numasync.runtime.rng import seed_row
 from numasync.tools.frames import Frame, format_number
@@ -47,10 +47,11 @@ def watch(
     environment, Pillow is missing, or a GIF cannot be written. Raises InputError after the episode where writing fails;
     an existing file then stays as it was.
     """
-    check_whole_number("seed", seed, 0)
-    check_whole_number("steps", steps, 1)
-    check_whole_number("fps", fps, 1, MAX_FPS)
-    if gif:
+    check_kind("agent", agent, (Agent, type(None)), "an Agent")
+    seed, steps = as_whole_number("seed", seed, 0), as_whole_number("steps", steps, 1)
+    fps = as_whole_number("fps", fps, 1, MAX_FPS)
+    if gif is not None:
+        gif = as_path("gif", gif)
         check_gif_path(gif)
         import_pillow()
     env = make_env(env_id, observation=agent.spec.observation if agent else None)

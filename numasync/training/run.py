@@ -12,6 +12,7 @@ from numasync.agent.evaluation import PERIODIC_EVAL_STREAM, compile_play, play_e
 from numasync.config import Config, make_config, validate_options
 from numasync.envs import make_env
 from numasync.envs.normalization import measure_normalization
+from numasync.runtime.checks import as_folder, as_switch
 from numasync.training.background_evaluation import BackgroundEvaluator
 from numasync.training.console import Console
 from numasync.training.progress import Progress
@@ -55,9 +56,10 @@ def train(
     Raises InputError for bad input, before anything is written; WorkerError if a worker failed; NotFiniteError if the
     run diverged. After a failure the folder keeps the last good checkpoint.
     """
+    out, quiet = None if out is None else as_folder("out", out), not as_switch("verbose", verbose)
     agent = make_agent(env=env, algo=algo, **options)
-    folder = RunFolder(out, agent.config) if out else None
-    report = Report(agent.config, folder.checkpoint if folder else None, Console(quiet=not verbose))
+    folder = None if out is None else RunFolder(out, agent.config)
+    report = Report(agent.config, folder.checkpoint if folder else None, Console(quiet=quiet))
     return Run(agent, folder, report).run()
 
 

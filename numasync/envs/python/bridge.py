@@ -53,7 +53,8 @@ def call_reset(handle: int, rng: np.ndarray, obs: np.ndarray) -> None:
 def call_step(handle: int, action: Any, rng: np.ndarray, obs: np.ndarray) -> tuple[float, int]:
     """Call `on_step` of the environment with this handle; return its reward and end as the kernel expects them."""
     reward, end = OPEN_ENVS[handle].on_step(action, rng, obs)
-    return float(reward), int(end)
+    # Some environments return a reward of shape (1,). NumPy makes a float only of an array without dimensions.
+    return float(reward.item() if isinstance(reward, np.ndarray) else reward), int(end)
 
 
 class PythonEnv:

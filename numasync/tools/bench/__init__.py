@@ -15,7 +15,7 @@ from typing import Any
 
 from numasync.errors import InputError
 from numasync.runtime.affinity import cores
-from numasync.runtime.checks import check_real_number, check_whole_number
+from numasync.runtime.checks import as_real_number, as_whole_number, parse_number
 from numasync.runtime.jit import DISABLED
 from numasync.tools.bench.machine import describe_machine
 from numasync.tools.bench.report import machine_lines, section_lines
@@ -108,20 +108,18 @@ def parse_options(workers: str | None, repetitions: int, seconds: float) -> Opti
     """
     if DISABLED:
         raise InputError("numasync bench measures compiled code; unset NUMBA_DISABLE_JIT.")
-    check_whole_number("repetitions", repetitions, 1, MAX_REPETITIONS)
-    check_real_number("seconds", seconds, 0.01, MAX_SECONDS)
+    repetitions = as_whole_number("repetitions", repetitions, 1, MAX_REPETITIONS)
+    seconds = as_real_number("seconds", seconds, 0.01, MAX_SECONDS)
     return Options(repetitions, seconds, parse_workers(workers) if workers else default_workers(cores()))
 
 
 def parse_workers(text: str) -> list[int]:
     """Return the numbers of a text such as '1,2,4' in ascending order. Raises InputError for another text."""
     try:
-        numbers = sorted({int(part) for part in text.split(",")})
-    except ValueError:
-        numbers = [0]
-    if not 1 <= numbers[0] <= numbers[-1] <= MAX_WORKERS:
-        raise InputError(f"workers is {text!r}; it must be whole numbers from 1 to {MAX_WORKERS}, such as 1,2,4.")
-    return numbers
+        return sorted({as_whole_number("workers", parse_number(part), 1, MAX_WORKERS) for part in text.split(",")})
+    except ValueError as error:  # InputError is one
+        must = f"it must be whole numbers from 1 to {MAX_WORKERS}, such as 1,2,4"
+        raise InputError(f"workers is {text!r}; {must}.") from error
 
 
 def default_workers(n_cores: int) -> list[int]:
