@@ -38,13 +38,15 @@ def finish_output() -> None:
 
 @contextlib.contextmanager
 def show_troubles() -> Iterator[None]:
-    """Print a TroubleWarning as a line of this program, inside a `with` block."""
+    """Print a TroubleWarning as a line of this program, once, inside a `with` block."""
     with warnings.catch_warnings():
-        shown = warnings.showwarning
+        shown, said = warnings.showwarning, set()
 
         def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
             if issubclass(category, TroubleWarning):
-                complain(str(message))
+                if str(message) not in said:
+                    complain(str(message))
+                said.add(str(message))
             else:
                 shown(message, category, *place, **more)
 

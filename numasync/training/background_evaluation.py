@@ -47,6 +47,7 @@ class BackgroundEvaluator:
         if not self.future and self.every.crossed(steps):
             self.copy = (steps, seconds, theta.copy())
             if np.isfinite(self.copy[2]).all():  # otherwise the supervisor soon ends the run
+                self.stop = threading.Event()  # an evaluation that fails sets its own
                 self.future = self.pool.submit(self.evaluate, self.copy[2], self.stop)
 
     def finish(self) -> None:
