@@ -25,7 +25,7 @@ from numasync.runtime.interrupts import EXIT_INTERRUPTED, handle_ctrl_c, leave_a
 from numasync.tools.bench import REPETITIONS, SECONDS, SECTIONS, bench
 from numasync.tools.human_scores import human_normalized, reference_scores
 from numasync.tools.plots import KINDS, WINDOW, plot
-from numasync.tools.program import complain, finish_output, path_argument, prepare_output, show_troubles
+from numasync.tools.program import complain, finish_output, is_folder_gone, path_argument, prepare_output, show_troubles
 from numasync.tools.studies import study
 from numasync.tools.studies.plan import LR_HIGH, LR_LOW, STUDIES
 from numasync.tools.text import align
@@ -92,6 +92,9 @@ def run(argv: Sequence[str]) -> int:
         complain("There is not enough memory; take fewer workers or a smaller network.")
         return EXIT_FAILED
     except OSError as error:
+        if is_folder_gone():
+            complain("The current folder does not exist any more; change to another one.")
+            return EXIT_BAD_INPUT
         where = error.filename if isinstance(error.filename, str) else "The output"
         complain(f"{where} cannot be read or written: {error.strerror or one_line(error).rstrip('.')}.")
         return EXIT_FAILED

@@ -59,3 +59,12 @@ def path_argument(text: str) -> str:
     if not text or escape_unprintable(text) != text:
         raise argparse.ArgumentTypeError(f"{text!a} is no path: it is empty, or not all of it can be printed")
     return text
+
+
+def is_folder_gone() -> bool:
+    """Return whether the current folder was removed."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
