@@ -28,7 +28,15 @@ COMPILERS = {
     "numasync.tools.bench.machine": {"llvmlite.binding"},
     "numasync.tools.bench.peak": {"numba.core", "numba.extending", "llvmlite"},
 }
-PRINTERS = ("training.console", "tools.watch", "tools.terminal", "cli", "tools.bench.__init__", "tools.bench.__main__")
+PRINTERS = (
+    "training.console",
+    "tools.program",
+    "tools.watch",
+    "tools.terminal",
+    "cli",
+    "tools.bench.__init__",
+    "tools.bench.__main__",
+)
 THREAD_STARTERS = (
     "training.supervisor",
     "training.background_evaluation",

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from numasync.errors import InputError
-from numasync.runtime.files import write_atomically
+from numasync.runtime.files import is_special, write_atomically
 
 # The number of the file format. It grows by one when this code can no longer read the files of the format before.
 FORMAT = 1
@@ -53,6 +53,8 @@ def load_checkpoint(path: str | os.PathLike) -> tuple[dict[str, Any], dict[str, 
     path = Path(path)
     if os.path.isdir(path):
         raise InputError(f"{path} is a directory; name the checkpoint file itself, such as {path / 'checkpoint.npz'}.")
+    if is_special(path):
+        raise InputError(f"{path} is no file, but a pipe, a device or a link to itself; name a checkpoint file.")
     if not os.path.exists(path):
         raise InputError(f"There is no file {path}; a checkpoint is the .npz file that a run or agent.save wrote.")
     try:

@@ -1,5 +1,6 @@
 """Playing without learning: one action, one episode, and the scores of many episodes."""
 
+import contextlib
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -9,7 +10,7 @@ import numpy as np
 from numasync.algorithms.policy import choose_into
 from numasync.envs import make_env
 from numasync.envs.spec import Environment, EnvSpec, episode_over
-from numasync.errors import NotFiniteError
+from numasync.errors import EvaluationError, InputError, NotFiniteError, failure_of
 from numasync.nn.network import Network
 from numasync.nn.passes import copy_state, forward, outputs_of, reset_state
 from numasync.runtime.jit import (
@@ -139,28 +140,48 @@ def play_episodes(
     seed, stream       the random streams of the evaluators are `stream` and the numbers after it, of this seed
     stop               an event that ends the playing; the scores are then not valid
 
-    Raises InputError where the environment of that id is no longer as `spec` says.
+    Raises InputError where the environment of that id is no longer as `spec` says, EvaluationError where it fails.
     """
     stop = stop or threading.Event()
-    envs = [make_env(spec.id, observation=spec.observation) for _ in range(min(EVALUATORS, episodes))]
+    shares = min(EVALUATORS, episodes)
+    envs = make_envs(spec, shares)
+
+    def play_shares(first: int, env: Environment) -> list[tuple[int, float]]:
+        """Play every share that an environment gets: one, where there are as many environments."""
+        return [pair for number in range(first, shares, len(envs)) for pair in play_share(number, env)]
 
     def play_share(number: int, env: Environment) -> list[tuple[int, float]]:
         player = EpisodePlayer(env, evaluation_policy, theta, seed_row(seed, stream + number))
-        return [(i, player.score(stop)) for i in range(number, episodes, len(envs)) if not stop.is_set()]
+        try:
+            return [(i, player.score(stop)) for i in range(number, episodes, shares) if not stop.is_set()]
+        except (Exception, SystemExit) as error:  # some environments leave the program when their window is closed
+            raise EvaluationError(failure_of("An evaluation", error)) from error
 
     try:
         spec.check_compatible(envs[0].spec)
         compile_play(evaluation_policy.network.table, spec)
         with ThreadPoolExecutor(len(envs)) as pool:
             try:
-                shares = list(pool.map(play_share, range(len(envs)), envs))
+                played = list(pool.map(play_shares, range(len(envs)), envs))
             except BaseException:
                 stop.set()
                 raise
     finally:
         for env in envs:
             env.close()
-    return [score for _, score in sorted(pair for share in shares for pair in share)]
+    return [score for _, score in sorted(pair for pairs in played for pair in pairs)]
+
+
+def make_envs(spec: EnvSpec, most: int) -> list[Environment]:
+    """Return environments to evaluate in, `most` of them, or fewer where no more can be made.
+
+    Some environments hold what there is only once, such as a port. Raises InputError where not even one can be made.
+    """
+    envs: list[Environment] = [make_env(spec.id, observation=spec.observation)]
+    with contextlib.suppress(InputError):
+        while len(envs) < most:
+            envs.append(make_env(spec.id, observation=spec.observation))
+    return envs
 
 
 def summarize(scores: Any) -> dict[str, Any]:

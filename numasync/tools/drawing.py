@@ -8,7 +8,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from numasync.errors import InputError
-from numasync.runtime.files import write_atomically
+from numasync.runtime.files import is_special, write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -73,6 +73,8 @@ def picture_paths(out: str | os.PathLike) -> tuple[Path, Path]:
     for path in (out, png, svg):
         if os.path.isdir(path):
             raise InputError(f"{path} is a directory; name the pictures themselves, such as {path / 'curves'}.")
+        if is_special(path):
+            raise InputError(f"{path} is no file, but a pipe, a device or a link to itself; name other pictures.")
     if not os.path.isdir(out.parent):
         raise InputError(f"There is no folder {out.parent} for {out.name}; make it first.")
     return png, svg

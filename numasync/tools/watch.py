@@ -1,5 +1,6 @@
 """One episode to look at: on a terminal, as plain text through a pipe, or as an animated GIF."""
 
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from numasync.agent.agent import Agent
 from numasync.agent.evaluation import EVALUATION_STREAM, MAX_EPISODE_STEPS, act
 from numasync.envs import make_env
 from numasync.envs.spec import LIFE_LOST, RUNNING, Environment
+from numasync.errors import EvaluationError, failure_of
 from numasync.runtime.checks import as_path, as_whole_number, check_kind
 from numasync.runtime.jit import FLOAT
 from numasync.runtime.rng import seed_row
@@ -45,7 +47,7 @@ def watch(
 
     Raises InputError, before anything is played, where an argument is not allowed, the agent was trained on another
     environment, Pillow is missing, or a GIF cannot be written. Raises InputError after the episode where writing fails;
-    an existing file then stays as it was.
+    an existing file then stays as it was. Raises EvaluationError where the environment fails.
     """
     check_kind("agent", agent, (Agent, type(None)), "an Agent")
     seed, steps = as_whole_number("seed", seed, 0), as_whole_number("steps", steps, 1)
@@ -61,7 +63,8 @@ def watch(
         rng = seed_row(seed, EVALUATION_STREAM)
         choose_action = make_choose_action(agent, rng) if agent else lambda obs: env.spec.random_action(rng)
         episode = play_frames(env, choose_action, rng, steps)
-        last = write_gif(episode, env.spec, fps, gif) if gif else show(episode, env.spec.observation, fps, sys.stdout)
+        out = sys.stdout or io.StringIO()  # a program may have no standard output
+        last = write_gif(episode, env.spec, fps, gif) if gif else show(episode, env.spec.observation, fps, out)
     finally:
         env.close()
     print(f"Score {format_number(last.score)} after {plural(last.step, 'step')}", flush=True)
@@ -79,14 +82,22 @@ def play_frames(
     """
     obs = np.zeros((1, int(np.prod(env.spec.observation.network_shape))), FLOAT)
     state = env.new_state()
-    env.reset(state, rng, obs[0])
+    call_environment(env.reset, state, rng, obs[0])
     frame, end = Frame(obs[0], 0, None, 0.0, 0.0), RUNNING
     yield frame
     while end in (RUNNING, LIFE_LOST) and frame.step < limit:
         action = choose_action(obs)
-        reward, end = env.step(state, action, rng, obs[0])
+        reward, end = call_environment(env.step, state, action, rng, obs[0])
         frame = Frame(obs[0], frame.step + 1, action, reward, frame.score + reward)
         yield frame
+
+
+def call_environment(function: Callable, *arguments: Any) -> Any:
+    """Call a function of an environment. Raises EvaluationError where it fails."""
+    try:
+        return function(*arguments)
+    except (Exception, SystemExit) as error:  # some environments leave the program when their window is closed
+        raise EvaluationError(failure_of("The environment", error)) from error
 
 
 def make_choose_action(agent: Agent, rng: np.ndarray) -> Callable[[np.ndarray], Any]:

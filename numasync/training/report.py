@@ -4,6 +4,7 @@ import os
 from typing import Any
 
 from numasync.config import Config
+from numasync.errors import warn_of
 from numasync.training.console import Console, format_clock
 from numasync.training.progress import Progress
 
@@ -44,6 +45,12 @@ class Report:
         text = evaluation_line(evaluation)[:-1]
         line = f"{steps:>12,} steps: {text[0].lower()}{text[1:]}{'; the best so far' if best else ''}."
         self.console.print_over(line)
+
+    def print_trouble(self, text: str) -> None:
+        """Say what has gone wrong, while the run goes on. text: one sentence."""
+        if self.console.terminal:
+            self.console.print_lines("")  # after the line of progress
+        warn_of(text)
 
     def print_end(self, progress: Progress) -> None:
         """Say that the training has ended."""

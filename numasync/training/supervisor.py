@@ -1,15 +1,18 @@
 """The threads of a run, and the supervisor that watches them, takes snapshots, and stops them."""
 
+import contextlib
+import errno
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 
 import numpy as np
 
-from numasync.errors import NotFiniteError, WorkerError
+from numasync.errors import InputError, NotFiniteError, WorkerError
 from numasync.learner.loop import MAX_SEGMENTS
 from numasync.runtime.affinity import pinned
+from numasync.runtime.interrupts import is_main_thread, main_thread_was_interrupted
 from numasync.training.progress import Progress
 from numasync.training.schedule import Every
 from numasync.training.trainer import Trainer
@@ -60,7 +63,8 @@ class Supervisor:
         early, but one during compilation, before the workers start, is passed on, and so is a second one.
         """
         try:
-            self.trainer.build()
+            with explain_lack(self.trainer.config.workers, InputError):
+                self.trainer.build()
             if self._checkpoint(on_checkpoint):
                 self._run_threads(on_progress, on_checkpoint)
         except (WorkerError, NotFiniteError) as error:
@@ -79,7 +83,8 @@ class Supervisor:
         trainer.clock.start()
         with ThreadPoolExecutor(len(trainer.threads)) as pool:
             try:
-                threads = [pool.submit(self._run_workers_of, thread) for thread in range(len(trainer.threads))]
+                with explain_lack(trainer.config.workers, WorkerError):
+                    threads = [pool.submit(self._run_workers_of, thread) for thread in range(len(trainer.threads))]
                 self._watch(threads, on_progress, on_checkpoint)
             except (KeyboardInterrupt, BrokenPipeError):  # a broken pipe: nobody reads the output any more
                 self.interrupted = True
@@ -100,6 +105,8 @@ class Supervisor:
             if not running:
                 return
             on_progress(self.progress())
+            if not is_main_thread() and main_thread_was_interrupted():
+                raise KeyboardInterrupt
             steps = self.trainer.steps
             if steps < config.steps and checkpoints.crossed(steps):
                 self._checkpoint(on_checkpoint)
@@ -151,3 +158,16 @@ class Supervisor:
         """End the run. Only the first failure is kept."""
         self._failure = self._failure or failure
         self._stop.set()
+
+
+@contextlib.contextmanager
+def explain_lack(workers: int, kind: type[Exception]) -> Iterator[None]:
+    """Raise an error of a kind, one sentence, where the `with` block finds too little memory or too few threads."""
+    try:
+        yield
+    except (MemoryError, OSError, RuntimeError) as error:
+        lacks_memory = isinstance(error, MemoryError) or getattr(error, "errno", None) in (errno.ENOMEM, errno.EAGAIN)
+        if not lacks_memory and "can't start new thread" not in str(error):
+            raise
+        lack = "little memory" if lacks_memory else "few threads"
+        raise kind(f"This system has too {lack} for workers={workers}; train with fewer.") from None

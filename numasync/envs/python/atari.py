@@ -103,6 +103,5 @@ class AtariEnv(PythonEnv):
             return reward[0], TRUNCATED
         return reward[0], LIFE_LOST if lost and self.terminal_on_life_loss else RUNNING
 
-    def close(self) -> None:
-        super().close()
+    def release(self) -> None:
         self.env.close()

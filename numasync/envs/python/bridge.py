@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from numasync.envs.spec import RESET_TYPE, EnvSpec
+from numasync.errors import one_line, warn_of
 from numasync.runtime.jit import callback_kernel, compile_as, float64, int64, objmode
 from numasync.runtime.memory import aligned_zeros
 
@@ -99,5 +100,12 @@ class PythonEnv:
         return state
 
     def close(self) -> None:
-        """Remove the environment from the table. A subclass also releases what it holds itself."""
+        """Remove the environment from the table, and let it release what it holds. Warn where that fails."""
         OPEN_ENVS.pop(self.handle, None)
+        try:
+            self.release()
+        except (Exception, SystemExit) as error:
+            warn_of(f"{self.spec.id} failed to close with {type(error).__name__}: {one_line(error)}")
+
+    def release(self) -> None:
+        """Release what the environment holds. A subclass that holds something defines it."""

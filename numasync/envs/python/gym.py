@@ -3,6 +3,7 @@
 Their actions are Discrete or Box. Their observations are numbers, or Gymnasium can flatten them to numbers.
 """
 
+import contextlib
 import dataclasses
 from typing import Any
 
@@ -40,7 +41,8 @@ class GymEnv(PythonEnv):
             observation = dataclasses.replace(observation, flattened=flatten)
             n_actions, bounds = parse_action_space(env_id, self.env.action_space)
         except InputError:
-            self.env.close()
+            with contextlib.suppress(Exception):
+                self.env.close()
             raise
         fitting = "continuous" if bounds and fitting == "classic" else fitting
         super().__init__(EnvSpec(env_id, family or fitting, observation, n_actions, bounds))
@@ -65,8 +67,7 @@ class GymEnv(PythonEnv):
             return space.start + int(action)
         return np.clip(action.reshape(space.shape), space.low, space.high).astype(space.dtype)
 
-    def close(self) -> None:
-        super().close()
+    def release(self) -> None:
         self.env.close()
 
 

@@ -1,0 +1,70 @@
+"""What the command line is as a program: its output, its complaints, and the paths that it takes."""
+
+import argparse
+import contextlib
+import os
+import sys
+import warnings
+from collections.abc import Iterator
+from typing import Any
+
+from numasync.errors import TroubleWarning
+from numasync.training.console import escape_unprintable
+
+
+def complain(text: str) -> None:
+    """Print a line on stderr, after the name of the program."""
+    with contextlib.suppress(OSError):  # stderr can be on a full disk too
+        print(f"numasync: {escape_unprintable(text)}", file=sys.stderr, flush=True)
+
+
+def prepare_output() -> None:
+    """Have a standard output and a standard error, which can be closed, take every text."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (it is open until the end)
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def finish_output() -> None:
+    """Write out what is left of the output. Python must not try it again at its exit, and fail."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextlib.contextmanager
+def show_troubles() -> Iterator[None]:
+    """Print a TroubleWarning as a line of this program, once, inside a `with` block."""
+    with warnings.catch_warnings():
+        shown, said = warnings.showwarning, set()
+
+        def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, TroubleWarning):
+                if str(message) not in said:
+                    complain(str(message))
+                said.add(str(message))
+            else:
+                shown(message, category, *place, **more)
+
+        warnings.showwarning = show
+        yield
+
+
+def path_argument(text: str) -> str:
+    """Return the text of a path, for argparse. No control characters are in it, all of it is UTF-8, it is not empty."""
+    if not text or escape_unprintable(text) != text:
+        raise argparse.ArgumentTypeError(f"{text!a} is no path: it is empty, or not all of it can be printed")
+    return text
+
+
+def is_folder_gone() -> bool:
+    """Return whether the current folder was removed."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
