@@ -3,7 +3,7 @@
 import json
 import os
 import re
-import tempfile
+import secrets
 from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Any
@@ -18,23 +18,16 @@ def write_atomically(path: str | Path, write: Callable[[IO[bytes]], Any]) -> Non
     Raises what `write` raises, and OSError; the file is then unchanged and the temporary one is removed.
     """
     path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=path.name + ".")
+    # Python's own temporary files have other permissions than the umask gives, and the umask cannot be read without a
+    # change of it, which the other threads of the process would notice.
+    temporary = path.with_name(f"{path.name}.{secrets.token_hex(4)}")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(temporary, "xb") as file:
             write(file)
-        os.chmod(temporary, 0o666 & ~current_umask())
         os.replace(temporary, path)
     except BaseException:
-        os.unlink(temporary)
+        temporary.unlink(missing_ok=True)
         raise
-
-
-def current_umask() -> int:
-    """Return the permission bits that new files do not get."""
-    # The system can only exchange the mask: set one, and set the old one again.
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def write_json(path: str | Path, value: Any) -> None:
