@@ -19,7 +19,8 @@ DISPLAYS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.SetComp, ast.DictComp
 
 # Which modules speak to the compiler, and to which part of it. Everything else is left to runtime/jit.py.
 COMPILERS = {
-    "numasync.runtime.jit": {"numba", "llvmlite"},
+    "numasync.runtime.cache": {"numba.core", "numba.misc.appdirs"},
+    "numasync.runtime.jit": {"numba", "numba.core", "llvmlite"},
     "numasync.runtime.pointers": {"numba.core", "numba.extending", "numba.np"},
     "numasync.nn.products.codegen": {"numba.core", "llvmlite"},
     "numasync.nn.products.tile": {"numba.core", "numba.extending"},
@@ -29,8 +30,13 @@ COMPILERS = {
     "numasync.tools.bench.peak": {"numba.core", "numba.extending", "llvmlite"},
 }
 PRINTERS = (
+<<<<<<< HEAD
     "training.console",
     "tools.program",
+=======
+    "runtime.cache",
+    "training.console",
+>>>>>>> fc3bf9d1dcdc99e24930c3339113581756af5d6c
     "tools.watch",
     "tools.terminal",
     "cli",

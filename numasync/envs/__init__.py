@@ -3,9 +3,12 @@
 Importing this loads neither gymnasium nor ale_py. Making one of their environments does.
 """
 
+import contextlib
 import importlib
 import os
 import sys
+import threading
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +31,10 @@ JITTED = {env.spec.id: env for env in (CARTPOLE, POSITIONS, ACROBOT, MOUNTAIN_CA
 
 # The user's environments by id; `register` in custom/registration.py adds them.
 REGISTERED: dict[str, JittedEnv] = {}
+
+# sys.path belongs to the whole process. Where one thread takes an entry off it, an import in another thread can miss
+# the next entry.
+IMPORTING = threading.RLock()
 
 
 def make_env(
@@ -110,15 +117,31 @@ def import_module(name: str) -> None:
     Raises InputError, one sentence, if the module exists and cannot be imported.
     """
     check_text("name", name)
-    folder = os.getcwd()
-    sys.path.insert(0, folder)
     try:
-        importlib.import_module(name)
+        with current_folder_first(name):
+            importlib.import_module(name)
     except InputError:
         raise
     except Exception as error:
         if not (isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}.")):
             reason = one_line(error)
             raise InputError(f"The module {name} cannot be imported: {type(error).__name__}: {reason}") from error
-    finally:
-        sys.path.remove(folder)
+
+
+@contextlib.contextmanager
+def current_folder_first(name: str) -> Iterator[None]:
+    """Let Python look for the module `name` in the current folder first, for the length of a `with` block.
+
+    A module that is loaded, or that another thread is loading, is not looked for.
+    """
+    if name in sys.modules:
+        yield
+        return
+    folder = os.getcwd()
+    with IMPORTING:
+        sys.path.insert(0, folder)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(ValueError):  # the module has taken it off itself
+                sys.path.remove(folder)

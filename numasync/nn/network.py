@@ -28,7 +28,7 @@ from numasync.nn.table import (
     WEIGHT_ROWS,
 )
 from numasync.runtime.checks import as_whole_number, check_array, check_choice, show
-from numasync.runtime.jit import FLOAT, int64
+from numasync.runtime.jit import COMPILING, FLOAT, int64
 from numasync.runtime.memory import aligned_zeros
 from numasync.runtime.pointers import address_of, pointer_to
 
@@ -83,17 +83,22 @@ class Network:
         """Return the layer table whose kernels take parameters and activations of this dtype, float32 or float64."""
         dtype = parse_dtype(dtype)
         if dtype not in self._tables:
-            table = np.array(self.rows, np.int64)
-            for row, name in zip(table, self.kinds, strict=True):
-                kind = KINDS[name]
-                for column, kernel, (numbers, integers) in (
-                    (FORWARD, kind.forward, FORWARD_ARGUMENTS),
-                    (BACKWARD, kind.backward, BACKWARD_ARGUMENTS),
-                ):
-                    arguments = [pointer_to(dtype)] * numbers + [pointer_to(np.int64)] + [int64] * integers
-                    row[column] = address_of(kernel, *arguments)
-            self._tables[dtype] = table
+            with COMPILING:
+                self._tables.setdefault(dtype, self._make_table(dtype))
         return self._tables[dtype]
+
+    def _make_table(self, dtype: np.dtype[Any]) -> np.ndarray:
+        """Compile the layers for this dtype, and return the table with their addresses."""
+        table = np.array(self.rows, np.int64)
+        for row, name in zip(table, self.kinds, strict=True):
+            kind = KINDS[name]
+            for column, kernel, (numbers, integers) in (
+                (FORWARD, kind.forward, FORWARD_ARGUMENTS),
+                (BACKWARD, kind.backward, BACKWARD_ARGUMENTS),
+            ):
+                arguments = [pointer_to(dtype)] * numbers + [pointer_to(np.int64)] + [int64] * integers
+                row[column] = address_of(kernel, *arguments)
+        return table
 
     def _add_stack(self, layers: tuple[Layer, ...], prefix: str = "") -> None:
         """Add the rows of `layers`. The first layer reads the observation."""

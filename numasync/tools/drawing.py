@@ -2,6 +2,7 @@
 
 import io
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
@@ -28,6 +29,8 @@ WIDTH, HEIGHT, LEGEND_LINE = 9.0, 3.7, 0.22  # inches; every line of the legend 
 LEGEND_CHARACTERS = 116  # what fits on one line of the legend
 DPI = 160
 THIN, THICK = 0.8, 2.2  # points
+# Matplotlib's settings belong to the whole process. Whoever draws with STYLE holds the lock.
+STYLE_LOCK = threading.RLock()
 STYLE = {
     "font.size": 10,
     "axes.labelsize": 9.5,

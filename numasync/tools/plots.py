@@ -17,6 +17,7 @@ from numasync.tools.drawing import (
     SPARE_COLOURS,
     STEP_UNITS,
     STYLE,
+    STYLE_LOCK,
     THICK,
     THIN,
     TIME_UNITS,
@@ -102,7 +103,7 @@ def plot(
     figure_class, style = import_matplotlib()
     runs = leave_out_young([read_run(folder) for folder in folders], of)
     curves = [make_curve(run, of, window) for run in runs]
-    with style.context(["default", STYLE]):
+    with STYLE_LOCK, style.context(["default", STYLE]):
         figure = figure_class((WIDTH, HEIGHT), layout="constrained")
         figure.suptitle(common_env(runs))
         draw_panels(figure, group_runs([run.config for run in runs], curves), score_label(of, window), of)

@@ -76,6 +76,13 @@ def test_a_file_has_the_permissions_that_the_umask_gives(tmp_path):
         os.umask(before)
 
 
+def test_a_write_leaves_the_umask_alone(tmp_path, monkeypatch):
+    """It is the whole process's: another thread would make its files with it."""
+    monkeypatch.setattr(os, "umask", lambda mask: pytest.fail("the umask is changed"))
+    write_atomically(tmp_path / "file", lambda file: file.write(b"new"))
+    assert (tmp_path / "file").read_bytes() == b"new"
+
+
 def test_a_checkpoint_is_arrays_and_a_json_text_without_pickle(path, agent):
     with np.load(path, allow_pickle=False) as file:
         assert sorted(file.files) == ["description", "theta"]

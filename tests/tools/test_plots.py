@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+import threading
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -383,3 +384,15 @@ def test_a_picture_that_cannot_be_drawn_leaves_no_other(run, tmp_path, monkeypat
     with pytest.raises(RuntimeError, match="broken"):
         plots.plot([folder], tmp_path / "curves")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_plot_waits_for_the_plot_of_another_thread(run, tmp_path):
+    """Matplotlib's settings are the whole process's: two threads that change them at once would leave them changed."""
+    folder, before = run("one"), dict(matplotlib.rcParams)
+    thread = threading.Thread(target=plots.plot, args=([folder], tmp_path / "curves"))
+    with drawing.STYLE_LOCK:
+        thread.start()
+        thread.join(0.5)
+        assert thread.is_alive() and dict(matplotlib.rcParams) == before
+    thread.join()
+    assert (tmp_path / "curves.png").exists() and dict(matplotlib.rcParams) == before

@@ -74,7 +74,9 @@ def register(
     observation = Observation("vector" if len(shape) == 1 else "image", shape)
     spec = EnvSpec(env_id, family, observation, actions, parse_bounds(bounds, actions))
     size = as_whole_number("state_size", state_size, 0, LARGEST_SIZE)
-    REGISTERED[env_id] = check_and_compile(JittedEnv(spec, reset, step, size))
+    compiled = check_and_compile(JittedEnv(spec, reset, step, size))
+    if REGISTERED.setdefault(env_id, compiled) is not compiled:  # by another thread, while this one compiled
+        raise already_registered(env_id)
 
 
 def check_and_compile(env: JittedEnv) -> JittedEnv:
@@ -101,9 +103,14 @@ def check_id(env_id: Any) -> None:
     if env_id in JITTED:
         raise InputError(f"{env_id} is an environment of numasync's own; choose another id.")
     if env_id in REGISTERED:
-        raise InputError(
-            f"{env_id} is registered already; choose another id, or first del numasync.envs.REGISTERED[{env_id!r}]."
-        )
+        raise already_registered(env_id)
+
+
+def already_registered(env_id: str) -> InputError:
+    """Return the error that says that there is an environment of this id."""
+    return InputError(
+        f"{env_id} is registered already; choose another id, or first del numasync.envs.REGISTERED[{env_id!r}]."
+    )
 
 
 def check_function(name: str, function: Any, arguments: tuple[str, ...]) -> None:
