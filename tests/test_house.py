@@ -30,13 +30,10 @@ COMPILERS = {
     "numasync.tools.bench.peak": {"numba.core", "numba.extending", "llvmlite"},
 }
 PRINTERS = (
-<<<<<<< HEAD
     "training.console",
     "tools.program",
-=======
     "runtime.cache",
     "training.console",
->>>>>>> fc3bf9d1dcdc99e24930c3339113581756af5d6c
     "tools.watch",
     "tools.terminal",
     "cli",
