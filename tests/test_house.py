@@ -33,7 +33,6 @@ PRINTERS = (
     "training.console",
     "tools.program",
     "runtime.cache",
-    "training.console",
     "tools.watch",
     "tools.terminal",
     "cli",
