@@ -118,9 +118,8 @@ class Calls:
         if arguments:  # whatever stands before them is given by place too
             before = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
             good = GOOD.get(name, {})
-            return [
-                good[k] if k in good and self.random.random() < 0.7 else self.odd(k) for k in before
-            ] + arguments, {}
+            kept = [key in good and self.random.random() < 0.7 for key in before]
+            return [good[key] if keep else self.odd(key) for key, keep in zip(before, kept)] + arguments, {}
         names = [p.name for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
         names += KEYWORDS.get(name, ())
         needed = {p.name for p in parameters if p.default is p.empty and p.name in names}
