@@ -13,30 +13,39 @@ import time
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 import numasync
 from numasync.agent.agent import load, pretrained
 from numasync.agent.evaluation import MAX_EPISODE_STEPS
 from numasync.config import PRESETS, RENAMED, Config
 from numasync.errors import EvaluationError, InputError, NotFiniteError, WorkerError, one_line
-from numasync.runtime.checks import parse_number
 from numasync.runtime.files import safe_name
 from numasync.runtime.interrupts import EXIT_INTERRUPTED, handle_ctrl_c, leave_at_once, unwind_when_ended
 from numasync.tools.bench import REPETITIONS, SECONDS, SECTIONS, bench
 from numasync.tools.human_scores import human_normalized, reference_scores
 from numasync.tools.plots import KINDS, WINDOW, plot
-from numasync.tools.program import complain, finish_output, is_folder_gone, path_argument, prepare_output, show_troubles
+from numasync.tools.program import (
+    EXIT_BAD_INPUT,
+    Parser,
+    argument_of,
+    complain,
+    finish_output,
+    is_folder_gone,
+    path_argument,
+    prepare_output,
+    show_troubles,
+    whole_number,
+)
 from numasync.tools.studies import study
 from numasync.tools.studies.plan import LR_HIGH, LR_LOW, STUDIES
 from numasync.tools.text import align
 from numasync.tools.watch import FPS, MAX_FPS, watch
-from numasync.training.console import escape_unprintable
 from numasync.training.records import RESULT, FolderTakenError
 from numasync.training.report import evaluation_line
 from numasync.training.run import train
 
-EXIT_FAILED, EXIT_BAD_INPUT = 1, 2
+EXIT_FAILED = 1
 # What a command that has failed leaves, by the name of its function.
 KEPT = {
     "run_train": " The agent so far was saved.",
@@ -101,14 +110,6 @@ def run(argv: Sequence[str]) -> int:
         return EXIT_FAILED
 
 
-class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose complaint is one sentence."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the sentence and exit."""
-        self.exit(EXIT_BAD_INPUT, f"{self.prog}: {escape_unprintable(message)}; see {self.prog} --help.\n")
-
-
 def parser() -> Parser:
     """Return the parser of the whole command line."""
     text = "Asynchronous deep reinforcement learning with NumPy and Numba."
@@ -161,27 +162,14 @@ def add_option(verb: Parser, field: dataclasses.Field) -> None:
     elif field.metadata["choices"]:
         kwargs, text = {"metavar": "NAME"}, f"{text}: {', '.join(field.metadata['choices'])}"
     else:
-        kwargs = {"type": parser_of(field.type), "metavar": "ID" if field.type is str else "N"}
+        kwargs = {"type": argument_of(field.type), "metavar": "ID" if field.type is str else "N"}
     # A flag that is not given leaves the value to the preset, so it has no default here.
     verb.add_argument(flag, default=argparse.SUPPRESS, help=f"{text} [{describe_defaults(field)}]", **kwargs)
 
 
-def parser_of(kind: Any) -> Callable[[str], Any]:
-    """Return what turns the text of an option into a value. kind: the type of the option."""
-    return whole_number if kind is int else kind
-
-
-def whole_number(text: str) -> int | float:
-    """Return the number of a text, for argparse: '1e6' is an int. A real number stays one, and is refused later."""
-    try:
-        return parse_number(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(f"invalid int value: {text!r}") from error
-
-
 def add_old_option(verb: Parser, old_name: str, kind: type) -> None:
     """Add the old flag of an option, without help. `rename_old_options` warns of it."""
-    kwargs: dict[str, Any] = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": parser_of(kind)}
+    kwargs: dict[str, Any] = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": argument_of(kind)}
     verb.add_argument(flag_of(old_name), default=argparse.SUPPRESS, help=argparse.SUPPRESS, **kwargs)
 
 

@@ -69,7 +69,7 @@ def one_line(error: BaseException | str) -> str:
 
 
 def failure_of(what: str, error: BaseException) -> str:
-    """Return a sentence that says what failed, with which error, and in which line of which file."""
+    """Return a sentence that says what failed, with which error, and in which line and file."""
     trace = error.__traceback__
     while trace and trace.tb_next:
         trace = trace.tb_next

@@ -5,11 +5,21 @@ import contextlib
 import os
 import sys
 import warnings
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
 
-from numasync.errors import TroubleWarning
-from numasync.training.console import escape_unprintable
+from numasync.errors import TroubleWarning, escape_unprintable
+from numasync.runtime.checks import parse_number
+
+EXIT_BAD_INPUT = 2
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose complaint is one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the sentence and exit."""
+        self.exit(EXIT_BAD_INPUT, f"{self.prog}: {escape_unprintable(message)}; see {self.prog} --help.\n")
 
 
 def complain(text: str) -> None:
@@ -68,3 +78,16 @@ def is_folder_gone() -> bool:
     except FileNotFoundError:
         return True
     return False
+
+
+def argument_of(kind: Any) -> Callable[[str], Any]:
+    """Return what turns the text of an option into a value, for argparse. kind: the type of the option."""
+    return whole_number if kind is int else kind
+
+
+def whole_number(text: str) -> int | float:
+    """Return the number of a text, for argparse: '1e6' is an int. A real number stays one, and is refused later."""
+    try:
+        return parse_number(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"invalid int value: {text!r}") from error

@@ -3,7 +3,6 @@
 Besides this file only `numasync watch`, the benchmark and the command line print.
 """
 
-import re
 import sys
 from typing import TextIO
 
@@ -13,9 +12,6 @@ from numasync.errors import warn_of
 TERMINAL_SECONDS = 0.5
 FIRST_LINE_SECONDS = 1.0
 LONGEST_LINE_SECONDS = 60.0
-
-# Characters that break a line, move the cursor or are no UTF-8.
-UNPRINTABLE = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
 
 
 class Console:
@@ -74,11 +70,6 @@ def encodable(text: str, file: TextIO) -> str:
     """Return a text as the encoding of a file allows it, with escapes for all other characters."""
     encoding = getattr(file, "encoding", None) or "utf-8"
     return text.encode(encoding, "backslashreplace").decode(encoding)
-
-
-def escape_unprintable(text: str) -> str:
-    """Return a text on one line, with escapes for the characters that break a line or are no UTF-8."""
-    return UNPRINTABLE.sub(lambda match: ascii(match[0])[1:-1], text)
 
 
 def format_clock(seconds: float) -> str:
