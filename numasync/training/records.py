@@ -2,7 +2,8 @@
 
 config.json      all options of the run
 monitor.csv      one line for each training episode: r (return, unclipped), l (length in steps), t (seconds since the
-                 workers started), T (steps over all workers). Its first line is JSON, as other tools expect.
+                 workers started), T (steps over all workers). Its first line is JSON with t_start, the time when the workers
+                 started, as other tools expect.
 evaluations.csv  one line for each evaluation, periodic or final: T and t of the parameters, and the scores
 checkpoint.npz   the agent with the last parameters
 best.npz         the agent with the parameters of the best evaluation, if there are periodic evaluations
@@ -91,7 +92,7 @@ class RunFolder:
 
     def add_episodes(self, rows: Sequence[Sequence[float]]) -> None:
         """Append rows (return, length, seconds, T) to monitor.csv."""
-        if not rows:
+        if not len(rows):
             return
         # Other tools add the time of the start to the seconds of each episode.
         about = {

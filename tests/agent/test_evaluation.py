@@ -14,6 +14,7 @@ from numasync.envs import make_env
 from numasync.envs.observation import Observation
 from numasync.envs.python.bridge import PythonEnv
 from numasync.envs.spec import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED, EnvSpec
+from numasync.errors import EvaluationError
 from numasync.runtime.jit import FLOAT
 from numasync.runtime.rng import seed_row
 
@@ -151,7 +152,7 @@ def test_an_evaluator_that_fails_stops_the_others_and_closes_every_environment(m
     monkeypatch.setattr(evaluation, "make_env", lambda *_, **__: Fails(ends))
     monkeypatch.setattr(evaluation, "MAX_EPISODE_STEPS", 10**9)
     agent = agent_of(Ends(ends).spec)
-    with pytest.raises(ZeroDivisionError, match="the pole broke"):
+    with pytest.raises(EvaluationError, match="ZeroDivisionError: the pole broke"):
         play_episodes(agent.spec, agent.evaluation_policy(), agent.theta, 6, 5)
     assert len(made) == 4 and all(env.closed for env in made) and set(threading.enumerate()) <= before
 

@@ -13,7 +13,7 @@ import pytest
 
 from numasync.algorithms import ALGORITHMS
 from numasync.config import make_config
-from numasync.errors import InputError
+from numasync.errors import InputError, TroubleWarning
 from numasync.tools import drawing, plots
 from numasync.training.records import CONFIG, MONITOR, RunFolder
 
@@ -336,8 +336,17 @@ def test_what_is_no_run_is_refused(complaint, run, tmp_path):
 
 def test_a_run_with_nothing_to_draw_yet_is_named(complaint, run):
     young, older = run("young", episodes=()), run("older")
-    assert f"{young} has no finished episode yet" in complaint([older, young])
+    assert f"{young} has no finished episode yet" in complaint([young])
     assert f"{older} has no evaluation yet" in complaint([older], of="evaluation")
+
+
+def test_a_young_run_among_others_is_left_out_with_a_word(drawn, run):
+    young, older = run("young", episodes=()), run("older")
+    with pytest.warns(TroubleWarning, match=r"young has no finished episode yet; it is left out\.$"):
+        both = drawn([older, young])
+    assert [points(line) for line in both.axes[0].get_lines()] == [
+        points(line) for line in drawn([older]).axes[0].get_lines()
+    ]
 
 
 @pytest.mark.parametrize(
