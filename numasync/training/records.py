@@ -2,8 +2,8 @@
 
 config.json      all options of the run
 monitor.csv      one line for each training episode: r (return, unclipped), l (length in steps), t (seconds since the
-                 workers started), T (steps over all workers). Its first line is JSON with t_start, the time when the workers
-                 started, as other tools expect.
+                 workers started), T (steps over all workers). Its first line is JSON, as other tools expect, with
+                 t_start: the time when the workers started
 evaluations.csv  one line for each evaluation, periodic or final: T and t of the parameters, and the scores
 checkpoint.npz   the agent with the last parameters
 best.npz         the agent with the parameters of the best evaluation, if there are periodic evaluations
