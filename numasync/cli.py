@@ -17,7 +17,6 @@ from typing import Any, TypeAlias
 
 import numasync
 from numasync.agent.agent import load, pretrained
-from numasync.agent.evaluation import MAX_EPISODE_STEPS
 from numasync.config import PRESETS, RENAMED, Config
 from numasync.errors import EvaluationError, InputError, NotFiniteError, WorkerError, one_line
 from numasync.runtime.files import safe_name
@@ -288,8 +287,8 @@ def add_watch(verbs: Verbs) -> None:
     verb.add_argument("--gif", type=path_argument, metavar="FILE", help=text)
     text = f"seed of the episode [the agent's own, or {Config.seed}]"
     verb.add_argument("--seed", type=whole_number, metavar="N", help=text)
-    text = "most steps to play [%(default)s]"
-    verb.add_argument("--steps", type=whole_number, default=MAX_EPISODE_STEPS, metavar="N", help=text)
+    text = "most steps to play [the steps of an evaluation]"
+    verb.add_argument("--steps", type=whole_number, metavar="N", help=text)
     text = f"steps shown per second, {MAX_FPS} at most [%(default)s]"
     verb.add_argument("--fps", type=whole_number, default=FPS, metavar="N", help=text)
 
@@ -298,7 +297,7 @@ def run_watch(arguments: argparse.Namespace) -> int:
     """Show an episode, or write it to a file."""
     path = agent_of(arguments, "watch")
     agent = load(path, arguments.env) if path else None
-    env_id = arguments.env or (agent and agent.spec.id)
+    env_id = arguments.env or (agent and agent.env_to_play())
     if not env_id:
         raise InputError("There is nothing to watch; give an AGENT, --env ID or both.")
     default_seed = agent.config.seed if agent else Config.seed

@@ -40,11 +40,13 @@ def write_atomically(path: str | Path, write: Callable[[IO[bytes]], Any]) -> Non
     path   the file
     write  called with a temporary binary file in the same folder, which is then renamed
 
-    Temporary files that killed programs have left in the folder are removed.
+    A link stays, and the file that it leads to is replaced. Temporary files that killed programs have left in the
+    folder are removed.
 
-    Raises what `write` raises, and OSError; the file is then unchanged and the temporary one is removed.
+    Raises what `write` raises, and OSError, also where the path leads to something that is no file. The file is then
+    unchanged and the temporary one is removed.
     """
-    path = Path(path)
+    path = find_target(path)
     remove_leftovers(path.parent)
     handle, temporary = make_temporary(path.parent)
     try:
@@ -59,6 +61,19 @@ def write_atomically(path: str | Path, write: Callable[[IO[bytes]], Any]) -> Non
             os.unlink(temporary)
         raise
     sync_folder(path.parent)
+
+
+def find_target(path: str | Path) -> Path:
+    """Return the file that a path leads to through links; it need not exist yet.
+
+    Raises OSError where there is something else, or the path leads nowhere.
+    """
+    target = Path(os.path.realpath(path))
+    if is_special(target):
+        raise OSError(errno.EINVAL, "it is a device, a pipe, a socket or a link to itself, and not a file", str(path))
+    if os.path.isdir(target):
+        raise IsADirectoryError(errno.EISDIR, "it is a directory, and not a file", str(path))
+    return target
 
 
 def make_temporary(folder: Path) -> tuple[int, Path]:

@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 
 from numasync.agent.agent import Agent
-from numasync.agent.evaluation import EVALUATION_STREAM, MAX_EPISODE_STEPS, act
+from numasync.agent.evaluation import EVALUATION_STREAM, act, episode_limit
+from numasync.agent.network import check_theta
 from numasync.envs import make_env
 from numasync.envs.spec import LIFE_LOST, RUNNING, Environment
 from numasync.errors import EvaluationError, failure_of
@@ -30,7 +31,7 @@ def watch(
     env_id: str,
     agent: Agent | None = None,
     seed: int = 1,
-    steps: int = MAX_EPISODE_STEPS,
+    steps: int | None = None,
     fps: int = FPS,
     gif: str | os.PathLike | None = None,
 ) -> None:
@@ -41,7 +42,7 @@ def watch(
     env_id  the id of the environment, see `numasync envs`
     agent   who plays: it acts as in the first episode of `agent.evaluate(seed=seed)`; None for random actions
     seed    the seed of the episode
-    steps   the most steps to play
+    steps   the most steps to play; by default the limit of `agent.evaluate`
     fps     steps shown per second, 50 at most
     gif     a .gif file to write instead; only for environments whose observations are pictures; it needs Pillow
 
@@ -50,7 +51,8 @@ def watch(
     an existing file then stays as it was. Raises EvaluationError where the environment fails.
     """
     check_kind("agent", agent, (Agent, type(None)), "an Agent")
-    seed, steps = as_whole_number("seed", seed, 0), as_whole_number("steps", steps, 1)
+    seed = as_whole_number("seed", seed, 0)
+    steps = None if steps is None else as_whole_number("steps", steps, 1)
     fps = as_whole_number("fps", fps, 1, MAX_FPS)
     if gif is not None:
         gif = as_path("gif", gif)
@@ -62,7 +64,7 @@ def watch(
             agent.spec.check_compatible(env.spec)
         rng = seed_row(seed, EVALUATION_STREAM)
         choose_action = make_choose_action(agent, rng) if agent else lambda obs: env.spec.random_action(rng)
-        episode = play_frames(env, choose_action, rng, steps)
+        episode = play_frames(env, choose_action, rng, episode_limit(env) if steps is None else steps)
         out = sys.stdout or io.StringIO()  # a program may have no standard output
         last = write_gif(episode, env.spec, fps, gif) if gif else show(episode, env.spec.observation, fps, out)
     finally:
@@ -103,6 +105,7 @@ def call_environment(function: Callable, *arguments: Any) -> Any:
 def make_choose_action(agent: Agent, rng: np.ndarray) -> Callable[[np.ndarray], Any]:
     """Return a function that chooses actions as in an evaluation of the agent. rng: as in `play_frames`."""
     network, policy, epsilon = agent.evaluation_policy()
+    check_theta(agent.theta, network)
     actions, tape = agent.spec.new_actions(1), network.tape(1)
     how = (policy, epsilon, agent.spec.n_actions, rng)
 

@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from numasync.agent.evaluation import MAX_EPISODE_STEPS
 from numasync.config import Config
 from numasync.errors import warn_of
 from numasync.training.console import Console, format_clock
@@ -85,7 +86,8 @@ def progress_line(progress: Progress) -> str:
 def evaluation_line(evaluation: dict[str, Any]) -> str:
     """Return a line of the scores of an evaluation. evaluation: see `summarize`."""
     e = evaluation
+    cut = f", {e['cut']} cut at numasync's limit of {MAX_EPISODE_STEPS:,} steps" if "cut" in e else ""
     return (
         f"Evaluation over {e['episodes']} episodes: mean {e['mean']:.2f}, std {e['std']:.2f}, "
-        f"min {e['min']:g}, max {e['max']:g}."
+        f"min {e['min']:g}, max {e['max']:g}{cut}."
     )

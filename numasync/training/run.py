@@ -87,9 +87,10 @@ def make_agent(**options: Any) -> Agent:
     given = validate_options(options)
     with closing(make_env(given["env"], flatten=given.get("flatten", False))) as env:
         config = make_config(env.spec.family, **given)
-        agent = Agent(config, env.spec)
+        agent = Agent(config, env.spec)  # refuses options that do not fit, before anything is measured
         if config.normalize:
-            agent.spec = agent.spec._replace(observation=measure_normalization(env, config.seed))
+            spec = env.spec._replace(observation=measure_normalization(env, config.seed))
+            agent = Agent(config, spec, agent.theta)
     return agent
 
 

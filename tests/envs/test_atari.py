@@ -29,7 +29,7 @@ def short_episodes(monkeypatch):
 @atari
 def test_atari_spec_and_encoding():
     player = Player(make_env("ALE/Pong-v5"))
-    assert player.spec == ("ALE/Pong-v5", "atari", Observation("frames", (4, 84, 84), 1 / 255), 6, None)
+    assert player.spec[:5] == ("ALE/Pong-v5", "atari", Observation("frames", (4, 84, 84), 1 / 255), 6, None)
     assert player.spec.observation.network_shape == (84, 84, 4)
     player.reset()
     for action in (2, 3, 2, 3, 2):

@@ -30,6 +30,7 @@ def register(
     state_size: int,
     family: str | None = None,
     bounds: tuple[ArrayLike, ArrayLike] | None = None,
+    max_episode_steps: int | None = None,
 ) -> None:
     """Make two plain Python functions an environment with the id `env_id`. It runs compiled, inside the loop.
 
@@ -50,6 +51,8 @@ def register(
                        None: 'image' for an image, otherwise 'continuous' with bounds and 'classic' without
     bounds             None for integer actions; for continuous ones the lowest and the highest values, n_actions
                        numbers each, which may be infinite
+    max_episode_steps  the most steps of an episode, where step ends it there; None: an evaluation ends an episode that
+                       goes on for very long
 
     The arguments and results of reset and step:
 
@@ -74,7 +77,8 @@ def register(
     observation = Observation("vector" if len(shape) == 1 else "image", shape)
     spec = EnvSpec(env_id, family, observation, actions, parse_bounds(bounds, actions))
     size = as_whole_number("state_size", state_size, 0, LARGEST_SIZE)
-    compiled = check_and_compile(JittedEnv(spec, reset, step, size))
+    limit = None if max_episode_steps is None else as_whole_number("max_episode_steps", max_episode_steps, 1)
+    compiled = check_and_compile(JittedEnv(spec, reset, step, size, max_episode_steps=limit))
     if REGISTERED.setdefault(env_id, compiled) is not compiled:  # by another thread, while this one compiled
         raise already_registered(env_id)
 

@@ -74,6 +74,7 @@ class PythonEnv:
     """
 
     jitted = False
+    max_episode_steps: int | None = None
     # A kernel is a descriptor, as a function is. As a plain class attribute it would receive `self` as its state.
     reset = staticmethod(reset)
     step = staticmethod(step)

@@ -5,6 +5,7 @@ Their actions are Discrete or Box. Their observations are numbers, or Gymnasium 
 
 import contextlib
 import dataclasses
+import inspect
 from typing import Any
 
 import gymnasium
@@ -20,6 +21,9 @@ from numasync.runtime.rng import choice
 # The paper's network needs at least this many pixels a side for its kernels of 8 x 8 and 4 x 4. A smaller image gets
 # the preset of small images.
 SMALL_IMAGE = 36
+
+# The names under which environments and wrappers keep the most steps of an episode.
+LIMIT_NAMES = ("_max_episode_steps", "max_episode_steps", "_max_steps", "max_steps")
 
 
 class GymEnv(PythonEnv):
@@ -45,7 +49,9 @@ class GymEnv(PythonEnv):
                 self.env.close()
             raise
         fitting = "continuous" if bounds and fitting == "classic" else fitting
-        super().__init__(EnvSpec(env_id, family or fitting, observation, n_actions, bounds))
+        self.max_episode_steps = find_episode_limit(self.env)
+        how = describe_actions(self.env.action_space)
+        super().__init__(EnvSpec(env_id, family or fitting, observation, n_actions, bounds, **how))
 
     def on_reset(self, rng: np.ndarray, obs: np.ndarray) -> None:
         # Every episode gets a seed from the worker's generator row, so that the row is the only source of randomness.
@@ -94,6 +100,28 @@ def parse_action_space(env_id: str, space: spaces.Space) -> tuple[int, Bounds | 
         )
     low, high = (tuple(map(float, bound.reshape(-1))) for bound in (space.low, space.high))
     return int(np.prod(space.shape)), (low, high)
+
+
+def describe_actions(space: spaces.Space) -> dict[str, Any]:
+    """Return how a space of actions writes an action: the last fields of an EnvSpec."""
+    if isinstance(space, spaces.Discrete):
+        return {"action_start": int(space.start)}
+    shape = tuple(int(n) for n in space.shape or ())
+    return {"action_shape": None if len(shape) == 1 else shape, "action_dtype": str(space.dtype)}
+
+
+def find_episode_limit(env: Any) -> int | None:
+    """Return the most steps of an episode that an environment, a wrapper or its registration names, or None.
+
+    It is in the registration, in the wrapper TimeLimit, or under one of the usual names in the environment itself.
+    """
+    found = [getattr(env.spec, "max_episode_steps", None)]
+    wrapped = True
+    while wrapped:
+        found += [inspect.getattr_static(env, name, None) for name in LIMIT_NAMES]
+        wrapped = isinstance(env, gymnasium.Wrapper)
+        env = env.env if wrapped else env
+    return max((limit for limit in found if type(limit) is int), default=None)
 
 
 def parse_observation_space(env_id: str, space: spaces.Space) -> tuple[Observation, str]:
