@@ -2,6 +2,7 @@
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -142,24 +143,24 @@ def play_episodes(
     Raises InputError where the environment of that id is no longer as `spec` says.
     """
     stop = stop or threading.Event()
-    envs = [make_env(spec.id, observation=spec.observation) for _ in range(min(EVALUATORS, episodes))]
+    evaluators, making = min(EVALUATORS, episodes), threading.Lock()
 
-    def play_share(number: int, env: Environment) -> list[tuple[int, float]]:
-        player = EpisodePlayer(env, evaluation_policy, theta, seed_row(seed, stream + number))
-        return [(i, player.score(stop)) for i in range(number, episodes, len(envs)) if not stop.is_set()]
+    def play_share(number: int) -> list[tuple[int, float]]:
+        # Made and closed in the thread that plays it, because some environments may not leave it; and one by one.
+        with making:
+            env = make_env(spec.id, observation=spec.observation)
+        with closing(env):
+            spec.check_compatible(env.spec)
+            player = EpisodePlayer(env, evaluation_policy, theta, seed_row(seed, stream + number))
+            return [(i, player.score(stop)) for i in range(number, episodes, evaluators) if not stop.is_set()]
 
-    try:
-        spec.check_compatible(envs[0].spec)
-        compile_play(evaluation_policy.network.table, spec)
-        with ThreadPoolExecutor(len(envs)) as pool:
-            try:
-                shares = list(pool.map(play_share, range(len(envs)), envs))
-            except BaseException:
-                stop.set()
-                raise
-    finally:
-        for env in envs:
-            env.close()
+    compile_play(evaluation_policy.network.table, spec)
+    with ThreadPoolExecutor(evaluators) as pool:
+        try:
+            shares = list(pool.map(play_share, range(evaluators)))
+        except BaseException:
+            stop.set()
+            raise
     return [score for _, score in sorted(pair for share in shares for pair in share)]
 
 
