@@ -56,10 +56,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain(f"{error}{kept}")
         return EXIT_FAILED
     except WorkerError as error:
-        traceback.print_exception(error.__cause__)
+        if error.__cause__ and not isinstance(error.__cause__, InputError):
+            traceback.print_exception(error.__cause__)
         of_study = arguments.run is run_study
         kept = "Finished runs are kept; the same command goes on." if of_study else "The agent so far was saved."
         complain(f"{error} {kept}")
+        return EXIT_FAILED
+    except SystemExit as error:  # of a user's module or environment; numasync itself does not exit here
+        complain(f"{place_of(error)} called sys.exit({error.code!r}) and so ended the command.")
         return EXIT_FAILED
     except BrokenPipeError:
         # Nobody reads our output any more. Python must not try again to write the rest of it at its exit.
@@ -69,6 +73,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         # A second Ctrl-C. Threads may still be inside a long call; leave without waiting for them.
         complain("stopped.")
         os._exit(EXIT_INTERRUPTED)
+
+
+def place_of(error: BaseException) -> str:
+    """Return the line of a program that raised an error: 'Line 7 of game.py'."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"Line {frame.lineno} of {os.path.basename(frame.filename)}"
 
 
 def complain(text: str) -> None:
