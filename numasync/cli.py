@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 import numasync
 from numasync.agent.agent import load, pretrained
 from numasync.config import PRESETS, RENAMED, Config
-from numasync.errors import EvaluationError, InputError, NotFiniteError, WorkerError, one_line
+from numasync.errors import EvaluationError, InputError, NotFiniteError, WorkerError
 from numasync.runtime.files import safe_name
 from numasync.runtime.interrupts import EXIT_INTERRUPTED, handle_ctrl_c, leave_at_once, unwind_when_ended
 from numasync.tools.bench import REPETITIONS, SECONDS, SECTIONS, bench
@@ -29,9 +29,11 @@ from numasync.tools.program import (
     Parser,
     argument_of,
     complain,
+    describe_os_error,
     finish_output,
     is_folder_gone,
     path_argument,
+    place_of,
     prepare_output,
     show_troubles,
     whole_number,
@@ -86,9 +88,15 @@ def run(argv: Sequence[str]) -> int:
         complain(f"{error}{kept}")
         return EXIT_FAILED
     except WorkerError as error:
-        if error.__cause__ and not isinstance(error, EvaluationError):
+        if error.__cause__ and not isinstance(error, EvaluationError) and not isinstance(error.__cause__, InputError):
             traceback.print_exception(error.__cause__)
         complain(f"{error}{KEPT.get(arguments.run.__name__, '')}")
+        return EXIT_FAILED
+    except SystemExit as error:
+        if arguments.run is None:  # the parser has said what is wrong, or has printed the help
+            raise
+        # A user's module or environment has called sys.exit().
+        complain(f"{place_of(error)} called sys.exit({error.code!r}) and so ended the command.")
         return EXIT_FAILED
     except BrokenPipeError:
         # Nobody reads our output any more. Python must not try again to write the rest of it at its exit.
@@ -104,8 +112,7 @@ def run(argv: Sequence[str]) -> int:
         if is_folder_gone():
             complain("The current folder does not exist any more; change to another one.")
             return EXIT_BAD_INPUT
-        where = error.filename if isinstance(error.filename, str) else "The output"
-        complain(f"{where} cannot be read or written: {error.strerror or one_line(error).rstrip('.')}.")
+        complain(describe_os_error(error))
         return EXIT_FAILED
 
 

@@ -18,6 +18,7 @@ from numasync.agent.stream import Stream, StreamState
 from numasync.algorithms import algorithm_for
 from numasync.algorithms.policy import EPSILON_GREEDY, MEAN
 from numasync.config import Config
+from numasync.envs import add_version
 from numasync.envs.spec import EnvSpec
 from numasync.errors import InputError, unwritable
 from numasync.nn.passes import reset_state
@@ -215,7 +216,7 @@ class Agent:
     def check_env(self, env_id: str) -> None:
         """Raise InputError unless the agent was trained on `env_id`, in its jitted or its Gymnasium version."""
         check_text("env", env_id)
-        if env_id.rpartition(":")[2] != self.spec.id.rpartition(":")[2]:
+        if add_version(env_id).rpartition(":")[2] != add_version(self.spec.id).rpartition(":")[2]:
             raise InputError(f"This agent was trained on {self.spec.id}; it cannot play {env_id}.")
 
     def save(self, path: str | os.PathLike, half: bool = False) -> None:

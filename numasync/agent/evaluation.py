@@ -1,8 +1,9 @@
 """Playing without learning: one action, one episode, and the scores of many episodes."""
 
-import contextlib
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -160,49 +161,48 @@ def play_episodes(
     Raises InputError where the environment of that id is no longer as `spec` says, EvaluationError where it fails.
     """
     stop = stop or threading.Event()
-    shares = min(EVALUATORS, episodes)
-    envs = make_envs(spec, shares)
+    shares, making = min(EVALUATORS, episodes), threading.Lock()
     players: list[EpisodePlayer] = []
 
-    def play_shares(first: int, env: Environment) -> list[tuple[int, float]]:
-        """Play every share that an environment gets: one, where there are as many environments."""
-        return [pair for number in range(first, shares, len(envs)) for pair in play_share(number, env)]
-
-    def play_share(number: int, env: Environment) -> list[tuple[int, float]]:
-        player = EpisodePlayer(env, evaluation_policy, theta, seed_row(seed, stream + number))
-        players.append(player)
-        try:
-            return [(i, player.score(stop)) for i in range(number, episodes, shares) if not stop.is_set()]
-        except (Exception, SystemExit) as error:  # some environments leave the program when their window is closed
-            raise EvaluationError(failure_of("An evaluation", error)) from error
-
-    try:
-        spec.check_compatible(envs[0].spec)
-        compile_play(evaluation_policy.network.table, spec)
-        with ThreadPoolExecutor(len(envs)) as pool:
+    def play_share(number: int) -> list[tuple[int, float]]:
+        # The thread that plays an environment makes and closes it, because some may not leave their thread.
+        with making:
+            env = make_env(spec.id, observation=spec.observation)
+        with closing(env):
+            spec.check_compatible(env.spec)
+            player = EpisodePlayer(env, evaluation_policy, theta, seed_row(seed, stream + number))
+            players.append(player)
             try:
-                played = list(pool.map(play_shares, range(len(envs)), envs))
-            except BaseException:
-                stop.set()
-                raise
-    finally:
-        for env in envs:
-            env.close()
+                return [(i, player.score(stop)) for i in range(number, episodes, shares) if not stop.is_set()]
+            except (Exception, SystemExit) as error:  # some environments leave the program when their window is closed
+                raise EvaluationError(failure_of("An evaluation", error)) from error
+
+    compile_play(evaluation_policy.network.table, spec)
+    with ThreadPoolExecutor(shares) as pool:
+        try:
+            played = play_in_turn_if_needed(pool, play_share, shares)
+        except BaseException:
+            stop.set()
+            raise
     scores = Scores(score for _, score in sorted(pair for pairs in played for pair in pairs))
     scores.cut = sum(player.cut for player in players)
     return scores
 
 
-def make_envs(spec: EnvSpec, most: int) -> list[Environment]:
-    """Return environments to evaluate in, `most` of them, or fewer where no more can be made.
+def play_in_turn_if_needed(
+    pool: ThreadPoolExecutor, play_share: Callable[[int], list[tuple[int, float]]], shares: int
+) -> list[list[tuple[int, float]]]:
+    """Play all shares at once, and in turn the shares whose environment cannot be made beside the others.
 
     Some environments hold what there is only once, such as a port. Raises InputError where not even one can be made.
     """
-    envs: list[Environment] = [make_env(spec.id, observation=spec.observation)]
-    with contextlib.suppress(InputError):
-        while len(envs) < most:
-            envs.append(make_env(spec.id, observation=spec.observation))
-    return envs
+    futures = [pool.submit(play_share, number) for number in range(shares)]
+    wait(futures)
+    again = [number for number, future in enumerate(futures) if isinstance(future.exception(), InputError)]
+    for number in again:
+        futures[number] = pool.submit(play_share, number)
+        wait(futures[number : number + 1])
+    return [future.result() for future in futures]
 
 
 def summarize(scores: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ Importing this loads neither gymnasium nor ale_py. Making one of their environme
 import contextlib
 import importlib
 import os
+import re
 import sys
 import threading
 from collections.abc import Iterator
@@ -47,6 +48,7 @@ def make_env(
 
     env_id                 the id, in one of these forms:
                            'CartPole-v1': the jitted version where there is one, otherwise Gymnasium's or ALE's
+                           'CartPole': the highest version of this name, as in Gymnasium
                            'gymnasium:CartPole-v1': Gymnasium's own; a jitted version still gives its preset
                            'game:Game-v0': imports game.py, which registers Game-v0 with numasync or with Gymnasium
     terminal_on_life_loss  whether a lost life is terminal for the learner; only for Atari
@@ -57,12 +59,28 @@ def make_env(
     Raises InputError, one sentence, if there is no such environment or its spaces are not supported.
     """
     check_arguments(env_id, terminal_on_life_loss, observation, flatten)
-    if env_id in JITTED:
-        return JITTED[env_id]
+    jitted_id = add_version(env_id)
+    if jitted_id in JITTED:
+        return JITTED[jitted_id]
     registered = find_registered(env_id)
     if registered:
         return registered
     return make_python_env(env_id, terminal_on_life_loss, observation, flatten)
+
+
+def add_version(env_id: str) -> str:
+    """Return 'CartPole-v1' for 'CartPole', 'module:Game-v2' for 'module:Game'; an id with a version as it is.
+
+    It is the highest version that numasync knows, or Gymnasium where it has been imported. Where only Gymnasium has the
+    highest version, the id stays as it is: Gymnasium finds it itself.
+    """
+    module, colon, name = env_id.rpartition(":")
+    known = [*JITTED, *REGISTERED]
+    if "gymnasium" in sys.modules:
+        known += getattr(sys.modules["gymnasium"], "registry", ())
+    versions = {int(full[len(name) + 2 :]): full for full in known if re.fullmatch(re.escape(name) + r"-v\d+", full)}
+    highest = versions[max(versions)] if versions else name
+    return f"{module}{colon}{highest}" if highest in JITTED or highest in REGISTERED else env_id
 
 
 def make_python_env(
@@ -79,12 +97,15 @@ def make_python_env(
     if game_id:
         env = AtariEnv(env_id, game_id, terminal_on_life_loss)
     else:
-        jitted_version = JITTED.get(env_id.rpartition(":")[2])
+        jitted_version = JITTED.get(add_version(env_id).rpartition(":")[2])
         family = jitted_version.spec.family if jitted_version else None
         env = GymEnv(env_id, family, observation.flattened if observation else flatten)
     if observation:
         own = env.spec.observation
-        env.spec = env.spec._replace(observation=replace(own, scale=observation.scale, mean=observation.mean))
+        # An agent of an earlier version may have read the same numbers in another layout.
+        kind = observation.kind if observation.shape == own.shape else own.kind
+        own = replace(own, kind=kind, scale=observation.scale, mean=observation.mean)
+        env.spec = env.spec._replace(observation=own)
     return env
 
 
@@ -107,7 +128,7 @@ def find_registered(env_id: str) -> JittedEnv | None:
         return None
     if all(part.isidentifier() for part in module.split(".")):
         import_module(module)
-    env = REGISTERED.get(name)
+    env = REGISTERED.get(add_version(name))
     return env and env._replace(spec=env.spec._replace(id=env_id))
 
 
@@ -120,9 +141,11 @@ def import_module(name: str) -> None:
     try:
         with current_folder_first(name):
             importlib.import_module(name)
-    except InputError:
+    except (InputError, KeyboardInterrupt):
         raise
-    except Exception as error:
+    except SystemExit as error:
+        raise InputError(f"The module {name} cannot be imported, because it calls sys.exit({error.code!r}).") from error
+    except BaseException as error:
         if not (isinstance(error, ModuleNotFoundError) and f"{name}.".startswith(f"{error.name}.")):
             reason = one_line(error)
             raise InputError(f"The module {name} cannot be imported: {type(error).__name__}: {reason}") from error

@@ -4,11 +4,12 @@ import argparse
 import contextlib
 import os
 import sys
+import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
-from numasync.errors import TroubleWarning, escape_unprintable
+from numasync.errors import TroubleWarning, escape_unprintable, one_line
 from numasync.runtime.checks import parse_number
 
 EXIT_BAD_INPUT = 2
@@ -91,3 +92,15 @@ def whole_number(text: str) -> int | float:
         return parse_number(text)
     except ValueError as error:
         raise argparse.ArgumentTypeError(f"invalid int value: {text!r}") from error
+
+
+def place_of(error: BaseException) -> str:
+    """Return the line of a program that raised an error: 'Line 7 of game.py'."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"Line {frame.lineno} of {os.path.basename(frame.filename)}"
+
+
+def describe_os_error(error: OSError) -> str:
+    """Return a sentence about a file that cannot be read or written."""
+    where = error.filename if isinstance(error.filename, str) else "The output"
+    return f"{where} cannot be read or written: {error.strerror or one_line(error).rstrip('.')}."

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any
 
 import numpy as np
 
@@ -40,6 +41,8 @@ class Supervisor:
         self.trainer = trainer
         self.snapshot = trainer.theta.copy()
         self.interrupted = False
+        # A pool of one thread for each thread of the run: an environment never leaves the thread that it is made in.
+        self._pools: list[ThreadPoolExecutor] = []
         self._stop = threading.Event()
         self._failure: Exception | None = None
 
@@ -62,36 +65,49 @@ class Supervisor:
         parameter is NaN or infinite (without it), and what a callback raises. The first KeyboardInterrupt ends the run
         early, but one during compilation, before the workers start, is passed on, and so is a second one.
         """
+        self._pools = [ThreadPoolExecutor(1) for _ in self.trainer.threads]
         try:
             with explain_lack(self.trainer.config.workers, InputError):
-                self.trainer.build()
+                self.trainer.build(self._call)
             if self._checkpoint(on_checkpoint):
                 self._run_threads(on_progress, on_checkpoint)
         except (WorkerError, NotFiniteError) as error:
             self._fail(error)
         finally:
-            self.trainer.close()
+            self.trainer.close(self._call)
+            for pool in self._pools:
+                pool.shutdown()
         if not isinstance(self._failure, NotFiniteError):
             self._checkpoint(on_checkpoint)
         if self._failure:
             raise self._failure
 
+    def _call(self, thread: int, function: Callable, *arguments: Any) -> Any:
+        """Call a function in a thread of the run, pinned to the thread's core, and return its result."""
+
+        def call_pinned() -> Any:
+            with pinned(self.trainer.threads[thread]):  # the threads that an environment starts inherit the core
+                return function(*arguments)
+
+        return self._pools[thread].submit(call_pinned).result()
+
     def _run_threads(self, on_progress: OnProgress, on_checkpoint: OnCheckpoint) -> None:
         trainer = self.trainer
-        # Before there are threads, one segment compiles what is not yet compiled.
-        trainer.run_segments_of(0, 1)
+        # Before the threads run at the same time, one segment compiles what is not yet compiled.
+        self._call(0, trainer.run_segments_of, 0, 1)
         trainer.clock.start()
-        with ThreadPoolExecutor(len(trainer.threads)) as pool:
-            try:
-                with explain_lack(trainer.config.workers, WorkerError):
-                    threads = [pool.submit(self._run_workers_of, thread) for thread in range(len(trainer.threads))]
-                self._watch(threads, on_progress, on_checkpoint)
-            except (KeyboardInterrupt, BrokenPipeError):  # a broken pipe: nobody reads the output any more
-                self.interrupted = True
-            except Exception as error:  # of a callback, such as a periodic evaluation
-                self._fail(error)
-            finally:
-                self._stop.set()
+        threads: list[Future] = []
+        try:
+            with explain_lack(trainer.config.workers, WorkerError):
+                threads += [pool.submit(self._run_workers_of, thread) for thread, pool in enumerate(self._pools)]
+            self._watch(threads, on_progress, on_checkpoint)
+        except (KeyboardInterrupt, BrokenPipeError):  # a broken pipe: nobody reads the output any more
+            self.interrupted = True
+        except Exception as error:  # of a callback, such as a periodic evaluation
+            self._fail(error)
+        finally:
+            self._stop.set()
+            wait(threads)
         trainer.clock.stop()
 
     def _watch(self, threads: list[Future], on_progress: OnProgress, on_checkpoint: OnCheckpoint) -> None:

@@ -157,7 +157,7 @@ def test_an_evaluator_that_fails_stops_the_others_and_closes_every_environment(m
     agent = agent_of(Ends(ends).spec)
     with pytest.raises(EvaluationError, match="ZeroDivisionError: the pole broke"):
         play_episodes(agent.spec, agent.evaluation_policy(), agent.theta, 6, 5)
-    assert len(made) == 4 and all(env.closed for env in made) and set(threading.enumerate()) <= before
+    assert 1 <= len(made) <= 4 and all(env.closed for env in made) and set(threading.enumerate()) <= before
 
 
 def test_a_summary_is_of_the_sample():
