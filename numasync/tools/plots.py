@@ -119,7 +119,7 @@ def parse_folders(folders: Any) -> list[Path]:
     paths = [as_folder("A folder", folder) for folder in folders]
     if not paths:
         raise InputError("There is no run to draw; give the folder of at least one.")
-    return list({path.resolve(): path for path in paths}.values())
+    return list({os.path.realpath(path): path for path in paths}.values())
 
 
 def leave_out_young(runs: Sequence[RunRecord], of: str) -> list[RunRecord]:

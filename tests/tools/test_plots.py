@@ -334,19 +334,12 @@ def test_what_is_no_run_is_refused(complaint, run, tmp_path):
     assert "missing is no folder of a run" in complaint(["missing"])
 
 
-def test_a_run_with_nothing_to_draw_yet_is_named(complaint, run):
+def test_a_run_with_nothing_to_draw_yet_is_named_and_left_out(complaint, drawn, run):
     young, older = run("young", episodes=()), run("older")
     assert f"{young} has no finished episode yet" in complaint([young])
     assert f"{older} has no evaluation yet" in complaint([older], of="evaluation")
-
-
-def test_a_young_run_among_others_is_left_out_with_a_word(drawn, run):
-    young, older = run("young", episodes=()), run("older")
     with pytest.warns(TroubleWarning, match=r"young has no finished episode yet; it is left out\.$"):
-        both = drawn([older, young])
-    assert [points(line) for line in both.axes[0].get_lines()] == [
-        points(line) for line in drawn([older]).axes[0].get_lines()
-    ]
+        assert len(drawn([older, young]).axes[0].get_lines()) == 1
 
 
 @pytest.mark.parametrize(
