@@ -29,7 +29,7 @@ from numasync.tools.program import (
     Parser,
     argument_of,
     complain,
-    describe_os_error,
+    describe_lack,
     finish_output,
     is_folder_gone,
     path_argument,
@@ -105,15 +105,9 @@ def run(argv: Sequence[str]) -> int:
     except KeyboardInterrupt:
         # A second Ctrl-C. Threads may still be inside a long call; leave without waiting for them.
         leave_at_once()
-    except MemoryError:
-        complain("There is not enough memory; take fewer workers or a smaller network.")
-        return EXIT_FAILED
-    except OSError as error:
-        if is_folder_gone():
-            complain("The current folder does not exist any more; change to another one.")
-            return EXIT_BAD_INPUT
-        complain(describe_os_error(error))
-        return EXIT_FAILED
+    except (MemoryError, OSError) as error:
+        complain(describe_lack(error))
+        return EXIT_BAD_INPUT if is_folder_gone() else EXIT_FAILED
 
 
 def parser() -> Parser:

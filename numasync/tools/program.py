@@ -100,7 +100,11 @@ def place_of(error: BaseException) -> str:
     return f"Line {frame.lineno} of {os.path.basename(frame.filename)}"
 
 
-def describe_os_error(error: OSError) -> str:
-    """Return a sentence about a file that cannot be read or written."""
+def describe_lack(error: MemoryError | OSError) -> str:
+    """Return a sentence about memory, a folder or a file that a command lacks."""
+    if isinstance(error, MemoryError):
+        return "There is not enough memory; take fewer workers or a smaller network."
+    if is_folder_gone():
+        return "The current folder does not exist any more; change to another one."
     where = error.filename if isinstance(error.filename, str) else "The output"
     return f"{where} cannot be read or written: {error.strerror or one_line(error).rstrip('.')}."

@@ -68,8 +68,9 @@ class ObservationChecker:
     def fits_at_first_sight(self, raw: Any) -> bool:
         """Return whether an observation fits, by a quick look. Where false, `find_offence` looks again."""
         if type(raw) is not np.ndarray:
-            whole = isinstance(self.space, spaces.Discrete) and isinstance(raw, (int, np.integer))
-            return whole and 0 <= raw - self.space.start < self.space.n
+            if not (isinstance(self.space, spaces.Discrete) and isinstance(raw, (int, np.integer))):
+                return False
+            return bool(0 <= raw - self.space.start < self.space.n)
         if raw.shape != self.array_shape or raw.dtype is not self.array_dtype or self.flatten:
             return False
         return self.bounds is None or bool(((self.bounds[0] <= raw) & (raw <= self.bounds[1])).all())
