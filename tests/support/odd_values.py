@@ -62,6 +62,7 @@ TEXTS = [
     *("CartPole-v1", "Nope-v0", "nope:Nope-v0", "a:b:c", ":", "os:path", "ALE/", "ALE/Nope-v5", "-v", "true", "mlp"),
     *("nstep_q", "a3c", "optimizers", "training", "no_op", "pong-nope", "missing/file.npz", "folder", "file.txt", "."),
     *("/", "..", "/dev/null/x", "~", "x.gif", "folder/x.gif", "C:\\x", "\x1b[31m", "\u2028", "١٢", "1_000"),
+    *("loop", "loop/x", "pipe"),
     *(np.str_("text"), Path("folder"), Path("missing") / "x.npz", Path("a\0b"), b"", b"bytes", b"\xff\x00"),
 ]
 OBJECTS = [

@@ -169,6 +169,8 @@ def files() -> list[str]:
 def main(seed: int, calls: int) -> None:
     """Make the calls in the current folder, which must be empty, and print the result as JSON."""
     os.mkdir("folder")
+    os.symlink("loop", "loop")
+    os.mkfifo("pipe")
     with open("file.txt", "w") as file:
         file.write("text")
     before = files()
