@@ -74,6 +74,7 @@ def add_version(env_id: str) -> str:
     It is the highest version that numasync knows, or Gymnasium where it has been imported. Where only Gymnasium has the
     highest version, the id stays as it is: Gymnasium finds it itself.
     """
+    check_text("env_id", env_id)
     module, colon, name = env_id.rpartition(":")
     known = [*JITTED, *REGISTERED]
     if "gymnasium" in sys.modules:
