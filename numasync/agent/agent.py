@@ -65,6 +65,9 @@ class Agent:
         self.theta = self.network.initial(config.seed) if theta is None else theta
         check_theta(self.theta, self.network)
         self.result: dict[str, Any] | None = None
+        # What `predict` needs at once: the greedy policy, and the bounds as an array.
+        self._greedy = MEAN if spec.continuous else EPSILON_GREEDY
+        self._bounds = None if spec.bounds is None else np.array(spec.bounds)
         # Whether the environment's id was read from a file, so that nobody has asked for the code that it names.
         self._id_from_file = False
         self._make_places_of_threads()
@@ -145,7 +148,7 @@ class Agent:
         else:
             policy, epsilon = self.algorithm.policy, self.config.eval_epsilon
         act(actions, tape, network_obs, theta, network.table, policy, epsilon, spec.n_actions, rng)
-        return spec.env_action(actions[0])
+        return spec.env_action(actions[0], self._bounds)
 
     def _reset_state(self, state: StreamState) -> None:
         """Clear the hidden state of a stream."""
@@ -164,10 +167,6 @@ class Agent:
     def _new_state(self, rng: np.ndarray) -> StreamState:
         network = self.network
         return StreamState(np.zeros((1, network.n_inputs), FLOAT), network.tape(1), self.spec.new_actions(1), rng)
-
-    @property
-    def _greedy(self) -> int:
-        return MEAN if self.spec.continuous else EPSILON_GREEDY
 
     def evaluate(self, episodes: int = 100, seed: int | None = None, env: str | None = None) -> dict[str, Any]:
         """Play episodes with the current parameters and return their scores. Nothing is learned.

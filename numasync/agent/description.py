@@ -22,6 +22,8 @@ from numasync.runtime.checks import LARGEST, MOST, SMALLEST, as_real_number, as_
 DIMENSIONS = {
     "vector": range(65),
     "image": (2, 3),
+    "channels_first": (3, 4),
+    "stack": (4,),
     "frames": (3,),
     "discrete": (1,),
     "multi_discrete": range(1, 2**16),

@@ -106,16 +106,16 @@ class EnvSpec(NamedTuple):
         """Return an array for `rows` actions: int64 (rows,), or float32 (rows, n_actions) if they are continuous."""
         return aligned_zeros((rows, self.n_actions), FLOAT) if self.continuous else aligned_zeros((rows,), np.int64)
 
-    def env_action(self, action: Any) -> int | np.ndarray:
+    def env_action(self, action: Any, bounds: np.ndarray | None) -> int | np.ndarray:
         """Return an action of the policy as Gymnasium's space of actions contains it: a new array, or an int.
 
         action  an element of `new_actions`
+        bounds  the bounds as an array, float64 (2, n_actions)
         """
-        if self.bounds is None:
+        if bounds is None:
             return int(action) + self.action_start
-        low, high = self.bounds
         shape = action.shape if self.action_shape is None else self.action_shape
-        return np.clip(action, low, high, dtype=np.float64).astype(self.action_dtype).reshape(shape)
+        return np.minimum(np.maximum(action, bounds[0]), bounds[1]).astype(self.action_dtype).reshape(shape)
 
     @property
     def finite_bounds(self) -> tuple[np.ndarray, np.ndarray]:

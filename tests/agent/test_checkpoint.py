@@ -13,6 +13,7 @@ from numasync import InputError, dense, relu
 from numasync.agent import checkpoint
 from numasync.agent.agent import Agent
 from numasync.agent.checkpoint import save_checkpoint, write_atomically
+from numasync.agent.description import DIMENSIONS
 from numasync.config import Config
 from numasync.envs.jitted.cartpole import CARTPOLE
 from numasync.envs.observation import Observation
@@ -262,7 +263,7 @@ CHANGES = {
     "'tanh' is no layer": ("config", "network", [{"kind": "tanh", "sizes": []}]),
     "id is 5": ("spec", "id", 5),
     "id is 'a\\nb'": ("spec", "id", "a\nb"),
-    "family is 'x'": ("spec", "family", "x"),
+    "'x' is no family; choose one of": ("spec", "family", "x"),
     "n_actions is 0": ("spec", "n_actions", 0),
     "n_actions is 2.0": ("spec", "n_actions", 2.0),
     "bounds is 3": ("spec", "bounds", 3),
@@ -271,7 +272,7 @@ CHANGES = {
     "action_start is 'x'": ("spec", "action_start", "x"),
     "action_shape is (1, 2)": ("spec", "action_shape", [1, 2]),
     "action_dtype is 'O'": ("spec", "action_dtype", "O"),
-    "kind is 'sound'": ("observation", "kind", "sound"),
+    "'sound' is no kind of an observation": ("observation", "kind", "sound"),
     "A size of shape is -4": ("observation", "shape", [-4]),
     "shape has 1 numbers": ("observation", "kind", "image"),
     "scale is 0": ("observation", "scale", 0),
@@ -365,11 +366,31 @@ def test_saving_on_a_link_writes_through_it(agent, tmp_path):
 def test_saving_on_what_is_no_file_is_refused(agent, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "link").symlink_to(tmp_path / "pipe")
-    for path in (tmp_path, tmp_path / "pipe", tmp_path / "link", "/dev/null"):
-        with pytest.raises(
-            InputError, match=r"is (a directory|a device, a pipe or a socket); give the path of a file\.$"
-        ):
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    for path in (tmp_path, tmp_path / "pipe", tmp_path / "link", tmp_path / "loop", "/dev/null"):
+        with pytest.raises(InputError, match=r"cannot be written: it is a [^\n]*, and not a file\.$"):
             agent.save(path)
     assert stat.S_ISFIFO((tmp_path / "pipe").stat().st_mode) and stat.S_ISCHR(os.stat("/dev/null").st_mode)
-    with pytest.raises(InputError, match="is no regular file"):
+    with pytest.raises(InputError, match="is no file, but a pipe"):
         numasync.load(tmp_path / "pipe")
+
+
+OBSERVATIONS = {
+    "vector": Observation("vector", ()),
+    "image": Observation("image", (2, 3), 0.5, mean=np.ones((2, 3), FLOAT)),
+    "channels_first": Observation("channels_first", (4, 2, 3), 0.5, mean=np.ones((2, 3, 4), FLOAT)),
+    "stack": Observation("stack", (4, 2, 3, 1), 0.5, mean=np.ones((2, 3, 4), FLOAT)),
+    "frames": Observation("frames", (4, 2, 3), 0.5, mean=np.ones((2, 3), FLOAT)),
+    "discrete": Observation("discrete", (7,), start=-3),
+    "multi_discrete": Observation("multi_discrete", (2,) * 100, start=(1,) * 100),
+}
+
+
+@pytest.mark.parametrize("kind", OBSERVATIONS)
+def test_every_kind_of_observation_is_saved_and_loaded(tmp_path, kind):
+    assert OBSERVATIONS.keys() == DIMENSIONS.keys()
+    agent = Agent(Config(network=(dense(3), relu())), CARTPOLE.spec._replace(observation=OBSERVATIONS[kind]))
+    agent.save(tmp_path / "agent.npz")
+    loaded = numasync.load(tmp_path / "agent.npz")
+    assert loaded.spec == agent.spec and loaded.network.input_shape == agent.network.input_shape
+    np.testing.assert_array_equal(loaded.spec.observation.mean, agent.spec.observation.mean)
