@@ -1,6 +1,7 @@
 """Settings that must stand before Numba is imported, and what several test files share."""
 
 import os
+import signal
 import tempfile
 
 import pytest
@@ -8,6 +9,9 @@ import pytest
 # Numba's cache does not see a change in an imported kernel, so a test run starts from a clean one unless told.
 if "NUMBA_CACHE_DIR" not in os.environ:
     os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="numasync-tests-")
+
+# A shell lets what it runs in the background ignore Ctrl-C. The programs that the tests start would ignore it too.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 
