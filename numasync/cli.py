@@ -19,8 +19,8 @@ import numasync
 from numasync.agent.agent import load, pretrained
 from numasync.config import PRESETS, RENAMED, Config
 from numasync.errors import EvaluationError, InputError, NotFiniteError, WorkerError
+from numasync.runtime import interrupts
 from numasync.runtime.files import safe_name
-from numasync.runtime.interrupts import EXIT_INTERRUPTED, handle_ctrl_c, leave_at_once, unwind_when_ended
 from numasync.tools.bench import REPETITIONS, SECONDS, SECTIONS, bench
 from numasync.tools.human_scores import human_normalized, reference_scores
 from numasync.tools.plots import KINDS, WINDOW, plot
@@ -67,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not argv or (argv[0] not in VERBS and argv[0] not in ("-h", "--help", "--version")):
         argv.insert(0, "train")
     prepare_output()
-    with handle_ctrl_c(), show_troubles():
+    with interrupts.handle_ctrl_c(), show_troubles():
         try:
             return run(argv)
         finally:
@@ -93,7 +93,7 @@ def run(argv: Sequence[str]) -> int:
         complain(f"{error}{KEPT.get(arguments.run.__name__, '')}")
         return EXIT_FAILED
     except SystemExit as error:
-        if arguments.run is None:  # the parser has said what is wrong, or has printed the help
+        if arguments.run is None or isinstance(error, interrupts.EndedBySignal):  # of the parser, or of a signal
             raise
         # A user's module or environment has called sys.exit().
         complain(f"{place_of(error)} called sys.exit({error.code!r}) and so ended the command.")
@@ -101,10 +101,10 @@ def run(argv: Sequence[str]) -> int:
     except BrokenPipeError:
         # Nobody reads our output any more. Python must not try again to write the rest of it at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_INTERRUPTED
+        return interrupts.EXIT_INTERRUPTED
     except KeyboardInterrupt:
         # A second Ctrl-C. Threads may still be inside a long call; leave without waiting for them.
-        leave_at_once()
+        interrupts.leave_at_once()
     except (MemoryError, OSError) as error:
         complain(describe_lack(error))
         return EXIT_BAD_INPUT if is_folder_gone() else EXIT_FAILED
@@ -201,7 +201,7 @@ def run_train(arguments: argparse.Namespace) -> int:
                 raise
     if not os.path.exists(Path(out, RESULT)):
         return EXIT_FAILED  # the run has said that it could not write it
-    return EXIT_INTERRUPTED if agent.result and agent.result["interrupted"] else 0
+    return interrupts.EXIT_INTERRUPTED if agent.result and agent.result["interrupted"] else 0
 
 
 def rename_old_options(given: dict[str, Any]) -> dict[str, Any]:
@@ -356,7 +356,7 @@ def add_study(verbs: Verbs) -> None:
 
 def run_study(arguments: argparse.Namespace) -> int:
     """Play a study."""
-    with unwind_when_ended():
+    with interrupts.unwind_when_ended():
         study(**{name: value for name, value in vars(arguments).items() if name != "run"}, verbose=True)
     return 0
 
@@ -395,6 +395,6 @@ def add_bench(verbs: Verbs) -> None:
 
 def run_bench(arguments: argparse.Namespace) -> int:
     """Measure the machine."""
-    with unwind_when_ended():
+    with interrupts.unwind_when_ended():
         bench(arguments.only, arguments.workers, arguments.repetitions, arguments.seconds, arguments.json)
     return 0

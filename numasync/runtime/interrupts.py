@@ -51,9 +51,13 @@ def handle_ctrl_c() -> Iterator[None]:
             signal.signal(signal.SIGINT, before)
 
 
+class EndedBySignal(SystemExit):
+    """A signal ends this process. `code` is the exit code."""
+
+
 @contextlib.contextmanager
 def unwind_when_ended() -> Iterator[None]:
-    """Let a signal that ends this process raise SystemExit in a `with` block, so that it can end what it has started.
+    """Let a signal that ends this process raise EndedBySignal in a `with` block, which ends what it has started.
 
     The exit code is 128 and the number of the signal, as a shell has it.
     """
@@ -61,7 +65,7 @@ def unwind_when_ended() -> Iterator[None]:
     def unwind(number: int, _: FrameType | None) -> None:
         for other in changed:  # a second signal must not stop the unwinding
             signal.signal(other, signal.SIG_IGN)
-        raise SystemExit(128 + number)
+        raise EndedBySignal(128 + number)
 
     changed = [number for number in ENDING if is_main_thread() and signal.getsignal(number) == signal.SIG_DFL]
     for number in changed:
