@@ -175,6 +175,7 @@ def play_episodes(
             try:
                 return [(i, player.score(stop)) for i in range(number, episodes, shares) if not stop.is_set()]
             except (Exception, SystemExit) as error:  # some environments leave the program when their window is closed
+                stop.set()  # the other threads
                 raise EvaluationError(failure_of("An evaluation", error)) from error
 
     compile_play(evaluation_policy.network.table, spec)
