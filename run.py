@@ -2,7 +2,9 @@
 
 import sys
 
-from numasync.cli import main
-
 if __name__ == "__main__":
+    # The package stops without a traceback when Ctrl-C comes while it is imported as the program of this name.
+    sys.argv[0] = "numasync"
+    from numasync.cli import main
+
     sys.exit(main())

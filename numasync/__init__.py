@@ -6,6 +6,7 @@
 The command line is the same program: `numasync --help`.
 """
 
+import numasync.runtime.interrupts  # noqa: F401  (the first import: Ctrl-C can come during the others)
 from numasync import envs
 from numasync.agent.agent import Agent, load
 from numasync.config import Config

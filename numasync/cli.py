@@ -5,32 +5,53 @@ A verb is two functions here: one adds its arguments, the other calls the functi
 
 import argparse
 import dataclasses
+import itertools
 import json
 import os
 import sys
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NoReturn, TypeAlias
+from typing import Any, TypeAlias
 
 import numasync
 from numasync.agent.agent import load, pretrained
-from numasync.agent.evaluation import MAX_EPISODE_STEPS
 from numasync.config import PRESETS, RENAMED, Config
-from numasync.errors import InputError, NotFiniteError, WorkerError
+from numasync.errors import EvaluationError, InputError, NotFiniteError, WorkerError
+from numasync.runtime import interrupts
 from numasync.runtime.files import safe_name
 from numasync.tools.bench import REPETITIONS, SECONDS, SECTIONS, bench
 from numasync.tools.human_scores import human_normalized, reference_scores
 from numasync.tools.plots import KINDS, WINDOW, plot
+from numasync.tools.program import (
+    EXIT_BAD_INPUT,
+    Parser,
+    argument_of,
+    complain,
+    describe_lack,
+    finish_output,
+    is_folder_gone,
+    path_argument,
+    place_of,
+    prepare_output,
+    show_troubles,
+    whole_number,
+)
 from numasync.tools.studies import study
 from numasync.tools.studies.plan import LR_HIGH, LR_LOW, STUDIES
 from numasync.tools.text import align
 from numasync.tools.watch import FPS, MAX_FPS, watch
+from numasync.training.records import RESULT, FolderTakenError
 from numasync.training.report import evaluation_line
 from numasync.training.run import train
 
-EXIT_FAILED, EXIT_BAD_INPUT, EXIT_INTERRUPTED = 1, 2, 130
+EXIT_FAILED = 1
+# What a command that has failed leaves, by the name of its function.
+KEPT = {
+    "run_train": " The agent so far was saved.",
+    "run_study": " Finished runs are kept; the same command goes on.",
+}
 AGENT_HELP = f"the .npz file of an agent, or the name of a pretrained one: {', '.join(pretrained()) or 'none yet'}"
 VERBS = ("train", "eval", "watch", "plot", "study", "envs", "bench")
 
@@ -45,8 +66,19 @@ def main(argv: Sequence[str] | None = None) -> int:
     argv = list(sys.argv[1:] if argv is None else argv)
     if not argv or (argv[0] not in VERBS and argv[0] not in ("-h", "--help", "--version")):
         argv.insert(0, "train")
-    arguments = parser().parse_args(argv)
+    prepare_output()
+    with interrupts.handle_ctrl_c(), show_troubles():
+        try:
+            return run(argv)
+        finally:
+            finish_output()
+
+
+def run(argv: Sequence[str]) -> int:
+    """Run one command and return its exit code. An error becomes one sentence."""
+    arguments = argparse.Namespace(run=None)
     try:
+        arguments = parser().parse_args(argv)
         return arguments.run(arguments)
     except InputError as error:
         complain(str(error))
@@ -56,32 +88,26 @@ def main(argv: Sequence[str] | None = None) -> int:
         complain(f"{error}{kept}")
         return EXIT_FAILED
     except WorkerError as error:
-        traceback.print_exception(error.__cause__)
-        of_study = arguments.run is run_study
-        kept = "Finished runs are kept; the same command goes on." if of_study else "The agent so far was saved."
-        complain(f"{error} {kept}")
+        if error.__cause__ and not isinstance(error, EvaluationError) and not isinstance(error.__cause__, InputError):
+            traceback.print_exception(error.__cause__)
+        complain(f"{error}{KEPT.get(arguments.run.__name__, '')}")
+        return EXIT_FAILED
+    except SystemExit as error:
+        if arguments.run is None or isinstance(error, interrupts.EndedBySignal):  # of the parser, or of a signal
+            raise
+        # A user's module or environment has called sys.exit().
+        complain(f"{place_of(error)} called sys.exit({error.code!r}) and so ended the command.")
         return EXIT_FAILED
     except BrokenPipeError:
         # Nobody reads our output any more. Python must not try again to write the rest of it at its exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_INTERRUPTED
+        return interrupts.EXIT_INTERRUPTED
     except KeyboardInterrupt:
         # A second Ctrl-C. Threads may still be inside a long call; leave without waiting for them.
-        complain("stopped.")
-        os._exit(EXIT_INTERRUPTED)
-
-
-def complain(text: str) -> None:
-    """Print a line on stderr, after the name of the program."""
-    print(f"numasync: {text}", file=sys.stderr, flush=True)
-
-
-class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose complaint is one sentence."""
-
-    def error(self, message: str) -> NoReturn:
-        """Print the sentence and exit."""
-        self.exit(EXIT_BAD_INPUT, f"{self.prog}: {message}; see {self.prog} --help.\n")
+        interrupts.leave_at_once()
+    except (MemoryError, OSError) as error:
+        complain(describe_lack(error))
+        return EXIT_BAD_INPUT if is_folder_gone() else EXIT_FAILED
 
 
 def parser() -> Parser:
@@ -121,7 +147,9 @@ def add_train(verbs: Verbs) -> Parser:
         add_option(verb, field)
     for old_name, name in RENAMED.items():
         add_old_option(verb, old_name, type(getattr(Config, name)))
-    verb.add_argument("--out", metavar="DIR", help="new folder for the run; by default one under runs/")
+    verb.add_argument(
+        "--out", type=path_argument, metavar="DIR", help="new folder for the run; by default one under runs/"
+    )
     return verb
 
 
@@ -134,14 +162,14 @@ def add_option(verb: Parser, field: dataclasses.Field) -> None:
     elif field.metadata["choices"]:
         kwargs, text = {"metavar": "NAME"}, f"{text}: {', '.join(field.metadata['choices'])}"
     else:
-        kwargs = {"type": field.type, "metavar": "ID" if field.type is str else "N"}
+        kwargs = {"type": argument_of(field.type), "metavar": "ID" if field.type is str else "N"}
     # A flag that is not given leaves the value to the preset, so it has no default here.
     verb.add_argument(flag, default=argparse.SUPPRESS, help=f"{text} [{describe_defaults(field)}]", **kwargs)
 
 
 def add_old_option(verb: Parser, old_name: str, kind: type) -> None:
     """Add the old flag of an option, without help. `rename_old_options` warns of it."""
-    kwargs: dict[str, Any] = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": kind}
+    kwargs: dict[str, Any] = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": argument_of(kind)}
     verb.add_argument(flag_of(old_name), default=argparse.SUPPRESS, help=argparse.SUPPRESS, **kwargs)
 
 
@@ -164,8 +192,16 @@ def run_train(arguments: argparse.Namespace) -> int:
     """Train an agent."""
     options = rename_old_options({k: value for k, value in vars(arguments).items() if k not in ("run", "out")})
     config = {field.name: field.default for field in dataclasses.fields(Config)} | options
-    agent = train(out=arguments.out or default_folder(config), verbose=True, **options)
-    return EXIT_INTERRUPTED if agent.result and agent.result["interrupted"] else 0
+    for out in [arguments.out] if arguments.out else default_folders(config):
+        try:
+            agent = train(out=out, verbose=True, **options)
+            break
+        except FolderTakenError:
+            if arguments.out:
+                raise
+    if not os.path.exists(Path(out, RESULT)):
+        return EXIT_FAILED  # the run has said that it could not write it
+    return interrupts.EXIT_INTERRUPTED if agent.result and agent.result["interrupted"] else 0
 
 
 def rename_old_options(given: dict[str, Any]) -> dict[str, Any]:
@@ -181,17 +217,22 @@ def rename_old_options(given: dict[str, Any]) -> dict[str, Any]:
     return {RENAMED.get(name, name): value for name, value in given.items()}
 
 
-def default_folder(config: dict[str, Any]) -> Path:
-    """Return the folder of a run for which no folder is given. config: its options."""
-    name = f"{config['env']}-{config['algo']}-seed{config['seed']}-{time.strftime('%Y%m%d-%H%M%S')}"
-    folder = Path("runs", safe_name(name))
-    return Path(f"{folder}-{os.getpid()}") if folder.exists() else folder
+def default_folders(config: dict[str, Any]) -> Iterator[Path]:
+    """Yield folders of a run for which no folder is given. The first that no other run has is used.
+
+    config: its options
+    """
+    name = safe_name(f"{config['env']}-{config['algo']}-seed{config['seed']}-{time.strftime('%Y%m%d-%H%M%S')}")
+    yield Path("runs", name)
+    for number in itertools.count(2):
+        yield Path("runs", f"{name}-{number}")
 
 
 def add_agent(verb: Parser, text: str) -> None:
     """Add the argument AGENT, and without help its old form `--agent AGENT`. `agent_of` reads both."""
-    verb.add_argument("agent", nargs="?", metavar="AGENT", help=text)
-    verb.add_argument("--agent", dest="old_agent", metavar="AGENT", help=argparse.SUPPRESS)
+    path: dict[str, Any] = dict(type=path_argument, metavar="AGENT")
+    verb.add_argument("agent", nargs="?", help=text, **path)
+    verb.add_argument("--agent", dest="old_agent", help=argparse.SUPPRESS, **path)
 
 
 def agent_of(arguments: argparse.Namespace, verb: str) -> str | None:
@@ -213,8 +254,8 @@ def add_eval(verbs: Verbs) -> None:
     add_agent(verb, AGENT_HELP)
     text = "environment to play: the agent's own, in its jitted or its Gymnasium version [the agent's own]"
     verb.add_argument("--env", metavar="ID", help=text)
-    verb.add_argument("--episodes", type=int, default=100, metavar="N", help="episodes to play [%(default)s]")
-    verb.add_argument("--seed", type=int, metavar="N", help="seed of the episodes [the agent's own]")
+    verb.add_argument("--episodes", type=whole_number, default=100, metavar="N", help="episodes to play [%(default)s]")
+    verb.add_argument("--seed", type=whole_number, metavar="N", help="seed of the episodes [the agent's own]")
     text = "also print the score in percent of a human's score (57 Atari games)"
     verb.add_argument("--human", action="store_true", help=text)
     verb.add_argument("--json", action="store_true", help="print the evaluation as one JSON object")
@@ -243,19 +284,21 @@ def add_watch(verbs: Verbs) -> None:
     verb = add_verb(verbs, "watch", run_watch, "show one episode, or write it to a .gif file")
     add_agent(verb, f"who plays: {AGENT_HELP} [random actions]")
     verb.add_argument("--env", metavar="ID", help="environment to play [the agent's own]")
-    verb.add_argument("--gif", metavar="FILE", help="write the episode to this .gif file instead of showing it")
-    verb.add_argument("--seed", type=int, metavar="N", help=f"seed of the episode [the agent's own, or {Config.seed}]")
-    text = "most steps to play [%(default)s]"
-    verb.add_argument("--steps", type=int, default=MAX_EPISODE_STEPS, metavar="N", help=text)
+    text = "write the episode to this .gif file instead of showing it"
+    verb.add_argument("--gif", type=path_argument, metavar="FILE", help=text)
+    text = f"seed of the episode [the agent's own, or {Config.seed}]"
+    verb.add_argument("--seed", type=whole_number, metavar="N", help=text)
+    text = "most steps to play [the steps of an evaluation]"
+    verb.add_argument("--steps", type=whole_number, metavar="N", help=text)
     text = f"steps shown per second, {MAX_FPS} at most [%(default)s]"
-    verb.add_argument("--fps", type=int, default=FPS, metavar="N", help=text)
+    verb.add_argument("--fps", type=whole_number, default=FPS, metavar="N", help=text)
 
 
 def run_watch(arguments: argparse.Namespace) -> int:
     """Show an episode, or write it to a file."""
     path = agent_of(arguments, "watch")
     agent = load(path, arguments.env) if path else None
-    env_id = arguments.env or (agent and agent.spec.id)
+    env_id = arguments.env or (agent and agent.env_to_play())
     if not env_id:
         raise InputError("There is nothing to watch; give an AGENT, --env ID or both.")
     default_seed = agent.config.seed if agent else Config.seed
@@ -267,12 +310,14 @@ def run_watch(arguments: argparse.Namespace) -> int:
 def add_plot(verbs: Verbs) -> None:
     """Add `numasync plot`."""
     verb = add_verb(verbs, "plot", run_plot, "draw the learning curves of runs")
-    verb.add_argument("runs", nargs="+", metavar="RUN", help="folders of runs; a run may still be going on")
-    verb.add_argument("--out", default="curves", metavar="FILE", help="write FILE.png and FILE.svg [%(default)s]")
+    text = "folders of runs; a run may still be going on"
+    verb.add_argument("runs", nargs="+", type=path_argument, metavar="RUN", help=text)
+    text = "write FILE.png and FILE.svg [%(default)s]"
+    verb.add_argument("--out", type=path_argument, default="curves", metavar="FILE", help=text)
     text = f"which scores to draw: {', '.join(KINDS)} [%(default)s]"
     verb.add_argument("--of", default=KINDS[0], metavar="NAME", help=text)
     text = "number of training episodes that a point of a curve is the mean of [%(default)s]"
-    verb.add_argument("--window", type=int, default=WINDOW, metavar="N", help=text)
+    verb.add_argument("--window", type=whole_number, default=WINDOW, metavar="N", help=text)
 
 
 def run_plot(arguments: argparse.Namespace) -> int:
@@ -289,7 +334,7 @@ def add_study(verbs: Verbs) -> None:
     verb.add_argument("name", metavar="NAME", help="; ".join(f"{name}: {spec.about}" for name, spec in STUDIES.items()))
     # A flag that is not given leaves the value to the study, so it has no default here.
     shared: dict[str, Any] = dict(default=argparse.SUPPRESS)
-    number: dict[str, Any] = dict(type=int, metavar="N", **shared)
+    number: dict[str, Any] = dict(type=whole_number, metavar="N", **shared)
     rate: dict[str, Any] = dict(type=float, metavar="N", **shared)
     verb.add_argument("--env", metavar="ID", help=f"environment id [{Config.env}]", **shared)
     text = "algorithms, separated by commas [all; optimizers: nstep_q,a3c]"
@@ -306,12 +351,13 @@ def add_study(verbs: Verbs) -> None:
     verb.add_argument("--lr-high", help=text.format("highest value", LR_HIGH), **rate)
     verb.add_argument("--jobs", help="runs at once; timed runs are played one at a time [cores]", **number)
     text = "folder of the study; a study that was stopped in it continues [studies/NAME-ENV]"
-    verb.add_argument("--out", metavar="DIR", help=text, **shared)
+    verb.add_argument("--out", type=path_argument, metavar="DIR", help=text, **shared)
 
 
 def run_study(arguments: argparse.Namespace) -> int:
     """Play a study."""
-    study(**{name: value for name, value in vars(arguments).items() if name != "run"}, verbose=True)
+    with interrupts.unwind_when_ended():
+        study(**{name: value for name, value in vars(arguments).items() if name != "run"}, verbose=True)
     return 0
 
 
@@ -341,7 +387,7 @@ def add_bench(verbs: Verbs) -> None:
     text = "numbers of workers [powers of 2 up to the cores, and 1.5 times the cores]"
     verb.add_argument("--workers", metavar="N[,N]", help=text)
     text = "how often everything is measured, in turn; medians are printed [%(default)s]"
-    verb.add_argument("--repetitions", type=int, default=REPETITIONS, metavar="N", help=text)
+    verb.add_argument("--repetitions", type=whole_number, default=REPETITIONS, metavar="N", help=text)
     text = "seconds of training for each number, over all repetitions [%(default)g]"
     verb.add_argument("--seconds", type=float, default=SECONDS, metavar="N", help=text)
     verb.add_argument("--json", action="store_true", help="print everything as one JSON object")
@@ -349,5 +395,6 @@ def add_bench(verbs: Verbs) -> None:
 
 def run_bench(arguments: argparse.Namespace) -> int:
     """Measure the machine."""
-    bench(arguments.only, arguments.workers, arguments.repetitions, arguments.seconds, arguments.json)
+    with interrupts.unwind_when_ended():
+        bench(arguments.only, arguments.workers, arguments.repetitions, arguments.seconds, arguments.json)
     return 0

@@ -6,14 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
-import numpy as np
-
 from numasync.algorithms import ALGORITHMS
 from numasync.errors import InputError
 from numasync.learner.optim import OPTIMIZERS
 from numasync.nn.architectures import ARCHITECTURES
 from numasync.nn.spec import Layer
-from numasync.runtime.checks import LARGEST, MOST, SMALLEST, check_real_number, check_whole_number
+from numasync.runtime.checks import (
+    LARGEST,
+    MOST,
+    SMALLEST,
+    as_real_number,
+    as_switch,
+    as_whole_number,
+    check_choice,
+    check_text,
+    show,
+)
 
 
 def option(default: Any, text: str, low: float | None = None, high: float | None = None, choices: Any = None) -> Any:
@@ -36,6 +44,8 @@ class Config:
 
     A step is one action of one worker, on Atari 4 frames. A number of steps counts the steps of all workers, unless its
     text says otherwise.
+
+    Raises InputError for a value that is not allowed.
     """
 
     algo: str = option("nstep_q", "algorithm", choices=tuple(ALGORITHMS))
@@ -75,6 +85,11 @@ class Config:
     periodic_eval_episodes: int = option(10, "episodes of each periodic evaluation", 1)
     eval_epsilon: float = option(0.05, "epsilon in evaluations (Q methods)", 0.0, 1.0)
     eval_greedy: bool = option(False, "take the most probable action in evaluations instead of sampling (a3c)")
+
+    def __post_init__(self) -> None:
+        """Check every option, and keep it as a Python value."""
+        for own in dataclasses.fields(self):
+            object.__setattr__(self, own.name, validate_option(own, getattr(self, own.name)))
 
 
 class TrainOptions(TypedDict, total=False):
@@ -201,22 +216,19 @@ def validate_option(option_field: dataclasses.Field, value: Any) -> Any:
     if name == "network" and not isinstance(value, str):
         if not isinstance(value, (list, tuple)) or not all(isinstance(layer, Layer) for layer in value):
             raise InputError(
-                f"network is {value!r}; it must be a name or a tuple of layers such as (dense(64), relu())."
+                f"network is {show(value)}; it must be a name or a tuple of layers such as (dense(64), relu())."
             )
         return tuple(value)
-    if isinstance(value, np.generic):
-        value = value.item()
-    if choices and value not in choices:
-        raise InputError(f"{value!r} is no {name}; choose one of {', '.join(choices)}.")
-    if option_field.type is str and not isinstance(value, str):
-        raise InputError(f"{name} is {value!r}; it must be a string.")
-    if option_field.type is bool and not isinstance(value, bool):
-        raise InputError(f"{name} is {value!r}; it must be True or False.")
     if option_field.type is int:
-        check_whole_number(name, value, low, high)
+        return as_whole_number(name, value, low, high)
     if option_field.type is float:
-        check_real_number(name, value, low, high)
-    return value
+        return as_real_number(name, value, low, high)
+    if option_field.type is bool:
+        return as_switch(name, value)
+    if choices:
+        check_choice(value, choices, f"no {name}")
+    check_text(name, value)
+    return str(value)
 
 
 def rename_options(options: Mapping[str, Any]) -> dict[str, Any]:

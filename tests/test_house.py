@@ -19,7 +19,8 @@ DISPLAYS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.SetComp, ast.DictComp
 
 # Which modules speak to the compiler, and to which part of it. Everything else is left to runtime/jit.py.
 COMPILERS = {
-    "numasync.runtime.jit": {"numba", "llvmlite"},
+    "numasync.runtime.cache": {"numba.core", "numba.misc.appdirs"},
+    "numasync.runtime.jit": {"numba", "numba.core", "llvmlite"},
     "numasync.runtime.pointers": {"numba.core", "numba.extending", "numba.np"},
     "numasync.nn.products.codegen": {"numba.core", "llvmlite"},
     "numasync.nn.products.tile": {"numba.core", "numba.extending"},
@@ -28,7 +29,16 @@ COMPILERS = {
     "numasync.tools.bench.machine": {"llvmlite.binding"},
     "numasync.tools.bench.peak": {"numba.core", "numba.extending", "llvmlite"},
 }
-PRINTERS = ("training.console", "tools.watch", "tools.terminal", "cli", "tools.bench.__init__", "tools.bench.__main__")
+PRINTERS = (
+    "training.console",
+    "tools.program",
+    "runtime.cache",
+    "tools.watch",
+    "tools.terminal",
+    "cli",
+    "tools.bench.__init__",
+    "tools.bench.__main__",
+)
 THREAD_STARTERS = (
     "training.supervisor",
     "training.background_evaluation",

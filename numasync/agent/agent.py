@@ -1,32 +1,45 @@
 """An agent: it acts, it is evaluated, it is saved and loaded."""
 
 import dataclasses
+import itertools
 import os
+import sys
+import threading
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from numasync.agent.checkpoint import load_checkpoint, save_checkpoint
+from numasync.agent.checkpoint import CheckpointFile, open_checkpoint, save_checkpoint
+from numasync.agent.description import check_sizes, parse_config, parse_result, parse_spec
 from numasync.agent.evaluation import EVALUATION_STREAM, EvaluationPolicy, act, play_episodes, summarize
-from numasync.agent.network import build_network
+from numasync.agent.network import build_network, check_theta
+from numasync.agent.stream import Stream, StreamState
 from numasync.algorithms import algorithm_for
 from numasync.algorithms.policy import EPSILON_GREEDY, MEAN
-from numasync.config import Config, rename_options
-from numasync.envs.observation import Observation
+from numasync.config import Config
+from numasync.envs import add_version
 from numasync.envs.spec import EnvSpec
-from numasync.errors import InputError
+from numasync.errors import InputError, unwritable
 from numasync.nn.passes import reset_state
 from numasync.nn.spec import Layer
-from numasync.runtime.checks import check_whole_number
+from numasync.runtime.checks import as_path, as_switch, as_whole_number, check_kind, check_text
 from numasync.runtime.jit import FLOAT
 from numasync.runtime.rng import seed_row
 
 PRETRAINED = Path(__file__).parent / "pretrained"
 
+# What an agent is made of. It does not change.
+FIXED = frozenset(("config", "spec", "algorithm", "network"))
+# The arrays of a checkpoint.
+ARRAYS = {"theta", "mean"}
+
 
 class Agent:
     """A network with its parameters, and what is needed to use it on its environment.
+
+    Several threads can use one agent. It keeps nothing from step to step: that is in a `Stream` or, for `predict` and
+    `reset`, with the thread that calls them.
 
     config  the Config that it was trained with
     spec    the EnvSpec of its environment
@@ -38,59 +51,122 @@ class Agent:
     network    the Network
     result     the result of its run, a dict as in result.json, or None if it is untrained
 
-    Raises InputError where network, observation, algorithm and actions do not fit each other.
+    Only theta and result can be changed. Raises InputError where network, observation, algorithm, actions and theta do
+    not fit each other.
     """
 
     def __init__(self, config: Config, spec: EnvSpec, theta: np.ndarray | None = None) -> None:
+        check_kind("config", config, Config, "a Config")
+        check_kind("spec", spec, EnvSpec, "an EnvSpec")
         self.config = config
         self.spec = spec
         self.algorithm = algorithm_for(config.algo, spec)
         self.network = build_network(config, spec)
         self.theta = self.network.initial(config.seed) if theta is None else theta
+        check_theta(self.theta, self.network)
         self.result: dict[str, Any] | None = None
-        self._obs = np.zeros((1, self.network.n_inputs), FLOAT)
-        self._tape, self._actions = self.network.tape(1), spec.new_actions(1)
-        self._rng = seed_row(config.seed, EVALUATION_STREAM)
+        # What `predict` needs at once: the greedy policy, and the bounds as an array.
+        self._greedy = MEAN if spec.continuous else EPSILON_GREEDY
+        self._bounds = None if spec.bounds is None else np.array(spec.bounds)
+        # Whether the environment's id was read from a file, so that nobody has asked for the code that it names.
+        self._id_from_file = False
+        self._make_places_of_threads()
+
+    def _make_places_of_threads(self) -> None:
+        """Make the places where each thread keeps the state of its stream for `predict` and `reset`."""
+        self._of_thread, self._numbers = threading.local(), itertools.count()
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in FIXED and name in self.__dict__:
+            raise InputError(f"The {name} of an agent cannot be changed; make another one: Agent(config, spec, theta).")
+        super().__setattr__(name, value)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A copy has the same parameters. It begins new streams.
+        return {name: value for name, value in self.__dict__.items() if name not in ("_of_thread", "_numbers")}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self._make_places_of_threads()
 
     def __repr__(self) -> str:
         """Name algorithm, environment, network, steps of training and score."""
         of = f"{self.config.algo} on {self.spec.id}, network {name_network(self.config.network)}"
-        if self.result is None:
+        try:
+            result = parse_result(self.result)
+        except InputError:  # what a user has put there
+            return f"<Agent: {of}, unknown result>"
+        if result is None:
             return f"<Agent: {of}, untrained>"
-        evaluation = self.result["evaluation"]
+        evaluation = result["evaluation"]
         score = f"score {evaluation['mean']:.2f}" if evaluation else "not evaluated"
-        return f"<Agent: {of}, {self.result['steps']:,} steps, {score}>"
+        return f"<Agent: {of}, {result['steps']:,} steps, {score}>"
 
     def predict(self, obs: Any, greedy: bool = True) -> int | np.ndarray:
         """Return the action for one observation.
 
-        A network with an LSTM keeps a hidden state: the observation must follow the previous one, or `reset` must be
-        called before it.
+        For a network with an LSTM, each thread has a hidden state: the observation must follow the thread's previous
+        one, or `reset` must be called before it. `stream` gives more than one state to a thread.
 
         obs     an observation as the environment returns it: an array of its shape, or an integer
         greedy  true: the action of the highest Q value or the highest density;
                 false: an action sampled from the policy (a3c), or the greedy action but a random one with probability
                 config.eval_epsilon (Q methods)
 
-        Returns an int from 0 on; a continuous action is float32 (n_actions,) within the bounds. Raises InputError for
-        an observation of another shape.
+        Returns an action as the environment takes it: an int of its Discrete space, or an array of the shape and the
+        dtype of its Box, within the bounds. Raises InputError for an observation of another shape, and where `theta`
+        does not fit the network.
         """
-        self.spec.observation.check(obs)
-        self.spec.observation.encode(obs, self._obs[0])
-        policy, epsilon = (self._greedy, 0.0) if greedy else (self.algorithm.policy, self.config.eval_epsilon)
-        how = (policy, epsilon, self.spec.n_actions, self._rng)
-        act(self._actions, self._tape, self._obs, self.theta, self.network.table, *how)
-        if self.spec.bounds is not None:
-            return np.clip(self._actions[0], *self.spec.bounds, dtype=FLOAT)
-        return int(self._actions[0])
-
-    @property
-    def _greedy(self) -> int:
-        return MEAN if self.spec.continuous else EPSILON_GREEDY
+        return self._act_on(self._state_of_thread(), obs, greedy)
 
     def reset(self) -> None:
-        """Tell `predict` that an episode begins. It resets the hidden state of an LSTM; other networks have none."""
-        reset_state(self._tape, self.network.table, 0, 1)
+        """Tell `predict` that an episode begins in this thread.
+
+        It resets the hidden state of an LSTM; other networks have none.
+        """
+        self._reset_state(self._state_of_thread())
+
+    def stream(self, seed: int | None = None) -> Stream:
+        """Return a new stream of observations, with `predict` and `reset` of its own.
+
+        seed  the seed of actions that are sampled; by default config.seed
+
+        Raises InputError for a seed that is not allowed.
+        """
+        seed = as_whole_number("seed", self.config.seed if seed is None else seed, 0)
+        return Stream(self, self._new_state(seed_row(seed, EVALUATION_STREAM)))
+
+    def _act_on(self, state: StreamState, obs: Any, greedy: bool) -> int | np.ndarray:
+        """Return the action for one observation, see `predict`. state: of its stream; it is advanced."""
+        spec, network, theta = self.spec, self.network, self.theta
+        observation, (network_obs, tape, actions, rng) = spec.observation, state
+        observation.check(obs)
+        check_theta(theta, network)
+        observation.encode(obs, network_obs[0])
+        if as_switch("greedy", greedy):
+            policy, epsilon = self._greedy, 0.0
+        else:
+            policy, epsilon = self.algorithm.policy, self.config.eval_epsilon
+        act(actions, tape, network_obs, theta, network.table, policy, epsilon, spec.n_actions, rng)
+        return spec.env_action(actions[0], self._bounds)
+
+    def _reset_state(self, state: StreamState) -> None:
+        """Clear the hidden state of a stream."""
+        reset_state(state.tape, self.network.table, 0, 1)
+
+    def _state_of_thread(self) -> StreamState:
+        """Return the state of this thread's own stream. Each thread samples actions from a generator of its own."""
+        try:
+            return self._of_thread.state
+        except AttributeError:
+            number = next(self._numbers)
+            rng = seed_row(self.config.seed, EVALUATION_STREAM, *([number] if number else []))
+            self._of_thread.state = self._new_state(rng)
+            return self._of_thread.state
+
+    def _new_state(self, rng: np.ndarray) -> StreamState:
+        network = self.network
+        return StreamState(np.zeros((1, network.n_inputs), FLOAT), network.tape(1), self.spec.new_actions(1), rng)
 
     def evaluate(self, episodes: int = 100, seed: int | None = None, env: str | None = None) -> dict[str, Any]:
         """Play episodes with the current parameters and return their scores. Nothing is learned.
@@ -100,16 +176,15 @@ class Agent:
         episodes  the number of episodes
         seed      the seed of the episodes; by default config.seed
         env       the id of the environment to play; by default the agent's own. It must be the same environment, of
-                  numasync or of Gymnasium ('gymnasium:CartPole-v1').
+                  numasync or of Gymnasium ('gymnasium:CartPole-v1'). An agent from a file whose own environment is in a
+                  module that has not been imported needs it: 'game:Game-v0' imports game.py.
 
-        Returns a dict of episodes, mean, std, min and max. Raises InputError for bad input, NotFiniteError where a
-        score is NaN or infinite.
+        Returns a dict of episodes, mean, std, min and max, and `cut`: how many episodes ended at numasync's limit of
+        steps, where there were any. Raises InputError for bad input, NotFiniteError where a score is NaN or infinite.
         """
-        env_id = env or self.spec.id
-        self.check_env(env_id)
-        check_whole_number("episodes", episodes, 1)
-        seed = self.config.seed if seed is None else seed
-        check_whole_number("seed", seed, 0)
+        env_id = self.env_to_play(env)
+        episodes = as_whole_number("episodes", episodes, 1)
+        seed = as_whole_number("seed", self.config.seed if seed is None else seed, 0)
         spec = self.spec._replace(id=env_id)
         return summarize(play_episodes(spec, self.evaluation_policy(), self.theta, episodes, seed))
 
@@ -119,21 +194,47 @@ class Agent:
         epsilon = self.config.eval_epsilon if self.algorithm.policy == EPSILON_GREEDY else 0.0
         return EvaluationPolicy(self.network, policy, epsilon)
 
+    def env_to_play(self, env: str | None = None) -> str:
+        """Return the id of the environment to play. env: the id that the user names; None for the agent's own.
+
+        Raises InputError where the agent was not trained on it, and where the agent's own id comes from a file and
+        would import a module: a file of data must not decide what code runs.
+        """
+        if env is not None:
+            self.check_env(env)
+            return env
+        own = self.spec.id
+        module = own.rpartition(":")[0]
+        if self._id_from_file and module not in ("", "gymnasium", *sys.modules):
+            raise InputError(
+                f"The agent's file names the environment {own}, and playing it would import the module {module}; "
+                f"import it first, or name it yourself: env={own!r} (--env {own})."
+            )
+        return own
+
     def check_env(self, env_id: str) -> None:
         """Raise InputError unless the agent was trained on `env_id`, in its jitted or its Gymnasium version."""
-        if env_id.rpartition(":")[2] != self.spec.id.rpartition(":")[2]:
+        check_text("env", env_id)
+        if add_version(env_id).rpartition(":")[2] != add_version(self.spec.id).rpartition(":")[2]:
             raise InputError(f"This agent was trained on {self.spec.id}; it cannot play {env_id}.")
 
     def save(self, path: str | os.PathLike, half: bool = False) -> None:
         """Write the agent to one .npz file, without pickle. The file appears whole or not at all.
 
-        path  the file; an existing one is replaced
+        path  the file; an existing one is replaced, and a link stays a link to it
         half  whether to compress the file and store the parameters as float16, as in the pretrained agents
 
-        Raises OSError where the file cannot be written.
+        Raises InputError where `theta` and `result` are not as `load` expects them. Raises InputError where the file
+        cannot be written, or `path` is no place for a file. This error is an OSError too.
         """
+        path, half = as_path("path", path), as_switch("half", half)
+        check_theta(self.theta, self.network)
+        parse_result(self.result)
         observation = dataclasses.asdict(self.spec.observation)
-        arrays = {"theta": self.theta.astype(np.float16) if half else self.theta}
+        with np.errstate(over="ignore"):
+            arrays = {"theta": self.theta.astype(np.float16) if half else self.theta}
+        if not np.isfinite(arrays["theta"]).all():
+            raise InputError(f"theta has numbers that {arrays['theta'].dtype} cannot hold, or that are not finite.")
         mean = observation.pop("mean", None)
         if mean is not None:
             arrays["mean"] = mean
@@ -142,7 +243,10 @@ class Agent:
             "spec": {**self.spec._asdict(), "observation": observation},
             "result": self.result,
         }
-        save_checkpoint(path, description, arrays, compressed=half)
+        try:
+            save_checkpoint(path, description, arrays, compressed=half)
+        except OSError as error:
+            raise unwritable(path, error) from error
 
 
 def name_network(layers: str | tuple[Layer, ...]) -> str:
@@ -162,49 +266,53 @@ def load(path: str | os.PathLike, env: str | None = None) -> Agent:
     """Load an agent.
 
     path  a file that a run or `Agent.save` wrote, or the name of a pretrained agent, such as 'pong-a3c'
-    env   the id of an environment that the agent must be able to play; by default it is not checked
+    env   the id of an environment that the agent must be able to play; by default it is not checked. An id with a
+          module, such as 'game:Game-v0', allows the agent to import the module when it plays.
 
-    Returns the Agent. Raises InputError if the file is no checkpoint, is damaged, has another format, or holds an agent
-    of another environment than `env`.
+    Loading runs no code that the file names. Returns the Agent. Raises InputError if the file is no checkpoint, is
+    damaged, has another format, or holds an agent of another environment than `env`.
     """
+    path = as_path("path", path)
     if str(path) in pretrained():
         path = PRETRAINED / f"{path}.npz"
-    description, arrays = load_checkpoint(path)
-    try:
-        config = parse_config(description["config"])
-        spec = parse_spec(description["spec"], arrays.get("mean"))
-        theta = arrays["theta"]
-        agent = Agent(config, spec, theta.astype(FLOAT) if theta.dtype == np.float16 else theta)
-        agent.result = description["result"]
-    except (KeyError, TypeError) as error:
-        raise InputError(f"{path} does not describe an agent of this version of numasync.") from error
-    if agent.theta.shape != (agent.network.n_parameters,) or agent.theta.dtype != FLOAT:
-        raise InputError(f"{path} holds parameters that do not fit its network; the file is damaged.")
-    mean = spec.observation.mean
-    if mean is not None and (mean.shape != spec.observation.mean_shape or mean.dtype != FLOAT):
-        raise InputError(f"{path} holds a mean that does not fit its screen; the file is damaged.")
+    with open_checkpoint(path) as file:
+        agent = read_agent(path, file)
     if env is not None:
         agent.check_env(env)
+    agent._id_from_file = env != agent.spec.id
     return agent
 
 
-def parse_config(given: dict[str, Any]) -> Config:
-    """Return the Config that a checkpoint describes, also one with old names of options."""
-    network = given["network"]
-    if not isinstance(network, str):
-        network = tuple(Layer(layer["kind"], tuple(layer["sizes"])) for layer in network)
-    return Config(**{**rename_options(given), "network": network})
+def read_agent(path: str | os.PathLike, file: CheckpointFile) -> Agent:
+    """Return the agent of an open checkpoint. Its arrays are read once their sizes are known to fit its network.
 
-
-def parse_spec(given: dict[str, Any], mean: np.ndarray | None) -> EnvSpec:
-    """Return the EnvSpec that a checkpoint describes. JSON has made lists of its tuples.
-
-    mean  the mean of the observation, which is stored as an array of its own
+    Raises InputError, with the path, where what the file says is not allowed.
     """
-    observation = {**given["observation"]}
-    observation["shape"] = tuple(observation["shape"])
-    if isinstance(observation["start"], list):
-        observation["start"] = tuple(observation["start"])
-    bounds = given.get("bounds")
-    spec = EnvSpec(**{**given, "observation": Observation(**observation, mean=mean)})
-    return spec._replace(bounds=bounds and tuple(map(tuple, bounds)))
+    described = file.description
+    try:
+        config, spec = parse_config(described["config"]), parse_spec(described["spec"])
+        result = parse_result(described["result"])
+        network = build_network(config, spec)
+        check_sizes(network)
+    except InputError as error:
+        raise InputError(f"{path} is damaged: {shorten(str(error))}") from error
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{path} does not describe an agent of this version of numasync.") from error
+    theta = file.read("theta", (network.n_parameters,), ("<f4", "<f2"))
+    if theta is None:
+        raise InputError(f"{path} holds parameters that do not fit its network; the file is damaged.")
+    observation = spec.observation
+    mean = file.read("mean", observation.mean_shape, ("<f4",)) if observation.is_screen else None
+    if (mean is None and "mean" in file.names) or not file.names <= ARRAYS:
+        raise InputError(f"{path} holds a mean that does not fit its screen; the file is damaged.")
+    if not np.isfinite(theta).all() or (mean is not None and not np.isfinite(mean).all()):
+        raise InputError(f"{path} holds numbers that are not finite; the file is damaged.")
+    spec = spec._replace(observation=dataclasses.replace(observation, mean=mean))
+    agent = Agent(config, spec, theta.astype(FLOAT, copy=False))
+    agent.result = result
+    return agent
+
+
+def shorten(sentence: str, longest: int = 400) -> str:
+    """Return a sentence, cut where a value in it is very long."""
+    return sentence if len(sentence) <= longest else f"{sentence[:longest]} ..."

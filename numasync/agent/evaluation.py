@@ -1,15 +1,18 @@
 """Playing without learning: one action, one episode, and the scores of many episodes."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from numasync.agent.network import check_theta
 from numasync.algorithms.policy import choose_into
 from numasync.envs import make_env
 from numasync.envs.spec import Environment, EnvSpec, episode_over
-from numasync.errors import NotFiniteError
+from numasync.errors import EvaluationError, InputError, NotFiniteError, failure_of
 from numasync.nn.network import Network
 from numasync.nn.passes import copy_state, forward, outputs_of, reset_state
 from numasync.runtime.jit import (
@@ -32,9 +35,8 @@ from numasync.runtime.rng import seed_row
 EVALUATORS = 4
 EVALUATION_STREAM, PERIODIC_EVAL_STREAM = 1_000_000, 2_000_000
 
-# An episode stops here even if the environment has no time limit: 30 emulator minutes on Atari, at 60 frames a second
-# and 4 frames a step.
-MAX_EPISODE_STEPS = 27_000
+# An episode of an environment that does not name a limit of its own stops here, four times as far as one of Atari.
+MAX_EPISODE_STEPS = 108_000
 
 # Steps of one call of the kernel. Between two calls Python can stop the episode.
 CALL_STEPS = 1_000
@@ -51,6 +53,20 @@ class EvaluationPolicy(NamedTuple):
     network: Network
     policy: int
     epsilon: float
+
+
+class Scores(list[float]):
+    """The scores of episodes, in their order.
+
+    cut  how many of the episodes ended at MAX_EPISODE_STEPS, and not by their environment
+    """
+
+    cut = 0
+
+
+def episode_limit(env: Environment) -> int:
+    """Return the most steps that an evaluation plays of an episode. A limit of the environment itself counts."""
+    return max(MAX_EPISODE_STEPS, env.max_episode_steps or 0)
 
 
 @kernel
@@ -100,6 +116,8 @@ class EpisodePlayer:
         self, env: Environment, evaluation_policy: EvaluationPolicy, theta: np.ndarray, rng: np.ndarray
     ) -> None:
         network, policy, epsilon = evaluation_policy
+        check_theta(theta, network)
+        self.cut = 0
         self.env, self.rng, self.state, self.network = env, aligned_copy(rng), env.new_state(), network
         self.obs = aligned_zeros((1, network.n_inputs), FLOAT)
         self.tape = network.tape(1)
@@ -107,17 +125,18 @@ class EpisodePlayer:
         self.data = (actions, self.tape, self.obs, theta, network.table, policy, epsilon, env.spec.n_actions)
 
     def score(self, stop: threading.Event) -> float:
-        """Play one episode of at most MAX_EPISODE_STEPS and return its score.
+        """Play one episode, of at most `episode_limit` steps, and return its score. Count it if it is cut there.
 
         stop  an event that ends the episode; the score so far is then returned
         """
-        episode = np.zeros(2)
+        episode, limit = np.zeros(2), episode_limit(self.env)
         self.env.reset(self.state, self.rng, self.obs[0])
         reset_state(self.tape, self.network.table, 0, 1)
-        while episode[1] < MAX_EPISODE_STEPS and not stop.is_set():
-            steps = min(CALL_STEPS, MAX_EPISODE_STEPS - int(episode[1]))
+        while episode[1] < limit and not stop.is_set():
+            steps = min(CALL_STEPS, limit - int(episode[1]))
             if play_steps(episode, *self.data, self.rng, self.state, self.env.step, steps):
-                break
+                return episode[0]
+        self.cut += episode[1] >= limit
         return episode[0]
 
 
@@ -129,7 +148,7 @@ def play_episodes(
     seed: int,
     stream: int = EVALUATION_STREAM,
     stop: threading.Event | None = None,
-) -> list[float]:
+) -> Scores:
     """Play episodes with fixed parameters and return their scores in the order of the episodes.
 
     spec               the environment to play
@@ -139,32 +158,58 @@ def play_episodes(
     seed, stream       the random streams of the evaluators are `stream` and the numbers after it, of this seed
     stop               an event that ends the playing; the scores are then not valid
 
-    Raises InputError where the environment of that id is no longer as `spec` says.
+    Raises InputError where the environment of that id is no longer as `spec` says, EvaluationError where it fails.
     """
     stop = stop or threading.Event()
-    envs = [make_env(spec.id, observation=spec.observation) for _ in range(min(EVALUATORS, episodes))]
+    shares, making = min(EVALUATORS, episodes), threading.Lock()
+    players: list[EpisodePlayer] = []
 
-    def play_share(number: int, env: Environment) -> list[tuple[int, float]]:
-        player = EpisodePlayer(env, evaluation_policy, theta, seed_row(seed, stream + number))
-        return [(i, player.score(stop)) for i in range(number, episodes, len(envs)) if not stop.is_set()]
-
-    try:
-        spec.check_compatible(envs[0].spec)
-        compile_play(evaluation_policy.network.table, spec)
-        with ThreadPoolExecutor(len(envs)) as pool:
+    def play_share(number: int) -> list[tuple[int, float]]:
+        # The thread that plays an environment makes and closes it, because some may not leave their thread.
+        with making:
+            env = make_env(spec.id, observation=spec.observation)
+        with closing(env):
+            spec.check_compatible(env.spec)
+            player = EpisodePlayer(env, evaluation_policy, theta, seed_row(seed, stream + number))
+            players.append(player)
             try:
-                shares = list(pool.map(play_share, range(len(envs)), envs))
-            except BaseException:
-                stop.set()
-                raise
-    finally:
-        for env in envs:
-            env.close()
-    return [score for _, score in sorted(pair for share in shares for pair in share)]
+                return [(i, player.score(stop)) for i in range(number, episodes, shares) if not stop.is_set()]
+            except (Exception, SystemExit) as error:  # some environments leave the program when their window is closed
+                stop.set()  # the other threads
+                raise EvaluationError(failure_of("An evaluation", error)) from error
+
+    compile_play(evaluation_policy.network.table, spec)
+    with ThreadPoolExecutor(shares) as pool:
+        try:
+            played = play_in_turn_if_needed(pool, play_share, shares)
+        except BaseException:
+            stop.set()
+            raise
+    scores = Scores(score for _, score in sorted(pair for pairs in played for pair in pairs))
+    scores.cut = sum(player.cut for player in players)
+    return scores
+
+
+def play_in_turn_if_needed(
+    pool: ThreadPoolExecutor, play_share: Callable[[int], list[tuple[int, float]]], shares: int
+) -> list[list[tuple[int, float]]]:
+    """Play all shares at once, and in turn the shares whose environment cannot be made beside the others.
+
+    Some environments hold what there is only once, such as a port. Raises InputError where not even one can be made.
+    """
+    futures = [pool.submit(play_share, number) for number in range(shares)]
+    wait(futures)
+    again = [number for number, future in enumerate(futures) if isinstance(future.exception(), InputError)]
+    for number in again:
+        futures[number] = pool.submit(play_share, number)
+        wait(futures[number : number + 1])
+    return [future.result() for future in futures]
 
 
 def summarize(scores: Any) -> dict[str, Any]:
     """Return episodes (their number), mean, std (of the sample), min and max of a sequence of scores: a dict for JSON.
+
+    It also has `cut` where episodes were cut, see `Scores`.
 
     Raises NotFiniteError if a score is NaN or infinite.
     """
@@ -177,4 +222,5 @@ def summarize(scores: Any) -> dict[str, Any]:
         "std": deviation,
         "min": float(np.min(scores)),
         "max": float(np.max(scores)),
+        **({"cut": scores.cut} if isinstance(scores, Scores) and scores.cut else {}),
     }

@@ -1,10 +1,15 @@
 """The network of an agent: the hidden layers that its options name, and the outputs that its algorithm needs."""
 
+from typing import Any
+
+import numpy as np
+
 from numasync.algorithms import algorithm_for
 from numasync.config import Config
 from numasync.envs.spec import EnvSpec
+from numasync.errors import InputError
 from numasync.nn.architectures import ARCHITECTURES
-from numasync.nn.network import Network, network
+from numasync.nn.network import FLOAT_DTYPE, Network, network
 from numasync.nn.spec import Layer, heads, towers
 
 
@@ -20,3 +25,12 @@ def build_network(config: Config, spec: EnvSpec) -> Network:
     if config.separate_value and other_heads:
         layers = (towers((*hidden, heads(*sizes[:-1])), (*hidden, heads(1))),)
     return network(spec.observation.network_shape, *layers)
+
+
+def check_theta(theta: Any, network: Network) -> None:
+    """Raise InputError unless `theta` can be the parameters of a network: kernels read it without a check."""
+    fits = type(theta) is np.ndarray and theta.dtype == FLOAT_DTYPE and theta.shape == (network.n_parameters,)
+    if not fits or not theta.flags.carray:
+        found = f"{theta.dtype} {theta.shape}" if isinstance(theta, np.ndarray) else f"a {type(theta).__name__}"
+        expected = f"a contiguous, writeable array of float32, of shape ({network.n_parameters},)"
+        raise InputError(f"theta is {found}; it must be {expected}.")

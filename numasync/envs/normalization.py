@@ -43,7 +43,7 @@ def measure_pixels(env: Environment, rng: np.ndarray) -> tuple[np.ndarray, float
     """
     observation, state = env.spec.observation, env.new_state()
     obs = np.zeros(observation.network_shape, FLOAT)
-    picture = obs[:, :, -1] if observation.kind == "frames" else obs.reshape(observation.shape)
+    picture = obs[:, :, -1] if observation.kind == "frames" else obs.reshape(observation.mean_shape)
     env.reset(state, rng, obs.reshape(-1))
     total, squares = np.zeros(picture.shape), 0.0
     for _ in range(MEASURED_STEPS):

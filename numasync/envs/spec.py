@@ -66,6 +66,12 @@ class EnvSpec(NamedTuple):
     observation  how an observation becomes the network's input
     n_actions    how many actions there are to choose from; of a continuous action: how many numbers it has
     bounds       the lowest and the highest continuous action, n_actions numbers each; None where actions are integers
+
+    The other fields say how an environment of Gymnasium writes an action; `reset` and `step` do not use them.
+
+    action_start  the lowest integer
+    action_shape  the shape of a continuous action; None for (n_actions,)
+    action_dtype  the name of its dtype
     """
 
     id: str
@@ -73,6 +79,9 @@ class EnvSpec(NamedTuple):
     observation: Observation
     n_actions: int
     bounds: Bounds | None = None
+    action_start: int = 0
+    action_shape: tuple[int, ...] | None = None
+    action_dtype: str = "float32"
 
     @property
     def continuous(self) -> bool:
@@ -96,6 +105,17 @@ class EnvSpec(NamedTuple):
     def new_actions(self, rows: int) -> np.ndarray:
         """Return an array for `rows` actions: int64 (rows,), or float32 (rows, n_actions) if they are continuous."""
         return aligned_zeros((rows, self.n_actions), FLOAT) if self.continuous else aligned_zeros((rows,), np.int64)
+
+    def env_action(self, action: Any, bounds: np.ndarray | None) -> int | np.ndarray:
+        """Return an action of the policy as Gymnasium's space of actions contains it: a new array, or an int.
+
+        action  an element of `new_actions`
+        bounds  the bounds as an array, float64 (2, n_actions)
+        """
+        if bounds is None:
+            return int(action) + self.action_start
+        shape = action.shape if self.action_shape is None else self.action_shape
+        return np.minimum(np.maximum(action, bounds[0]), bounds[1]).astype(self.action_dtype).reshape(shape)
 
     @property
     def finite_bounds(self) -> tuple[np.ndarray, np.ndarray]:
@@ -138,6 +158,10 @@ class Environment(Protocol):
     def jitted(self) -> bool:
         """Whether it runs without the GIL."""
 
+    @property
+    def max_episode_steps(self) -> int | None:
+        """The most steps of an episode, if the environment says that it ends there; else None."""
+
     def new_state(self) -> np.ndarray:
         """Return the `state` argument of reset and step for one more worker."""
 
@@ -153,6 +177,7 @@ class JittedEnv(NamedTuple):
     step        the kernel that plays an action
     state_size  how many numbers its state has
     jitted      true; an environment in Python says false
+    max_episode_steps  the most steps of an episode, where step ends it there and they are very many
     """
 
     spec: EnvSpec
@@ -160,6 +185,7 @@ class JittedEnv(NamedTuple):
     step: Callable
     state_size: int
     jitted: bool = True
+    max_episode_steps: int | None = None
 
     def new_state(self) -> np.ndarray:
         """Return the state of one more worker: zeros, float64 (state_size,)."""

@@ -7,7 +7,7 @@ import numpy as np
 
 from numasync.errors import InputError
 from numasync.nn.layers import KINDS
-from numasync.nn.spec import Layer
+from numasync.nn.spec import Layer, as_layers
 from numasync.nn.table import (
     BACKWARD,
     BIAS_AT,
@@ -27,12 +27,18 @@ from numasync.nn.table import (
     WEIGHT_COLUMNS,
     WEIGHT_ROWS,
 )
-from numasync.runtime.jit import FLOAT, int64
+from numasync.runtime.checks import as_whole_number, check_array, check_choice, show
+from numasync.runtime.jit import COMPILING, FLOAT, int64
 from numasync.runtime.memory import aligned_zeros
 from numasync.runtime.pointers import address_of, pointer_to
 
+FLOAT_DTYPE = np.dtype(FLOAT)
+
 # Arguments of a layer's forward and backward: pointers to real numbers, a pointer to the row of the table, integers.
 FORWARD_ARGUMENTS, BACKWARD_ARGUMENTS = (3, 3), (6, 2)
+
+# A network may have this many inputs, parameters and numbers of a step: 1 GiB of float32 each.
+MOST_NUMBERS = 2**28
 
 
 class Network:
@@ -48,12 +54,8 @@ class Network:
     """
 
     def __init__(self, input_shape: tuple[int, ...], layers: tuple[Layer, ...]) -> None:
-        self.input_shape = tuple(int(n) for n in input_shape)
-        self.layers = tuple(layers)
-        if not self.layers or not self.input_shape or min(self.input_shape) < 1:
-            raise InputError(
-                f"A network needs a layer or more, and an input shape of sizes above 0, not {input_shape}."
-            )
+        self.input_shape = parse_input_shape(input_shape)
+        self.layers = as_layers("layers", layers)
         self.names: list[str] = []
         self.kinds: list[str] = []
         self.rows: list[list[int]] = []
@@ -66,6 +68,9 @@ class Network:
         else:
             self._add_stack(self.layers)
         self.n_outputs = self.rows[-1][OUT_SIZE]
+        check_numbers("inputs", self.n_inputs)
+        check_numbers("parameters", self.n_parameters)
+        check_numbers("numbers of a step", self.width)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The addresses in a table are valid in one process only.
@@ -74,23 +79,29 @@ class Network:
     @property
     def table(self) -> np.ndarray:
         """The layer table for float32, int64 (layers, COLUMNS). The first call compiles the layers."""
-        return self.table_for(FLOAT)
+        table = self._tables.get(FLOAT_DTYPE)  # `Agent.predict` needs it in a fraction of a microsecond
+        return self.table_for(FLOAT_DTYPE) if table is None else table
 
     def table_for(self, dtype: Any) -> np.ndarray:
-        """Return the layer table whose kernels take parameters and activations of this dtype."""
-        dtype = np.dtype(dtype)
+        """Return the layer table whose kernels take parameters and activations of this dtype, float32 or float64."""
+        dtype = parse_dtype(dtype)
         if dtype not in self._tables:
-            table = np.array(self.rows, np.int64)
-            for row, name in zip(table, self.kinds, strict=True):
-                kind = KINDS[name]
-                for column, kernel, (numbers, integers) in (
-                    (FORWARD, kind.forward, FORWARD_ARGUMENTS),
-                    (BACKWARD, kind.backward, BACKWARD_ARGUMENTS),
-                ):
-                    arguments = [pointer_to(dtype)] * numbers + [pointer_to(np.int64)] + [int64] * integers
-                    row[column] = address_of(kernel, *arguments)
-            self._tables[dtype] = table
+            with COMPILING:
+                self._tables.setdefault(dtype, self._make_table(dtype))
         return self._tables[dtype]
+
+    def _make_table(self, dtype: np.dtype[Any]) -> np.ndarray:
+        """Compile the layers for this dtype, and return the table with their addresses."""
+        table = np.array(self.rows, np.int64)
+        for row, name in zip(table, self.kinds, strict=True):
+            kind = KINDS[name]
+            for column, kernel, (numbers, integers) in (
+                (FORWARD, kind.forward, FORWARD_ARGUMENTS),
+                (BACKWARD, kind.backward, BACKWARD_ARGUMENTS),
+            ):
+                arguments = [pointer_to(dtype)] * numbers + [pointer_to(np.int64)] + [int64] * integers
+                row[column] = address_of(kernel, *arguments)
+        return table
 
     def _add_stack(self, layers: tuple[Layer, ...], prefix: str = "") -> None:
         """Add the rows of `layers`. The first layer reads the observation."""
@@ -153,16 +164,26 @@ class Network:
         return self.width - size
 
     def tape(self, capacity: int, dtype: Any = FLOAT) -> np.ndarray:
-        """Make a tape for `capacity` steps, of zeros: no hidden state remembers anything."""
-        return aligned_zeros(((capacity + 1) * self.width,), dtype)
+        """Make a tape for `capacity` steps, of zeros: no hidden state remembers anything.
+
+        Raises InputError where there is no memory for it.
+        """
+        rows = as_whole_number("capacity", capacity, 1) + 1
+        dtype = parse_dtype(dtype)
+        try:
+            return aligned_zeros((rows * self.width,), dtype)
+        except (MemoryError, OSError, OverflowError, ValueError) as error:  # NumPy and mmap refuse in their own ways
+            raise InputError(f"A tape for {capacity} steps needs more memory than there is.") from error
 
     def views(self, theta: np.ndarray) -> dict[str, np.ndarray]:
         """Return named views into a flat vector, for reading or for setting by hand.
 
         'conv1.weight' is (kernel, kernel, channels, filters), 'dense1.weight' (inputs, units), '*.bias' (units,).
         'lstm1.weight' is (inputs + units, 4 units), columns in the order input, forget and output gate, candidate.
-        In towers the names begin with the tower: 'tower1.dense1.weight'.
+        In towers the names begin with the tower: 'tower1.dense1.weight'. Raises InputError unless theta is an array of
+        real numbers, (n_parameters,).
         """
+        check_array("theta", theta, (self.n_parameters,))
         named = {}
         for name, row, shape in zip(self.names, self.rows, self._weight_shapes, strict=True):
             if shape:
@@ -175,8 +196,11 @@ class Network:
         """Draw a fresh theta, float32 (n_parameters,).
 
         Weights and biases of a layer come from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as Torch 7 did for the paper. The
-        forget gate of an LSTM has the bias 1.
+        forget gate of an LSTM has the bias 1. Raises InputError where the seed is neither a whole number from 0 on nor
+        a SeedSequence.
         """
+        if not isinstance(seed, np.random.SeedSequence):
+            seed = as_whole_number("seed", seed, 0)
         generator = np.random.default_rng(seed)
         theta = np.empty(self.n_parameters, FLOAT)
         for row, kind in zip(self.rows, self.kinds, strict=True):
@@ -188,26 +212,49 @@ class Network:
         return theta
 
 
+def parse_input_shape(shape: Any) -> tuple[int, ...]:
+    """Return an input shape as a tuple of ints. Raises InputError if it is not one."""
+    listed = isinstance(shape, (tuple, list)) or (isinstance(shape, np.ndarray) and shape.ndim == 1)
+    if not listed or not len(shape):
+        raise InputError(
+            f"input_shape is {show(shape)}; it must be (n,) or (height, width, channels), whole numbers above 0."
+        )
+    return tuple(as_whole_number("A size of input_shape", size, 1) for size in shape)
+
+
+def parse_dtype(dtype: Any) -> np.dtype:
+    """Return a dtype that kernels compute in, float32 or float64. Raises InputError for another one."""
+    for known in (np.float32, np.float64):
+        if dtype is known or (isinstance(dtype, (str, np.dtype)) and str(dtype) == known.__name__):
+            return np.dtype(known)
+    raise InputError(f"dtype is {show(dtype)}; it must be float32 or float64.")
+
+
+def check_numbers(what: str, number: int) -> None:
+    """Raise InputError unless the memory of a machine can hold a network with this number of something."""
+    if number > MOST_NUMBERS:
+        raise InputError(f"The network has {number} {what}; it can have {MOST_NUMBERS} at most.")
+
+
 def check_layer(layer: Layer) -> None:
     """Raise InputError unless there is such a layer for users, with as many sizes, each above 0."""
     if layer.kind == "towers":
         raise InputError("towers() are a whole network; no layer can stand before or behind them.")
     users_kinds = [name for name in KINDS if name != "concat"]  # only the builder knows where a concat reads
-    if layer.kind not in users_kinds:
-        raise InputError(f"{layer.kind!r} is no layer; choose one of {', '.join(users_kinds)}.")
+    check_choice(layer.kind, users_kinds, "no layer")
     n_sizes = KINDS[layer.kind].n_sizes
     right_number = len(layer.sizes) >= 1 if n_sizes is None else len(layer.sizes) == n_sizes
     if not right_number:
         needed = "one or more" if n_sizes is None else n_sizes
-        raise InputError(f"{layer.kind}{layer.sizes} has {len(layer.sizes)} sizes; it needs {needed}.")
+        raise InputError(f"{layer.kind}{show(layer.sizes)} has {len(layer.sizes)} sizes; it needs {needed}.")
     if any(size < 1 for size in layer.sizes):
-        raise InputError(f"{layer.kind}{layer.sizes} has a size below 1.")
+        raise InputError(f"{layer.kind}{show(layer.sizes)} has a size below 1.")
 
 
 def network(input_shape: tuple[int, ...], *layers: Layer) -> Network:
     """Make a network on observations of one shape.
 
     input_shape: (height, width, channels), or (n,). layers: from the inputs to the outputs, see `spec.py`.
-    Raises InputError where the layers do not fit the shape.
+    Raises InputError where the layers do not fit the shape, or the network is too large for the memory of a machine.
     """
     return Network(input_shape, layers)

@@ -3,11 +3,11 @@
 network((84, 84, 4), conv(16, 8, stride=4), relu(), conv(32, 4, stride=2), relu(), dense(256), relu(), heads(4, 1))
 """
 
-import operator
 from dataclasses import dataclass
 from typing import Any
 
 from numasync.errors import InputError
+from numasync.runtime.checks import MOST, as_number, show
 
 
 @dataclass(frozen=True)
@@ -21,12 +21,12 @@ class Layer:
     sizes: tuple[Any, ...] = ()
 
 
-def layer_of(kind: str, *sizes: int) -> Layer:
-    """Make a Layer of whole numbers, NumPy's integers among them. Raises InputError for anything else."""
-    try:
-        return Layer(kind, tuple(operator.index(size) for size in sizes))
-    except TypeError as error:
-        raise InputError(f"{kind}{sizes} has a size that is no whole number.") from error
+def layer_of(kind: str, *sizes: Any) -> Layer:
+    """Make a Layer of whole numbers, also of another library's. Raises InputError for anything else."""
+    numbers = tuple(as_number(size, -MOST, MOST) for size in sizes)
+    if not all(isinstance(number, int) for number in numbers):
+        raise InputError(f"{kind}{show(sizes)} has a size that is no whole number up to {MOST}.")
+    return Layer(kind, numbers)
 
 
 def conv(filters: int, kernel_size: int, stride: int = 1) -> Layer:
@@ -71,5 +71,13 @@ def towers(first: tuple[Layer, ...], second: tuple[Layer, ...]) -> Layer:
     """Make a whole network of two stacks that read the same observation and share nothing.
 
     first, second: the layers of each stack. The outputs of the first come before the outputs of the second.
+    Raises InputError where a stack is not one layer or more.
     """
-    return Layer("towers", (tuple(first), tuple(second)))
+    return Layer("towers", (as_layers("The first tower", first), as_layers("The second tower", second)))
+
+
+def as_layers(name: str, layers: Any) -> tuple[Layer, ...]:
+    """Return one layer or more as a tuple. Raises InputError, with `name`, for anything else."""
+    if not isinstance(layers, (tuple, list)) or not layers or not all(isinstance(layer, Layer) for layer in layers):
+        raise InputError(f"{name} is {show(layers)}; it must be a tuple of layers such as (dense(64), relu()).")
+    return tuple(layers)

@@ -5,8 +5,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-# The processor time that a container's processes may use together: microseconds in each period, and the period.
-QUOTA = Path("/sys/fs/cgroup/cpu.max")
+# Where Linux shows the control groups of processes, and says in which groups this process is.
+CGROUPS = Path("/sys/fs/cgroup")
+OWN_CGROUPS = Path("/proc/self/cgroup")
 
 
 def cores() -> int:
@@ -16,11 +17,43 @@ def cores() -> int:
     would stop further threads in the middle of a segment.
     """
     allowed = len(allowed_cores()) or os.cpu_count() or 1
-    try:
-        quota, period = map(int, QUOTA.read_text().split())
-    except (OSError, ValueError):  # not a Linux container, or the quota is "max", which means no limit
-        return allowed
-    return max(min(allowed, quota // period), 1)
+    return max(min([allowed, *(int(quota) for quota in quotas())]), 1)
+
+
+def quotas() -> Iterator[float]:
+    """Yield every limit on the cores of this process, in cores: of its control groups, and of the groups around them.
+
+    In a container the path of a group may be the host's, which does not exist inside. The top folder is then the
+    container's own group.
+    """
+    for folder in cgroup_folders():
+        for name in ("cpu.max", "cpu.cfs_quota_us"):  # version 2, version 1
+            try:
+                words = (folder / name).read_text().split()
+                if name == "cpu.cfs_quota_us":
+                    words += (folder / "cpu.cfs_period_us").read_text().split()
+                quota, period = map(int, words)
+            except (OSError, ValueError):  # there is no such file, or the quota is "max", which means no limit
+                continue
+            if quota > 0 and period > 0:  # in version 1, -1 means no limit
+                yield quota / period
+
+
+def cgroup_folders() -> set[Path]:
+    """Return the folders of the control groups that may limit this process's processor time."""
+    # A line of the file is 'number:controllers:path'; the one of version 2 has no controllers.
+    lines = []
+    with contextlib.suppress(OSError, ValueError):
+        lines = [line.split(":", 2) for line in OWN_CGROUPS.read_text().splitlines()]
+    paths = {controllers: path for _, controllers, path in (line for line in lines if len(line) == 3)}
+    folders: set[Path] = set()
+    for controllers, tops in {"": ("", "unified"), "cpu": ("cpu", "cpu,cpuacct", "cpuacct,cpu")}.items():
+        named = [path for names, path in paths.items() if controllers in names.split(",")]
+        for top in tops:
+            for path in (*named, "/"):
+                folder = CGROUPS / top / path.lstrip("/")
+                folders.update(f for f in (folder, *folder.parents) if f.is_relative_to(CGROUPS / top))
+    return folders
 
 
 def allowed_cores() -> list[int]:

@@ -9,6 +9,9 @@ import numba
 import numpy as np
 from llvmlite import binding
 from numba import types
+from numba.core import compiler_lock
+
+from numasync.runtime.cache import add_cache
 
 # The dtype of parameters, activations and gradients. Kernels take the dtype of their arrays, so that gradient checks
 # can run in float64. FLOAT(...) marks literals: a bare one would turn a float32 expression into a float64 one.
@@ -28,7 +31,19 @@ DISABLED = bool(numba.config.DISABLE_JIT)
 # that is not this machine's, makes code for the common kind: registers of 8 floats, 16 or more of them.
 AVX512 = not numba.config.CPU_NAME and bool(binding.get_host_cpu_features().get("avx512f"))
 
-KERNEL_OPTIONS = dict(nogil=True, cache=CACHE, error_model="numpy", fastmath=FASTMATH, _nrt=False)
+KERNEL_OPTIONS = dict(nogil=True, error_model="numpy", fastmath=FASTMATH, _nrt=False)
+
+# Whoever compiles, or changes what Numba knows of a kernel, holds this lock. It is Numba's own: with a second one, two
+# threads could wait for each other. A thread may take it again while it holds it.
+COMPILING = compiler_lock.global_compiler_lock
+
+
+def compile_on_use(function: Callable[..., Any], **options: Any) -> Any:
+    """Return `function` as a kernel that Numba compiles, with these options, and caches on disk."""
+    compiled = numba.njit(**options)(function)
+    if CACHE and not DISABLED:
+        add_cache(compiled)
+    return compiled
 
 
 def kernel(function: Callable[..., Any]) -> Any:
@@ -40,7 +55,36 @@ def kernel(function: Callable[..., Any]) -> Any:
     _nrt off: the compiler refuses a kernel that allocates or returns an array. It then counts no references, which
         would be two atomic operations for every array of every call and half of a small network's time.
     """
-    return numba.njit(**KERNEL_OPTIONS)(function)
+    return compile_on_use(function, **KERNEL_OPTIONS)
+
+
+class PublicKernel:
+    """A kernel whose arguments are checked where Python calls it. A compiled function calls the kernel itself.
+
+    function  the Python source of the kernel
+    check     called with the same arguments before it; raises InputError
+    """
+
+    def __init__(self, function: Callable[..., Any], check: Callable[..., None]) -> None:
+        functools.update_wrapper(self, function)
+        self.kernel, self.py_func, self.check = kernel(function), function, check
+
+    def __call__(self, *arguments: Any, **named: Any) -> Any:
+        self.check(*arguments, **named)
+        return self.kernel(*arguments, **named)
+
+    def __reduce__(self) -> str:
+        return self.py_func.__qualname__  # pickled by name, as a function is
+
+    @property
+    def _numba_type_(self) -> Any:
+        """What a compiled function that names this object calls."""
+        return self.kernel._numba_type_
+
+
+def public_kernel(check: Callable[..., None]) -> Callable[[Callable[..., Any]], PublicKernel]:
+    """Return a decorator that makes a function a `PublicKernel` with this check."""
+    return functools.partial(PublicKernel, check=check)
 
 
 def pointer_kernel(function: Callable[..., Any]) -> Any:
@@ -48,7 +92,7 @@ def pointer_kernel(function: Callable[..., Any]) -> Any:
 
     It gets arrays as pointers. Python cannot call it, so that the wrapper for Python is left out, and the one for C.
     """
-    return numba.njit(**KERNEL_OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function)
+    return compile_on_use(function, **KERNEL_OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)
 
 
 # `with objmode(name=type):` in a `callback_kernel` is a block that Python runs, with the GIL, and that gives the names.
@@ -61,7 +105,7 @@ def callback_kernel(function: Callable[..., Any]) -> Any:
     It is not nogil: Numba warns against that here, and the option only says what Python does when it calls the
     function. A kernel that calls this one runs it without the GIL, except for the block of `objmode`.
     """
-    return numba.njit(cache=CACHE)(function)
+    return compile_on_use(function)
 
 
 def checked_kernel(function: Callable[..., Any]) -> Any:
@@ -88,6 +132,29 @@ def python_source(function: Callable[..., Any]) -> Callable[..., Any]:
     return getattr(function, "py_func", function)
 
 
+class Compiling:
+    """A kernel as Numba's `compile` sees it: more types may be compiled.
+
+    The kernel itself says that they may not. Otherwise a call by another thread, during the compilation, would
+    compile the kernel for the functions that it was passed.
+    """
+
+    _can_compile = True
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.function, name)
+
+
+def compile_signature(function: Any, signature: Any) -> None:
+    """Compile kernel `function` for a signature, or for a tuple of types. From then on a call compiles nothing."""
+    with COMPILING:
+        function._can_compile = False
+        type(function).compile(Compiling(function), signature)
+
+
 def compile_for(function: Any, *arguments: Any) -> None:
     """Compile kernel `function` for these Numba types and no others. Call it before threads start.
 
@@ -95,19 +162,14 @@ def compile_for(function: Any, *arguments: Any) -> None:
     algorithm and optimiser and can be cached. Compiled at its first call, Numba would specialise on the dispatcher
     that was passed, and compile again in every process.
     """
-    if DISABLED or arguments in function.signatures:
-        return
-    function.disable_compile(False)
-    function.compile(arguments)
-    function.disable_compile()
+    if not DISABLED and arguments not in function.signatures:
+        compile_signature(function, arguments)
 
 
 def compile_as(function: Any, kind: Any) -> None:
     """Compile kernel `function` as a `function_type`. What it returns is converted: a reward 0 becomes 0.0."""
     if not DISABLED and kind.signature.args not in function.signatures:
-        function.disable_compile(False)
-        function.compile(kind.signature)
-        function.disable_compile()
+        compile_signature(function, kind.signature)
 
 
 def cache_dispatch(function: Any, kind: Any) -> None:
@@ -118,16 +180,18 @@ def cache_dispatch(function: Any, kind: Any) -> None:
     """
     if DISABLED:
         return
-    compiled, look_up = function.get_compile_result(kind.signature), type(function).get_compile_result
-    function.get_compile_result = lambda asked: compiled if asked == kind.signature else look_up(function, asked)
-    library = compiled.library
-    address = functools.partial(type(library).get_pointer_to_function, library)
-    library.get_pointer_to_function = functools.cache(address)
+    with COMPILING:
+        compiled, look_up = function.get_compile_result(kind.signature), type(function).get_compile_result
+        function.get_compile_result = lambda asked: compiled if asked == kind.signature else look_up(function, asked)
+        library = compiled.library
+        address = functools.partial(type(library).get_pointer_to_function, library)
+        library.get_pointer_to_function = functools.cache(address)
 
 
 def type_of(value: Any) -> Any:
     """Return the Numba type of an array, a scalar or a NamedTuple of them, for `compile_for`."""
-    return numba.typeof(value)
+    with COMPILING:  # two threads could make two types out of one, and a kernel that knows one refuses the other
+        return numba.typeof(value)
 
 
 def function_type(returns: Any, *arguments: Any) -> Any:

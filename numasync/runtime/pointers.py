@@ -15,7 +15,7 @@ from numba.core import cgutils, errors, types
 from numba.extending import intrinsic
 from numba.np import numpy_support
 
-from numasync.runtime.jit import DISABLED, compile_for
+from numasync.runtime.jit import COMPILING, DISABLED, compile_for
 
 # Where Numba is switched off: the functions whose numbers were handed out.
 FUNCTIONS: list[Callable[..., Any]] = []
@@ -23,13 +23,14 @@ FUNCTIONS: list[Callable[..., Any]] = []
 
 def address_of(function: Any, *arguments: Any) -> int:
     """Compile a `pointer_kernel` for arguments of these Numba types, arrays as pointers, and return its address."""
-    if DISABLED:
-        if function not in FUNCTIONS:
-            FUNCTIONS.append(function)
-        return FUNCTIONS.index(function)
-    compile_for(function, *arguments)
-    compiled = function.get_compile_result(types.none(*arguments))
-    return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+    with COMPILING:
+        if DISABLED:
+            if function not in FUNCTIONS:
+                FUNCTIONS.append(function)
+            return FUNCTIONS.index(function)
+        compile_for(function, *arguments)
+        compiled = function.get_compile_result(types.none(*arguments))
+        return compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
 
 
 def pointer_to(dtype: Any) -> Any:

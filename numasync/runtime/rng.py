@@ -6,12 +6,17 @@ of randomness of its worker, for exploration and environment alike.
 Source: Blackman and Vigna 2021, "Scrambled linear pseudorandom number generators".
 """
 
+from typing import Any
+
 import numpy as np
 
-from numasync.runtime.jit import kernel
+from numasync.errors import InputError
+from numasync.runtime.jit import kernel, public_kernel
 
 TO_UNIT = np.float64(2.0**-53)
 WORDS_PER_ROW = 4
+WORD = np.dtype(np.uint64)
+LARGEST_CHOICE = 2**53
 
 
 def seed_row(seed: int, *stream: int) -> np.ndarray:
@@ -43,24 +48,47 @@ def next_word(rng):
     return word
 
 
-@kernel
+def check_row(rng: Any) -> None:
+    """Raise InputError unless `rng` is a generator row."""
+    is_array = type(rng) is np.ndarray
+    if is_array and rng.dtype == WORD and rng.shape == (WORDS_PER_ROW,) and rng.flags.writeable:
+        return
+    found = f"an array of {rng.dtype} {rng.shape}" if is_array else f"of the type {type(rng).__name__}"
+    if is_array and not rng.flags.writeable:
+        found += " that is read-only"
+    raise InputError(
+        f"rng is {found}; it must be a generator row, a NumPy array of uint64 ({WORDS_PER_ROW},) that can be written."
+    )
+
+
+def check_row_and_size(rng: Any, n: Any) -> None:
+    """Raise InputError unless `rng` is a generator row, and n a whole number from 1 to 2**53, also as a float."""
+    check_row(rng)
+    is_number = isinstance(n, (int, float, np.integer, np.floating)) and not isinstance(n, bool)
+    if not is_number or not 1 <= n <= LARGEST_CHOICE or n != int(n):
+        raise InputError(f"n is {n!r}; it must be a whole number from 1 to {LARGEST_CHOICE}.")
+
+
+@public_kernel(check_row)
 def uniform(rng):
     """Draw a float64 from the uniform distribution on [0, 1), with 53 random bits.
 
     rng  uint64 (4,): the generator row that an environment's reset and step receive; it is advanced
 
-    Works in plain Python and in compiled functions. Raises nothing.
+    Works in plain Python and in compiled functions. In plain Python it raises InputError for another kind of rng.
+    Compiled functions check nothing.
     """
     return np.float64(next_word(rng) >> np.uint64(11)) * TO_UNIT
 
 
-@kernel
+@public_kernel(check_row)
 def normal(rng):
     """Draw a float64 from the normal distribution with mean 0 and variance 1.
 
     rng  uint64 (4,): the generator row that an environment's reset and step receive; it is advanced
 
-    Works in plain Python and in compiled functions. Raises nothing.
+    Works in plain Python and in compiled functions. In plain Python it raises InputError for another kind of rng.
+    Compiled functions check nothing.
 
     Source: Box and Muller 1958, "A note on the generation of random normal deviates".
     """
@@ -68,13 +96,14 @@ def normal(rng):
     return radius * np.cos(2.0 * np.pi * uniform(rng))
 
 
-@kernel
+@public_kernel(check_row_and_size)
 def choice(rng, n):
     """Draw an integer from 0 to n - 1, int64. All are equally likely, up to a difference of n / 2**53.
 
     rng  uint64 (4,): the generator row that an environment's reset and step receive; it is advanced
     n    a whole number from 1 to 2**53: how many integers there are to choose from
 
-    Works in plain Python and in compiled functions. Raises nothing: n is not checked.
+    Works in plain Python and in compiled functions. In plain Python it raises InputError for another kind of rng or n.
+    Compiled functions check nothing.
     """
     return np.int64(uniform(rng) * n)

@@ -2,13 +2,14 @@
 
 import io
 import os
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from numasync.errors import InputError
-from numasync.runtime.files import write_atomically
+from numasync.runtime.files import is_special, write_atomically
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -28,6 +29,8 @@ WIDTH, HEIGHT, LEGEND_LINE = 9.0, 3.7, 0.22  # inches; every line of the legend 
 LEGEND_CHARACTERS = 116  # what fits on one line of the legend
 DPI = 160
 THIN, THICK = 0.8, 2.2  # points
+# Matplotlib's settings belong to the whole process. Whoever draws with STYLE holds the lock.
+STYLE_LOCK = threading.RLock()
 STYLE = {
     "font.size": 10,
     "axes.labelsize": 9.5,
@@ -73,6 +76,8 @@ def picture_paths(out: str | os.PathLike) -> tuple[Path, Path]:
     for path in (out, png, svg):
         if os.path.isdir(path):
             raise InputError(f"{path} is a directory; name the pictures themselves, such as {path / 'curves'}.")
+        if is_special(path):
+            raise InputError(f"{path} is no file, but a pipe, a device or a link to itself; name other pictures.")
     if not os.path.isdir(out.parent):
         raise InputError(f"There is no folder {out.parent} for {out.name}; make it first.")
     return png, svg

@@ -22,6 +22,8 @@ COLOURS = (
 # By the value of a cell, see `make_cells`: the colour, uint8 (256, 3), and the character.
 BOARD_PALETTE = np.array([(0, 0, 0), *(COLOURS[i % len(COLOURS)] for i in range(255))], np.uint8)
 BOARD_CHARACTERS = "." + "".join("123456789abcdefghijklmnopqrstuvwxyz"[i % 35] for i in range(255))
+# The brightest pixel of a picture on the screen.
+WHITE = 255
 GREY_PALETTE = np.repeat(np.arange(256, dtype=np.uint8), 3).reshape(256, 3)
 GREY_CHARACTERS = "".join(" .:-=+*#%@"[i * 10 // 256] for i in range(256))
 
@@ -64,7 +66,7 @@ def format_number(x: float) -> str:
 
 def is_picture(observation: Observation) -> bool:
     """Return whether observations are pictures: boards or screens."""
-    return observation.kind in ("image", "frames")
+    return observation.is_image
 
 
 def palette_of(observation: Observation) -> np.ndarray:
@@ -87,7 +89,10 @@ def make_cells(obs: np.ndarray, observation: Observation) -> np.ndarray:
     if observation.kind == "frames":
         values = values[:, :, -1:]
     if observation.is_screen:
-        return np.rint(values.mean(axis=2)).astype(np.uint8)
+        brightness = values.mean(axis=2)
+        if brightness.max() > WHITE:  # pixels of 16 bits or more
+            brightness *= WHITE / np.iinfo(np.min_scalar_type(int(brightness.max()))).max
+        return np.rint(brightness).astype(np.uint8)
     return np.where(values != 0, np.arange(1, values.shape[2] + 1), 0).max(axis=2).astype(np.uint8)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from numasync.envs.spec import EnvSpec
 from numasync.errors import InputError
-from numasync.runtime.files import write_atomically
+from numasync.runtime.files import is_special, write_atomically
 from numasync.tools.frames import Frame, is_picture, make_cells, palette_of
 
 GIF_SIDE = 240  # pixels of the longer side of a GIF; nearly, because a cell has whole pixels
@@ -21,6 +21,8 @@ def check_gif_path(path: str | os.PathLike) -> None:
         raise InputError(f"{path} does not end in .gif; an episode is written as GIF only.")
     if os.path.isdir(path):
         raise InputError(f"{path} is a directory; name the GIF file itself, such as {path / 'episode.gif'}.")
+    if is_special(path):
+        raise InputError(f"{path} is no file, but a pipe, a device or a link to itself; name another GIF file.")
     if not os.path.isdir(path.parent):
         raise InputError(f"There is no folder {path.parent} for {path.name}; make it first.")
 

@@ -8,12 +8,14 @@ no-op starts  up to 30 no-ops, as in numasync's own evaluations: the tables of W
 The import of this module loads neither gymnasium nor ale_py.
 """
 
+import math
 import re
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import numpy as np
 
 from numasync.errors import InputError
+from numasync.runtime.checks import as_array, as_number, check_choice, show
 
 STARTS = ("human", "no_op")
 
@@ -94,11 +96,10 @@ def reference_scores(env_id: str, starts: str = "no_op") -> tuple[float, float]:
 
     Raises InputError where the game is none of the 57, and for other `starts`.
     """
-    if starts not in STARTS:
-        raise InputError(f"{starts!r} is no kind of start; choose one of {', '.join(STARTS)}.")
-    match = ATARI_ID.fullmatch(str(env_id))
+    check_choice(starts, STARTS, "no kind of start")
+    match = ATARI_ID.fullmatch(env_id) if isinstance(env_id, str) else None
     if not match or match[1] not in SCORES:
-        raise InputError(f"{env_id!r} is none of the {len(SCORES)} Atari games for which a human's score is known.")
+        raise InputError(f"{show(env_id)} is none of the {len(SCORES)} Atari games for which a human's score is known.")
     return SCORES[match[1]][STARTS.index(starts)]
 
 
@@ -109,10 +110,14 @@ def human_normalized(env_id: str, score: Scores, starts: str = "no_op") -> Score
     score   one score in points, or an array of scores
     starts  'no_op' or 'human'
 
-    Raises InputError where the game is none of the 57, and for other `starts`.
+    Raises InputError where the game is none of the 57, for other `starts`, and where the score is no number.
     """
+    number = as_number(score, -math.inf, math.inf)
+    points: Any = as_array(score, "iuf") if number is None else number
+    if points is None:
+        raise InputError(f"score is {show(score)}; it must be a number or an array of numbers.")
     random, human = reference_scores(env_id, starts)
     if random > human:
         # Only Video Pinball, from human starts. With 0 the paper's scores give the means of its Table 1.
         random = 0.0
-    return 100.0 * (score - random) / (human - random)
+    return 100.0 * (points - random) / (human - random)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from numasync.errors import InputError
-from numasync.runtime.checks import check_whole_number
+from numasync.errors import InputError, warn_of
+from numasync.runtime.checks import as_folder, as_path, as_whole_number, check_choice, show
 from numasync.tools.drawing import (
     COLOURS,
     HEIGHT,
@@ -17,6 +17,7 @@ from numasync.tools.drawing import (
     SPARE_COLOURS,
     STEP_UNITS,
     STYLE,
+    STYLE_LOCK,
     THICK,
     THIN,
     TIME_UNITS,
@@ -92,20 +93,17 @@ def plot(
              'evaluation': the mean score of each evaluation, periodic and final
 
     Raises InputError, and writes nothing, where matplotlib is missing, where `window` or `of` is not allowed, where a
-    folder is no folder of a run, and where a run has nothing to draw yet. Raises InputError where a file cannot be
-    written; an existing file then stays as it was.
+    folder is no folder of a run, and where no run has anything to draw yet. A young run among others is left out, with
+    a warning. Raises InputError where a file cannot be written; an existing file then stays as it was.
     """
-    check_whole_number("window", window, 1)
-    if of not in KINDS:
-        raise InputError(f"{of!r} is nothing to draw; choose one of {', '.join(KINDS)}.")
-    folders = list({Path(folder).resolve(): folder for folder in folders}.values())
-    if not folders:
-        raise InputError("There is no run to draw; give the folder of at least one.")
-    paths = picture_paths(out)
+    window = as_whole_number("window", window, 1)
+    check_choice(of, KINDS, "nothing to draw")
+    folders = parse_folders(folders)
+    paths = picture_paths(as_path("out", out))
     figure_class, style = import_matplotlib()
-    runs = [read_run(folder) for folder in folders]
+    runs = leave_out_young([read_run(folder) for folder in folders], of)
     curves = [make_curve(run, of, window) for run in runs]
-    with style.context(["default", STYLE]):
+    with STYLE_LOCK, style.context(["default", STYLE]):
         figure = figure_class((WIDTH, HEIGHT), layout="constrained")
         figure.suptitle(common_env(runs))
         draw_panels(figure, group_runs([run.config for run in runs], curves), score_label(of, window), of)
@@ -114,13 +112,32 @@ def plot(
     return paths
 
 
+def parse_folders(folders: Any) -> list[Path]:
+    """Return the folders of runs, each once. Raises InputError where there is none, or it is none."""
+    if isinstance(folders, (str, bytes, os.PathLike)) or not isinstance(folders, Iterable):
+        raise InputError(f"folders is {show(folders)}; it must be a list of the folders of runs.")
+    paths = [as_folder("A folder", folder) for folder in folders]
+    if not paths:
+        raise InputError("There is no run to draw; give the folder of at least one.")
+    return list({os.path.realpath(path): path for path in paths}.values())
+
+
+def leave_out_young(runs: Sequence[RunRecord], of: str) -> list[RunRecord]:
+    """Return the runs that have something to draw, and warn of the others. Raises InputError where none has."""
+    old = [run for run in runs if len(run.episodes if of == "training" else run.evaluations)]
+    noun = "finished episode" if of == "training" else "evaluation"
+    for run in runs:
+        if not old:
+            raise InputError(f"{run.path} has no {noun} yet; leave it out or wait for its first.")
+        if all(run is not other for other in old):
+            warn_of(f"{run.path} has no {noun} yet; it is left out.")
+    return old
+
+
 def make_curve(run: RunRecord, of: str, window: int) -> Curve:
-    """Return the curve of a run. Raises InputError where there is nothing to draw yet."""
+    """Return the curve of a run that has something to draw."""
     training = of == "training"
     table = run.episodes if training else run.evaluations
-    if not len(table):
-        noun = "finished episode" if training else "evaluation"
-        raise InputError(f"{run.path} has no {noun} yet; leave it out or wait for its first.")
     column = dict(zip(EPISODE_COLUMNS if training else EVALUATION_COLUMNS, table.T))
     score = moving_mean(column["r"], window) if training else column["mean"]
     # Two workers that end an episode at the same moment read the clock in any order, so a later step can have an

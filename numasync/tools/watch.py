@@ -1,5 +1,6 @@
 """One episode to look at: on a terminal, as plain text through a pipe, or as an animated GIF."""
 
+import io
 import os
 import sys
 from collections.abc import Callable, Iterator
@@ -8,10 +9,12 @@ from typing import Any
 import numpy as np
 
 from numasync.agent.agent import Agent
-from numasync.agent.evaluation import EVALUATION_STREAM, MAX_EPISODE_STEPS, act
+from numasync.agent.evaluation import EVALUATION_STREAM, act, episode_limit
+from numasync.agent.network import check_theta
 from numasync.envs import make_env
 from numasync.envs.spec import LIFE_LOST, RUNNING, Environment
-from numasync.runtime.checks import check_whole_number
+from numasync.errors import EvaluationError, failure_of
+from numasync.runtime.checks import as_path, as_whole_number, check_kind
 from numasync.runtime.jit import FLOAT
 from numasync.runtime.rng import seed_row
 from numasync.tools.frames import Frame, format_number
@@ -28,7 +31,7 @@ def watch(
     env_id: str,
     agent: Agent | None = None,
     seed: int = 1,
-    steps: int = MAX_EPISODE_STEPS,
+    steps: int | None = None,
     fps: int = FPS,
     gif: str | os.PathLike | None = None,
 ) -> None:
@@ -39,18 +42,20 @@ def watch(
     env_id  the id of the environment, see `numasync envs`
     agent   who plays: it acts as in the first episode of `agent.evaluate(seed=seed)`; None for random actions
     seed    the seed of the episode
-    steps   the most steps to play
+    steps   the most steps to play; by default the limit of `agent.evaluate`
     fps     steps shown per second, 50 at most
     gif     a .gif file to write instead; only for environments whose observations are pictures; it needs Pillow
 
     Raises InputError, before anything is played, where an argument is not allowed, the agent was trained on another
     environment, Pillow is missing, or a GIF cannot be written. Raises InputError after the episode where writing fails;
-    an existing file then stays as it was.
+    an existing file then stays as it was. Raises EvaluationError where the environment fails.
     """
-    check_whole_number("seed", seed, 0)
-    check_whole_number("steps", steps, 1)
-    check_whole_number("fps", fps, 1, MAX_FPS)
-    if gif:
+    check_kind("agent", agent, (Agent, type(None)), "an Agent")
+    seed = as_whole_number("seed", seed, 0)
+    steps = None if steps is None else as_whole_number("steps", steps, 1)
+    fps = as_whole_number("fps", fps, 1, MAX_FPS)
+    if gif is not None:
+        gif = as_path("gif", gif)
         check_gif_path(gif)
         import_pillow()
     env = make_env(env_id, observation=agent.spec.observation if agent else None)
@@ -59,8 +64,9 @@ def watch(
             agent.spec.check_compatible(env.spec)
         rng = seed_row(seed, EVALUATION_STREAM)
         choose_action = make_choose_action(agent, rng) if agent else lambda obs: env.spec.random_action(rng)
-        episode = play_frames(env, choose_action, rng, steps)
-        last = write_gif(episode, env.spec, fps, gif) if gif else show(episode, env.spec.observation, fps, sys.stdout)
+        episode = play_frames(env, choose_action, rng, episode_limit(env) if steps is None else steps)
+        out = sys.stdout or io.StringIO()  # a program may have no standard output
+        last = write_gif(episode, env.spec, fps, gif) if gif else show(episode, env.spec.observation, fps, out)
     finally:
         env.close()
     print(f"Score {format_number(last.score)} after {plural(last.step, 'step')}", flush=True)
@@ -78,19 +84,28 @@ def play_frames(
     """
     obs = np.zeros((1, int(np.prod(env.spec.observation.network_shape))), FLOAT)
     state = env.new_state()
-    env.reset(state, rng, obs[0])
+    call_environment(env.reset, state, rng, obs[0])
     frame, end = Frame(obs[0], 0, None, 0.0, 0.0), RUNNING
     yield frame
     while end in (RUNNING, LIFE_LOST) and frame.step < limit:
         action = choose_action(obs)
-        reward, end = env.step(state, action, rng, obs[0])
+        reward, end = call_environment(env.step, state, action, rng, obs[0])
         frame = Frame(obs[0], frame.step + 1, action, reward, frame.score + reward)
         yield frame
+
+
+def call_environment(function: Callable, *arguments: Any) -> Any:
+    """Call a function of an environment. Raises EvaluationError where it fails."""
+    try:
+        return function(*arguments)
+    except (Exception, SystemExit) as error:  # some environments leave the program when their window is closed
+        raise EvaluationError(failure_of("The environment", error)) from error
 
 
 def make_choose_action(agent: Agent, rng: np.ndarray) -> Callable[[np.ndarray], Any]:
     """Return a function that chooses actions as in an evaluation of the agent. rng: as in `play_frames`."""
     network, policy, epsilon = agent.evaluation_policy()
+    check_theta(agent.theta, network)
     actions, tape = agent.spec.new_actions(1), network.tape(1)
     how = (policy, epsilon, agent.spec.n_actions, rng)
 

@@ -19,6 +19,7 @@ class BackgroundEvaluator:
     evaluate  (theta, stop) -> score; runs in a background thread and returns soon after the Event `stop` is set
     on_score  (T, seconds, theta, score), where T, seconds and theta are those at the copy; called by `poll` and
               `finish` in the thread of their caller
+    on_error  (T, error) where an evaluation has raised; None: `poll` and `finish` raise the error
     """
 
     def __init__(
@@ -26,8 +27,9 @@ class BackgroundEvaluator:
         every: int,
         evaluate: Callable[[np.ndarray, threading.Event], Any],
         on_score: Callable[[int, float, np.ndarray, Any], None],
+        on_error: Callable[[int, Exception], None] | None = None,
     ) -> None:
-        self.every, self.evaluate, self.on_score = Every(every), evaluate, on_score
+        self.every, self.evaluate, self.on_score, self.on_error = Every(every), evaluate, on_score, on_error
         self.copy: tuple[int, float, np.ndarray] | None = None
         self.future: Future | None = None
         self.stop = threading.Event()
@@ -45,6 +47,7 @@ class BackgroundEvaluator:
         if not self.future and self.every.crossed(steps):
             self.copy = (steps, seconds, theta.copy())
             if np.isfinite(self.copy[2]).all():  # otherwise the supervisor soon ends the run
+                self.stop = threading.Event()  # an evaluation that fails sets its own
                 self.future = self.pool.submit(self.evaluate, self.copy[2], self.stop)
 
     def finish(self) -> None:
@@ -59,5 +62,12 @@ class BackgroundEvaluator:
 
     def _pass_on(self) -> None:
         assert self.future and self.copy
-        score, self.future = self.future.result(), None
-        self.on_score(*self.copy, score)
+        future, self.future = self.future, None
+        try:
+            score = future.result()
+        except Exception as error:
+            if not self.on_error:
+                raise
+            self.on_error(self.copy[0], error)
+        else:
+            self.on_score(*self.copy, score)

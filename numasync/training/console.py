@@ -6,6 +6,8 @@ Besides this file only `numasync watch`, the benchmark and the command line prin
 import sys
 from typing import TextIO
 
+from numasync.errors import warn_of
+
 # A terminal shows one line that is rewritten. A file or a pipe gets new lines, less and less often.
 TERMINAL_SECONDS = 0.5
 FIRST_LINE_SECONDS = 1.0
@@ -21,16 +23,15 @@ class Console:
 
     def __init__(self, file: TextIO | None = None, quiet: bool = False) -> None:
         self.file = file or sys.stdout
-        self.quiet = quiet
-        self.terminal = self.file.isatty()
+        self.quiet = quiet or self.file is None  # a program may have no standard output
+        self.terminal = not self.quiet and self.file.isatty()
         self.due = 0.0
         self.interval = FIRST_LINE_SECONDS
 
     def print_lines(self, *lines: str) -> None:
         """Print lines."""
-        if not self.quiet:
-            for line in lines:
-                print(line, file=self.file, flush=True)
+        for line in lines:
+            self._write(line + "\n")
 
     def print_over(self, line: str) -> None:
         """Print a line. On a terminal it replaces the line of progress."""
@@ -46,12 +47,29 @@ class Console:
             return
         if self.terminal:
             self.due = seconds + TERMINAL_SECONDS
-            self.file.write(f"\r{line:<100}")
-            self.file.flush()
+            self._write(f"\r{line:<100}")
         else:
             self.print_lines(line)
             self.due = seconds + self.interval
             self.interval = min(1.5 * self.interval, LONGEST_LINE_SECONDS)
+
+    def _write(self, text: str) -> None:
+        """Write a text. Where it cannot be written, because a disk is full, the run goes on without output."""
+        if self.quiet:
+            return
+        try:
+            print(encodable(text, self.file), end="", file=self.file, flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            self.quiet = True
+            warn_of(f"The output cannot be written: {error.strerror}; the rest of it is left out.")
+
+
+def encodable(text: str, file: TextIO) -> str:
+    """Return a text as the encoding of a file allows it, with escapes for all other characters."""
+    encoding = getattr(file, "encoding", None) or "utf-8"
+    return text.encode(encoding, "backslashreplace").decode(encoding)
 
 
 def format_clock(seconds: float) -> str:

@@ -2,17 +2,20 @@
 
 config.json      all options of the run
 monitor.csv      one line for each training episode: r (return, unclipped), l (length in steps), t (seconds since the
-                 workers started), T (steps over all workers). Its first line is JSON, as other tools expect.
+                 workers started), T (steps over all workers). Its first line is JSON, as other tools expect, with
+                 t_start: the time when the workers started
 evaluations.csv  one line for each evaluation, periodic or final: T and t of the parameters, and the scores
 checkpoint.npz   the agent with the last parameters
 best.npz         the agent with the parameters of the best evaluation, if there are periodic evaluations
 result.json      the end of the run: steps, wall time, the evaluation of the last parameters
 """
 
+import contextlib
 import dataclasses
 import json
 import os
-from collections.abc import Iterable, Sequence
+import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -21,7 +24,16 @@ import numpy as np
 from numasync.algorithms import ALGORITHMS
 from numasync.config import Config, rename_options
 from numasync.errors import InputError
-from numasync.runtime.files import append, write_json
+from numasync.runtime.files import (
+    append,
+    is_leftover,
+    is_special,
+    json_text,
+    lock,
+    remove_leftovers,
+    write_all,
+    write_json,
+)
 
 CONFIG, RESULT = "config.json", "result.json"
 MONITOR, EVALUATIONS = "monitor.csv", "evaluations.csv"
@@ -33,15 +45,40 @@ EVALUATION_COLUMNS = ("T", "t", "episodes", "mean", "std", "min", "max")
 EVALUATION_LINE = "%d,%.2f,%d,%.10g,%.10g,%.10g,%.10g\n"
 
 
+class FolderTakenError(InputError):
+    """The folder of a new run is not empty, or another run begins in it."""
+
+
 class RunFolder:
     """A new folder for a run of `config`. It is made, with config.json in it, when this object is.
+
+    A folder in which a run could not begin, so that nothing but its config.json is in it, is taken again. Until `close`
+    no other run can take it.
 
     Raises InputError, and writes nothing, where the folder cannot be made or is not empty.
     """
 
     def __init__(self, out: str | os.PathLike, config: Config) -> None:
-        self.path = make_folder(out, CONFIG, dataclasses.asdict(config))
         self.config = config
+        self._handle: int | None
+        self.path, self._handle, self._made = claim_folder(out, CONFIG, dataclasses.asdict(config), again=True)
+
+    def close(self) -> None:
+        """Let go of the folder. It stays."""
+        if self._handle is not None:
+            os.close(self._handle)
+            self._handle = None
+
+    def discard(self) -> None:
+        """Remove the folder of a run that could not begin."""
+        with contextlib.suppress(OSError):
+            os.unlink(self.path / CONFIG)
+            remove_folders(self._made)
+
+    def make_again(self) -> None:
+        """Make the folder again, with its config.json, where it was removed. Raises OSError."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        write_json(self.path / CONFIG, dataclasses.asdict(self.config))
 
     @property
     def checkpoint(self) -> Path:
@@ -53,9 +90,17 @@ class RunFolder:
         """The path of the checkpoint of the best evaluation."""
         return self.path / BEST
 
-    def add_episodes(self, rows: Iterable[Sequence[float]]) -> None:
+    def add_episodes(self, rows: Sequence[Sequence[float]]) -> None:
         """Append rows (return, length, seconds, T) to monitor.csv."""
-        about = {"env_id": self.config.env, "algo": self.config.algo, "seed": self.config.seed}
+        if not len(rows):
+            return
+        # Other tools add the time of the start to the seconds of each episode.
+        about = {
+            "t_start": time.time() - rows[-1][2],
+            "env_id": self.config.env,
+            "algo": self.config.algo,
+            "seed": self.config.seed,
+        }
         head = f"#{json.dumps(about)}\n{','.join(EPISODE_COLUMNS)}\n"
         append(self.path / MONITOR, head, "".join([EPISODE_LINE % tuple(row) for row in rows]))
 
@@ -97,7 +142,7 @@ def read_run(folder: str | os.PathLike) -> RunRecord:
         raise InputError(f"{folder} is no folder of a run; there is no {CONFIG} in it.")
     try:
         config = read_config(folder / CONFIG)
-        result = json.loads((folder / RESULT).read_text()) if (folder / RESULT).exists() else None
+        result = json.loads(read_text(folder / RESULT)) if (folder / RESULT).exists() else None
         episodes = read_table(folder / MONITOR, EPISODE_COLUMNS)
         evaluations = read_table(folder / EVALUATIONS, EVALUATION_COLUMNS)
     except (OSError, ValueError) as error:
@@ -105,9 +150,16 @@ def read_run(folder: str | os.PathLike) -> RunRecord:
     return RunRecord(folder, config, episodes, evaluations, result)
 
 
+def read_text(path: Path) -> str:
+    """Return the text of a file. Raises OSError where it is a pipe or a device, whose end may never come."""
+    if is_special(path):
+        raise OSError(f"{path.name} is no file")
+    return path.read_text(encoding="utf-8")
+
+
 def read_config(path: Path) -> dict[str, Any]:
     """Return the options in config.json, also of a run of an earlier version. Raises ValueError if it is damaged."""
-    config = json.loads(path.read_text())
+    config = json.loads(read_text(path))
     valid = isinstance(config, dict) and config.get("algo") in tuple(ALGORITHMS) and isinstance(config.get("env"), str)
     if not valid:
         raise ValueError(f"{path.name} does not say which algorithm was run on which environment")
@@ -122,7 +174,7 @@ def read_table(path: Path, columns: Sequence[str]) -> np.ndarray:
     """
     if not path.exists():
         return np.empty((0, len(columns)))
-    whole = path.read_text().split("\n")[:-1]
+    whole = read_text(path).split("\n")[:-1]
     rows = [line.split(",") for line in whole if not line.startswith("#")]
     if rows and rows[0] != list(columns):
         raise ValueError(f"{path.name} does not begin with the columns {','.join(columns)}")
@@ -141,14 +193,102 @@ def make_folder(out: str | os.PathLike, name: str, value: Any) -> Path:
 
     Raises InputError, and writes nothing, where the folder cannot be made or is not empty.
     """
-    folder = Path(out)
+    path, handle, _ = claim_folder(out, name, value)
+    os.close(handle)
+    return path
+
+
+def claim_folder(out: str | os.PathLike, name: str, value: Any, again: bool = False) -> tuple[Path, int, list[Path]]:
+    """Make a folder with one file in it, of two programs that try it at once only one.
+
+    out    the folder; an empty one may exist
+    name   the name of the file
+    value  its content, as JSON
+    again  whether a folder with nothing but this file is taken again
+
+    Returns the path, the open file, which is locked until it is closed, and the folders that were made. Raises
+    InputError, and writes nothing, where the folder cannot be made or is not empty.
+    """
+    folder, made = Path(out), []
     try:
-        taken = folder.exists() and (not folder.is_dir() or any(folder.iterdir()))
-        if not taken:
-            folder.mkdir(parents=True, exist_ok=True)
-            write_json(folder / name, value)
+        check_free(folder, name if again else None)
+        made = make_folders(folder)
+        handle = open_new(folder / name, again)
+        try:
+            check_free(folder, name)
+            write_new(handle, folder / name, json_text(value))
+        except BaseException:
+            os.close(handle)
+            raise
+    except InputError:
+        raise
     except OSError as error:
+        remove_folders(made)
         raise InputError(f"The folder {folder} cannot be made or written: {error.strerror}.") from error
+    remove_leftovers(folder)
+    return folder, handle, made
+
+
+def check_free(folder: Path, name: str | None) -> None:
+    """Raise FolderTakenError unless there is nothing at a path, or a folder with at most a file of this name in it.
+
+    Temporary files of killed programs do not count.
+    """
+    taken = os.path.lexists(folder) and not os.path.isdir(folder)
+    if not taken and os.path.lexists(folder):
+        own = {name} if name and os.path.isfile(folder / name) else set()
+        taken = not all(is_leftover(found) or found in own for found in os.listdir(folder))
     if taken:
-        raise InputError(f"{folder} already exists and is not empty; give another --out, nothing is overwritten.")
-    return folder
+        raise FolderTakenError(f"{folder} already exists and is not empty; give another --out, nothing is overwritten.")
+
+
+def open_new(path: Path, again: bool) -> int:
+    """Make a file, or where it may be taken again open it. Return it open and locked.
+
+    Raises FolderTakenError where another has made it, or holds its lock.
+    """
+    new = True
+    try:
+        handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    except FileExistsError:
+        new = False
+        handle = os.open(path, os.O_RDWR) if again else -1
+    if handle >= 0:
+        # A file system without locks cannot tell whether the run of an old file still begins.
+        locked = lock(handle)
+        if os.fstat(handle).st_nlink and (locked or (new and locked is None)):
+            return handle
+        os.close(handle)
+    raise FolderTakenError(f"Another run begins in {path.parent}; give another --out, nothing is overwritten.")
+
+
+def write_new(handle: int, path: Path, content: bytes) -> None:
+    """Write the content of a file that `open_new` returned. Raises OSError where there is no room; the file is gone."""
+    try:
+        os.ftruncate(handle, 0)
+        write_all(handle, content)
+        os.fsync(handle)
+    except BaseException:
+        os.unlink(path)
+        raise
+
+
+def make_folders(folder: Path) -> list[Path]:
+    """Make a folder and its parents where they are missing, and return what was made, the folder itself first."""
+    made: list[Path] = []
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    for path in reversed(missing):
+        try:
+            path.mkdir()
+            made.insert(0, path)
+        except FileExistsError:  # another program has made it
+            if not path.is_dir():
+                raise
+    return made
+
+
+def remove_folders(folders: Sequence[Path]) -> None:
+    """Remove folders, as far as they are empty."""
+    with contextlib.suppress(OSError):
+        for folder in folders:
+            folder.rmdir()

@@ -3,7 +3,9 @@
 import os
 from typing import Any
 
+from numasync.agent.evaluation import MAX_EPISODE_STEPS
 from numasync.config import Config
+from numasync.errors import warn_of
 from numasync.training.console import Console, format_clock
 from numasync.training.progress import Progress
 
@@ -45,6 +47,12 @@ class Report:
         line = f"{steps:>12,} steps: {text[0].lower()}{text[1:]}{'; the best so far' if best else ''}."
         self.console.print_over(line)
 
+    def print_trouble(self, text: str) -> None:
+        """Say what has gone wrong, while the run goes on. text: one sentence."""
+        if self.console.terminal:
+            self.console.print_lines("")  # after the line of progress
+        warn_of(text)
+
     def print_end(self, progress: Progress) -> None:
         """Say that the training has ended."""
         verb = "Interrupted" if progress.interrupted else "Trained"
@@ -78,7 +86,8 @@ def progress_line(progress: Progress) -> str:
 def evaluation_line(evaluation: dict[str, Any]) -> str:
     """Return a line of the scores of an evaluation. evaluation: see `summarize`."""
     e = evaluation
+    cut = f", {e['cut']} cut at numasync's limit of {MAX_EPISODE_STEPS:,} steps" if "cut" in e else ""
     return (
         f"Evaluation over {e['episodes']} episodes: mean {e['mean']:.2f}, std {e['std']:.2f}, "
-        f"min {e['min']:g}, max {e['max']:g}."
+        f"min {e['min']:g}, max {e['max']:g}{cut}."
     )

@@ -1,8 +1,11 @@
 """A run, from its options to its result."""
 
 import os
+import tempfile
 import threading
+from collections.abc import Callable
 from contextlib import closing
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,10 +15,12 @@ from numasync.agent.evaluation import PERIODIC_EVAL_STREAM, compile_play, play_e
 from numasync.config import Config, make_config, validate_options
 from numasync.envs import make_env
 from numasync.envs.normalization import measure_normalization
+from numasync.errors import EvaluationError, InputError, NotFiniteError, WorkerError, failure_of, one_line
+from numasync.runtime.checks import as_folder, as_switch
 from numasync.training.background_evaluation import BackgroundEvaluator
 from numasync.training.console import Console
 from numasync.training.progress import Progress
-from numasync.training.records import RunFolder
+from numasync.training.records import CHECKPOINT, RunFolder
 from numasync.training.report import Report
 from numasync.training.signature import show_options
 from numasync.training.supervisor import Supervisor
@@ -25,6 +30,9 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from numasync.config import TrainOptions
+
+# Episodes that wait for a disk with room. The oldest are left out beyond that.
+MOST_EPISODES = 100_000
 
 
 @show_options
@@ -52,13 +60,23 @@ def train(
     returns the agent as it is, without its final evaluation. A second Ctrl-C, or one during compilation, raises
     KeyboardInterrupt.
 
-    Raises InputError for bad input, before anything is written; WorkerError if a worker failed; NotFiniteError if the
-    run diverged. After a failure the folder keeps the last good checkpoint.
+    Raises InputError for bad input, and then leaves nothing; WorkerError if a worker or the final evaluation failed;
+    NotFiniteError if the run diverged. After a failure the folder keeps the last good checkpoint. Where the folder
+    cannot be written, or a periodic evaluation fails, the run goes on with a warning.
     """
+    out, quiet = None if out is None else as_folder("out", out), not as_switch("verbose", verbose)
     agent = make_agent(env=env, algo=algo, **options)
-    folder = RunFolder(out, agent.config) if out else None
-    report = Report(agent.config, folder.checkpoint if folder else None, Console(quiet=not verbose))
-    return Run(agent, folder, report).run()
+    folder = None if out is None else RunFolder(out, agent.config)
+    report = Report(agent.config, folder.checkpoint if folder else None, Console(quiet=quiet))
+    try:
+        return Run(agent, folder, report).run()
+    except InputError:
+        if folder and not folder.checkpoint.exists():
+            folder.discard()
+        raise
+    finally:
+        if folder:
+            folder.close()
 
 
 def make_agent(**options: Any) -> Agent:
@@ -69,9 +87,10 @@ def make_agent(**options: Any) -> Agent:
     given = validate_options(options)
     with closing(make_env(given["env"], flatten=given.get("flatten", False))) as env:
         config = make_config(env.spec.family, **given)
-        agent = Agent(config, env.spec)
+        agent = Agent(config, env.spec)  # refuses options that do not fit, before anything is measured
         if config.normalize:
-            agent.spec = agent.spec._replace(observation=measure_normalization(env, config.seed))
+            spec = env.spec._replace(observation=measure_normalization(env, config.seed))
+            agent = Agent(config, spec, agent.theta)
     return agent
 
 
@@ -88,10 +107,17 @@ class Run:
         self.trainer = Trainer(agent.config, agent.spec, agent.network, agent.theta)
         self.supervisor = Supervisor(self.trainer)
         self.highest: float | None = None
+        self.episodes: list[tuple[float, float, float, float]] = []  # that are not yet in a file
+        self.troubles: set[str] = set()
+        self.unsaved = False  # whether the last checkpoint could not be written
+        self.evaluation_error: Exception | None = None
         self.evaluator: BackgroundEvaluator | None = None
         if agent.config.eval_every:
             self.evaluator = BackgroundEvaluator(
-                agent.config.eval_every, self._evaluate_periodically, self._record_periodic_evaluation
+                agent.config.eval_every,
+                self._evaluate_periodically,
+                self._record_periodic_evaluation,
+                self._say_evaluation_failed,
             )
             compile_play(agent.network.table, agent.spec)
 
@@ -102,15 +128,22 @@ class Run:
             self.supervisor.run(self._progress, self._checkpoint)
             self._write_episodes()
             evaluation = self._evaluate_at_the_end()
+        except Exception:
+            if self.unsaved:
+                self._save()
+            raise
         finally:
             if self.evaluator:
                 self.evaluator.close()
             self._write_episodes()  # of a run that failed
-        self.agent.result = make_result(self.agent.config, self.supervisor.progress(), evaluation)
-        if self.folder:
-            self.agent.save(self.folder.checkpoint)
-            self.folder.write_result(self.agent.result)
-        self.report.print_result(self.agent.result)
+        interrupted = evaluation is None and not self.evaluation_error
+        result = make_result(self.agent.config, self.supervisor.progress(), evaluation, interrupted)
+        self.agent.result = result
+        if self.folder and self._save():
+            self._write(lambda folder: folder.write_result(result))
+        if self.evaluation_error:
+            raise self.evaluation_error
+        self.report.print_result(result)
         return self.agent
 
     def _progress(self, progress: Progress) -> None:
@@ -122,14 +155,51 @@ class Run:
             self.evaluator.poll(steps, self.trainer.clock.seconds, self.trainer.theta)
 
     def _write_episodes(self) -> None:
-        episodes = self.trainer.episode_log.take()
-        if self.folder and episodes:
-            self.folder.add_episodes(episodes)
+        self.episodes += self.trainer.episode_log.take()
+        if self.folder and self.episodes and not self._write(lambda folder: folder.add_episodes(self.episodes)):
+            del self.episodes[:-MOST_EPISODES]
+        else:
+            self.episodes.clear()
 
     def _checkpoint(self, theta: np.ndarray) -> None:
         self.agent.theta = theta.copy()
         if self.folder:
-            self.agent.save(self.folder.checkpoint)
+            self.unsaved = not self._write(lambda folder: self.agent.save(folder.checkpoint))
+
+    def _write(self, write: Callable[[RunFolder], None]) -> bool:
+        """Write to the folder, and return whether it was written. A folder that was removed is made again.
+
+        Where it cannot be written, say so once, and let the run go on.
+        """
+        assert self.folder
+        try:
+            try:
+                write(self.folder)
+            except FileNotFoundError:
+                self.folder.make_again()
+                write(self.folder)
+        except OSError as error:
+            self._say_once(f"{self.folder.path} cannot be written: {error.strerror or error}; the run goes on.")
+            return False
+        return True
+
+    def _say_once(self, text: str) -> None:
+        if text not in self.troubles:
+            self.troubles.add(text)
+            self.report.print_trouble(text)
+
+    def _save(self) -> bool:
+        """Save the agent in the folder and return true, or where that fails in a temporary folder and return false."""
+        if self._write(lambda folder: self.agent.save(folder.checkpoint)):
+            return True
+        self.report.checkpoint = None
+        try:
+            path = Path(tempfile.mkdtemp(prefix="numasync-")) / CHECKPOINT
+            self.agent.save(path)
+            self.report.print_trouble(f"The agent with the last parameters is in {path}.")
+        except OSError as error:
+            self.report.print_trouble(f"The last parameters cannot be saved: {error.strerror or error}.")
+        return False
 
     def _evaluate_periodically(self, theta: np.ndarray, stop: threading.Event) -> dict[str, Any] | None:
         """Return the scores of a copy of theta, or None if `stop` is set before the end."""
@@ -137,6 +207,12 @@ class Run:
         episodes, seed = agent.config.periodic_eval_episodes, agent.config.seed
         scores = play_episodes(agent.spec, agent.evaluation_policy(), theta, episodes, seed, PERIODIC_EVAL_STREAM, stop)
         return None if stop.is_set() else summarize(scores)
+
+    def _say_evaluation_failed(self, steps: int, error: Exception) -> None:
+        """Say that a periodic evaluation has failed, and let the run go on. steps: T of its parameters."""
+        known = isinstance(error, (EvaluationError, InputError, NotFiniteError))
+        text = one_line(error if known else failure_of("An evaluation", error)).rstrip(".")
+        self._say_once(f"{text}; the run goes on without this evaluation.")
 
     def _record_periodic_evaluation(
         self, steps: int, seconds: float, theta: np.ndarray, evaluation: dict[str, Any]
@@ -154,15 +230,20 @@ class Run:
         if best:
             self.highest = evaluation["mean"]
         if self.folder:
-            self.folder.add_evaluation(steps, seconds, evaluation)
+            # The parameters come before their score, because the program can be killed between the two.
             if best and self.evaluator:
                 agent = Agent(self.agent.config, self.agent.spec, theta)
                 agent.result = {"steps": steps, "wall_s": round(seconds, 3), "evaluation": evaluation}
-                agent.save(self.folder.best)
+                self._write(lambda folder: agent.save(folder.best))
+            self._write(lambda folder: folder.add_evaluation(steps, seconds, evaluation))
         return best
 
     def _evaluate_at_the_end(self) -> dict[str, Any] | None:
-        """Return the scores of the last parameters, or None if the run or this evaluation was interrupted."""
+        """Return the scores of the last parameters, or None if there are none.
+
+        There are none if the run or this evaluation was interrupted, or if this evaluation has failed. A failure is
+        kept until the agent is saved.
+        """
         progress = self.supervisor.progress()
         try:
             self.report.print_end(progress)
@@ -174,16 +255,27 @@ class Run:
             evaluation = self.agent.evaluate(self.agent.config.final_eval_episodes)
         except (KeyboardInterrupt, BrokenPipeError):  # a broken pipe: nobody reads the output any more
             return None
+        except (WorkerError, NotFiniteError) as error:
+            self.evaluation_error = error
+            return None
+        except Exception as error:
+            text = one_line(error) if isinstance(error, InputError) else failure_of("It", error)
+            self.evaluation_error = EvaluationError(f"The final evaluation cannot be played: {text}")
+            self.evaluation_error.__cause__ = error
+            return None
         self._record_evaluation(progress.steps, progress.seconds, self.agent.theta, evaluation)
         return evaluation
 
 
-def make_result(config: Config, progress: Progress, evaluation: dict[str, Any] | None) -> dict[str, Any]:
+def make_result(
+    config: Config, progress: Progress, evaluation: dict[str, Any] | None, interrupted: bool
+) -> dict[str, Any]:
     """Return what result.json holds.
 
-    config      the options of the run
-    progress    the Progress at its end
-    evaluation  the final evaluation; None if the run was interrupted
+    config       the options of the run
+    progress     the Progress at its end
+    evaluation   the final evaluation; None if the run was interrupted, or the evaluation failed
+    interrupted  whether the run or the evaluation was interrupted
     """
     return {
         "algorithm": config.algo,
@@ -194,7 +286,7 @@ def make_result(config: Config, progress: Progress, evaluation: dict[str, Any] |
         "episodes": progress.episodes,
         "wall_s": round(progress.seconds, 3),
         "steps_per_s": round(progress.steps / progress.seconds, 1),
-        "interrupted": evaluation is None,
+        "interrupted": interrupted,
         "training": summarize(progress.returns) if progress.returns else None,
         "evaluation": evaluation,
     }

@@ -1,15 +1,19 @@
 """The threads of a run, and the supervisor that watches them, takes snapshots, and stops them."""
 
+import contextlib
+import errno
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any
 
 import numpy as np
 
-from numasync.errors import NotFiniteError, WorkerError
+from numasync.errors import InputError, NotFiniteError, WorkerError
 from numasync.learner.loop import MAX_SEGMENTS
 from numasync.runtime.affinity import pinned
+from numasync.runtime.interrupts import is_main_thread, main_thread_was_interrupted
 from numasync.training.progress import Progress
 from numasync.training.schedule import Every
 from numasync.training.trainer import Trainer
@@ -37,6 +41,8 @@ class Supervisor:
         self.trainer = trainer
         self.snapshot = trainer.theta.copy()
         self.interrupted = False
+        # A pool of one thread for each thread of the run: an environment never leaves the thread that it is made in.
+        self._pools: list[ThreadPoolExecutor] = []
         self._stop = threading.Event()
         self._failure: Exception | None = None
 
@@ -59,34 +65,49 @@ class Supervisor:
         parameter is NaN or infinite (without it), and what a callback raises. The first KeyboardInterrupt ends the run
         early, but one during compilation, before the workers start, is passed on, and so is a second one.
         """
+        self._pools = [ThreadPoolExecutor(1) for _ in self.trainer.threads]
         try:
-            self.trainer.build()
+            with explain_lack(self.trainer.config.workers, InputError):
+                self.trainer.build(self._call)
             if self._checkpoint(on_checkpoint):
                 self._run_threads(on_progress, on_checkpoint)
         except (WorkerError, NotFiniteError) as error:
             self._fail(error)
         finally:
-            self.trainer.close()
+            self.trainer.close(self._call)
+            for pool in self._pools:
+                pool.shutdown()
         if not isinstance(self._failure, NotFiniteError):
             self._checkpoint(on_checkpoint)
         if self._failure:
             raise self._failure
 
+    def _call(self, thread: int, function: Callable, *arguments: Any) -> Any:
+        """Call a function in a thread of the run, pinned to the thread's core, and return its result."""
+
+        def call_pinned() -> Any:
+            with pinned(self.trainer.threads[thread]):  # the threads that an environment starts inherit the core
+                return function(*arguments)
+
+        return self._pools[thread].submit(call_pinned).result()
+
     def _run_threads(self, on_progress: OnProgress, on_checkpoint: OnCheckpoint) -> None:
         trainer = self.trainer
-        # Before there are threads, one segment compiles what is not yet compiled.
-        trainer.run_segments_of(0, 1)
+        # Before the threads run at the same time, one segment compiles what is not yet compiled.
+        self._call(0, trainer.run_segments_of, 0, 1)
         trainer.clock.start()
-        with ThreadPoolExecutor(len(trainer.threads)) as pool:
-            try:
-                threads = [pool.submit(self._run_workers_of, thread) for thread in range(len(trainer.threads))]
-                self._watch(threads, on_progress, on_checkpoint)
-            except (KeyboardInterrupt, BrokenPipeError):  # a broken pipe: nobody reads the output any more
-                self.interrupted = True
-            except Exception as error:  # of a callback, such as a periodic evaluation
-                self._fail(error)
-            finally:
-                self._stop.set()
+        threads: list[Future] = []
+        try:
+            with explain_lack(trainer.config.workers, WorkerError):
+                threads += [pool.submit(self._run_workers_of, thread) for thread, pool in enumerate(self._pools)]
+            self._watch(threads, on_progress, on_checkpoint)
+        except (KeyboardInterrupt, BrokenPipeError):  # a broken pipe: nobody reads the output any more
+            self.interrupted = True
+        except Exception as error:  # of a callback, such as a periodic evaluation
+            self._fail(error)
+        finally:
+            self._stop.set()
+            wait(threads)
         trainer.clock.stop()
 
     def _watch(self, threads: list[Future], on_progress: OnProgress, on_checkpoint: OnCheckpoint) -> None:
@@ -100,6 +121,8 @@ class Supervisor:
             if not running:
                 return
             on_progress(self.progress())
+            if not is_main_thread() and main_thread_was_interrupted():
+                raise KeyboardInterrupt
             steps = self.trainer.steps
             if steps < config.steps and checkpoints.crossed(steps):
                 self._checkpoint(on_checkpoint)
@@ -151,3 +174,16 @@ class Supervisor:
         """End the run. Only the first failure is kept."""
         self._failure = self._failure or failure
         self._stop.set()
+
+
+@contextlib.contextmanager
+def explain_lack(workers: int, kind: type[Exception]) -> Iterator[None]:
+    """Raise an error of a kind, one sentence, where the `with` block finds too little memory or too few threads."""
+    try:
+        yield
+    except (MemoryError, OSError, RuntimeError) as error:
+        lacks_memory = isinstance(error, MemoryError) or getattr(error, "errno", None) in (errno.ENOMEM, errno.EAGAIN)
+        if not lacks_memory and "can't start new thread" not in str(error):
+            raise
+        lack = "little memory" if lacks_memory else "few threads"
+        raise kind(f"This system has too {lack} for workers={workers}; train with fewer.") from None

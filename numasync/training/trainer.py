@@ -1,5 +1,6 @@
 """The arrays and the workers of a run. `supervisor.py` runs them in threads."""
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -9,15 +10,20 @@ from numasync.algorithms import algorithm_for
 from numasync.config import Config
 from numasync.envs import make_env
 from numasync.envs.spec import Environment, EnvSpec
-from numasync.errors import NotFiniteError, WorkerError
+from numasync.errors import InputError, NotFiniteError, WorkerError
 from numasync.learner.loop import MAX_SEGMENTS, MORE, NOT_FINITE, Shared, Worker, compile_loop, run_segments
 from numasync.learner.optim import OPTIMIZERS, OptimizerState, new_state
 from numasync.nn.network import Network
-from numasync.runtime.affinity import core_per_thread, cores, pinned
+from numasync.runtime.affinity import core_per_thread, cores
 from numasync.runtime.memory import CACHE_LINE, aligned_copy, aligned_zeros
 from numasync.training.progress import EpisodeLog, Progress
 from numasync.training.schedule import Stopwatch
-from numasync.training.workers import make_settings, make_worker, share_scratch
+from numasync.training.workers import describe_not_finite, make_settings, make_worker, share_scratch
+
+
+def call_here(thread: int, function: Callable, *arguments: Any) -> Any:
+    """Call a function in this thread, whichever thread of the run it is meant for, and return its result."""
+    return function(*arguments)
 
 
 class Trainer:
@@ -81,8 +87,11 @@ class Trainer:
         """Return the numbers of the workers that run on a thread."""
         return range(thread, self.config.workers, len(self.threads))
 
-    def build(self) -> None:
+    def build(self, call: Callable = call_here) -> None:
         """Make environments and workers and compile the loop. Worker i draws all its random numbers from stream i.
+
+        call  (thread, function, *arguments) -> result: calls a function in a thread of the run. An environment is made
+              in the thread that plays it, because some may not leave it: a connection to sqlite, a window
 
         Raises InputError where the environment cannot be made, WorkerError where its reset fails.
         """
@@ -90,8 +99,7 @@ class Trainer:
         for i in range(self.config.workers):
             if i > 0 and not OPTIMIZERS[self.config.optimizer].shared_state:
                 state = new_state(self.theta.size)
-            with pinned(self.threads[i % len(self.threads)]):  # the threads that an environment starts inherit the core
-                self._add_worker(i, state)
+            call(i % len(self.threads), self._add_worker, i, state)
         # All environments of a run have the same two functions.
         self._functions = (self.envs[0].reset, self.envs[0].step, self.algorithm.kernel, self.update)
         compile_loop(self.shared, self.workers[0], self.network.table, self.settings, self._functions)
@@ -109,15 +117,25 @@ class Trainer:
     def run_segments_of(self, i: int, segments: int) -> bool:
         """Let worker i play and learn from some segments, MAX_SEGMENTS at most. Return whether the run goes on.
 
-        Raises WorkerError where its environment fails, NotFiniteError where a loss or gradient is NaN or infinite.
+        Raises WorkerError where its environment fails or an observation or a reward is NaN or infinite, NotFiniteError
+        where only a loss or a gradient is.
         """
         worker = self.workers[i]
         data = (self.shared, worker, self.network.table, self.settings, min(segments, MAX_SEGMENTS))
         try:
             status = call_for_worker(i, run_segments, *data, *self._functions)
         finally:
-            self.episode_log.add(i, worker.log[: worker.logged[0]].tolist(), self.clock.seconds)
+            episodes = worker.log[: worker.logged[0]].tolist()
+            self.episode_log.add(i, episodes, self.clock.seconds)
             worker.logged[0] = 0
+        # A clipped reward hides infinity from the loss, but not from the return.
+        what = "an infinite reward was returned" if not all(math.isfinite(total) for total, *_ in episodes) else None
+        if status == NOT_FINITE:
+            what = describe_not_finite(worker, int(self.shared.steps[i, 0]))
+        if what:
+            raise WorkerError(
+                f"Worker {i} failed: {what} by {self.config.env}; observations and rewards must be finite."
+            )
         if status == NOT_FINITE:
             raise self.not_finite(f"The loss or gradient of worker {i}")
         return status == MORE
@@ -128,10 +146,10 @@ class Trainer:
             f"{what} became NaN or infinite after {self.steps:,} steps; try a lower lr or a smaller clip_norm."
         )
 
-    def close(self) -> None:
-        """Close the environments."""
-        for env in self.envs:
-            env.close()
+    def close(self, call: Callable = call_here) -> None:
+        """Close the environments. call: as in `build`."""
+        for i, env in enumerate(self.envs):
+            call(i % len(self.threads), env.close)
 
 
 def make_shared(theta: np.ndarray, workers: int) -> Shared:
@@ -152,5 +170,7 @@ def call_for_worker(i: int, function: Callable, *arguments: Any) -> Any:
     """
     try:
         return function(*arguments)
+    except InputError as error:
+        raise WorkerError(f"Worker {i} failed: {error}") from error
     except (Exception, SystemExit) as error:  # some environments leave the program when their window is closed
         raise WorkerError(f"Worker {i} failed with {type(error).__name__}: {str(error).rstrip('.')}.") from error

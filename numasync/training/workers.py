@@ -83,6 +83,23 @@ def make_worker(
     )
 
 
+def describe_not_finite(worker: Worker, steps: int) -> str | None:
+    """Return what the environment gave in the segment that worker has just played that is NaN or infinite, or None.
+
+    steps  the worker's steps before the segment
+    """
+    observations = ~np.isfinite(worker.obs).all(axis=1)
+    rewards = ~np.isfinite(worker.rewards)
+    for row in range(len(observations)):
+        if observations[row]:
+            number = worker.obs[row][~np.isfinite(worker.obs[row])][0]
+            when = f"at step {steps + row}" if row else f"by the reset after step {steps}"
+            return f"an observation with the number {number} was returned {when}"
+        if rewards[row]:
+            return f"the reward {worker.rewards[row]} was returned at step {steps + row + 1}"
+    return None
+
+
 def make_scratch(network: Network, algorithm: Algorithm, capacity: int) -> Scratch:
     """Return new scratch arrays, which say nothing between two calls of the loop. All of them are zeros.
 

@@ -2,20 +2,24 @@
 
 import threading
 
+import gymnasium
 import numpy as np
 import pytest
+from support.custom_envs import LIMIT, compiler, refusal, register
 
 from numasync import NotFiniteError, dense, lstm, relu
 from numasync.agent import evaluation
 from numasync.agent.agent import Agent
 from numasync.agent.evaluation import EpisodePlayer, act, play_episodes, summarize
 from numasync.config import make_config
-from numasync.envs import make_env
+from numasync.envs import REGISTERED, make_env
 from numasync.envs.observation import Observation
 from numasync.envs.python.bridge import PythonEnv
 from numasync.envs.spec import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED, EnvSpec
+from numasync.errors import EvaluationError
 from numasync.runtime.jit import FLOAT
 from numasync.runtime.rng import seed_row
+from numasync.training.report import evaluation_line
 
 LAYERS = (dense(16), relu())
 LSTM_UNITS = (lstm(16),)
@@ -151,9 +155,9 @@ def test_an_evaluator_that_fails_stops_the_others_and_closes_every_environment(m
     monkeypatch.setattr(evaluation, "make_env", lambda *_, **__: Fails(ends))
     monkeypatch.setattr(evaluation, "MAX_EPISODE_STEPS", 10**9)
     agent = agent_of(Ends(ends).spec)
-    with pytest.raises(ZeroDivisionError, match="the pole broke"):
+    with pytest.raises(EvaluationError, match="ZeroDivisionError: the pole broke"):
         play_episodes(agent.spec, agent.evaluation_policy(), agent.theta, 6, 5)
-    assert len(made) == 4 and all(env.closed for env in made) and set(threading.enumerate()) <= before
+    assert 1 <= len(made) <= 4 and all(env.closed for env in made) and set(threading.enumerate()) <= before
 
 
 def test_a_summary_is_of_the_sample():
@@ -161,3 +165,76 @@ def test_a_summary_is_of_the_sample():
     assert summarize([4.0]) == {"episodes": 1, "mean": 4.0, "std": 0.0, "min": 4.0, "max": 4.0}
     with pytest.raises(NotFiniteError, match="The score of an episode is not finite"):
         summarize([1.0, np.inf])
+
+
+class Counted(gymnasium.Env):
+    """An environment of a reward of 1 a step that ends by itself after `limit` steps, or never."""
+
+    observation_space = gymnasium.spaces.Box(-1.0, 1.0, (2,), np.float32)
+    action_space = gymnasium.spaces.Discrete(2)
+
+    def __init__(self, limit):
+        self.limit = limit
+
+    def reset(self, *, seed=None, options=None):
+        self.n = 0
+        return np.zeros(2, np.float32), {}
+
+    def step(self, action):
+        self.n += 1
+        return np.zeros(2, np.float32), 1.0, False, self.n == self.limit, {}
+
+
+@pytest.fixture
+def evaluate(monkeypatch):
+    """Return a function that evaluates an agent on a Counted where numasync's own limit is 50 steps."""
+    monkeypatch.setattr(evaluation, "MAX_EPISODE_STEPS", 50)
+
+    def run(entry_point, **settings):
+        monkeypatch.setitem(gymnasium.registry, "Counted-v0", gymnasium.envs.registration.EnvSpec(
+            "Counted-v0", entry_point=entry_point, **settings
+        ))  # fmt: skip
+        env = make_env("Counted-v0")
+        env.close()
+        return agent_of(env.spec).evaluate(2)
+
+    return run
+
+
+def test_a_limit_of_the_environment_itself_counts(evaluate):
+    registered = evaluate(lambda: Counted(0), max_episode_steps=80)
+    wrapped = evaluate(lambda: gymnasium.wrappers.TimeLimit(Counted(0), 80))
+
+    def named():
+        env = Counted(80)
+        env.max_steps = 80
+        return gymnasium.wrappers.TransformReward(env, lambda reward: reward)
+
+    for found in (registered, wrapped, evaluate(named)):
+        assert (found["min"], found["max"]) == (80, 80) and "cut" not in found
+
+
+def test_a_limit_of_numasync_is_said_in_a_field_and_in_the_line(evaluate):
+    found = evaluate(lambda: Counted(0))
+    assert (found["min"], found["max"], found["cut"]) == (50, 50, 2)
+    assert evaluation_line(found).endswith(", 2 cut at numasync's limit of 108,000 steps.")
+    assert "cut" not in evaluate(lambda: Counted(40))
+
+
+def test_a_limit_of_forty_thousand_steps_that_only_step_knows_is_played_to_its_end():
+    player = player_of(Ends(lambda n: TRUNCATED if n == 40_000 else RUNNING))
+    assert player.score(threading.Event()) == 40_000 and player.cut == 0
+
+
+@compiler
+def test_a_registered_environment_names_its_limit(monkeypatch):
+    monkeypatch.setattr(evaluation, "MAX_EPISODE_STEPS", 3)
+    bounded = dict(max_episode_steps=LIMIT)
+    try:
+        register("Trial-v0")
+        register("Bounded-v0", **bounded)
+        cut, whole = (agent_of(make_env(env_id).spec).evaluate(20) for env_id in ("Trial-v0", "Bounded-v0"))
+    finally:
+        REGISTERED.clear()
+    assert cut["cut"] > 0 and "cut" not in whole
+    assert "max_episode_steps is 0" in str(refusal(max_episode_steps=0))

@@ -1,9 +1,11 @@
 """Atari: ALE on real games."""
 
+import gymnasium
 import numpy as np
 import pytest
 from support.players import Player
 from support.runs import trained
+from support.text import is_one_sentence
 
 import numasync.envs.python.atari
 from numasync.algorithms import ALGORITHMS
@@ -11,6 +13,7 @@ from numasync.envs import make_env
 from numasync.envs.normalization import SMALLEST_DEVIATION, measure_normalization
 from numasync.envs.observation import Observation
 from numasync.envs.spec import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED
+from numasync.errors import InputError
 from numasync.runtime.jit import DISABLED, FLOAT
 
 atari = pytest.mark.skipif(DISABLED, reason="the interpreted encoder takes too long")
@@ -23,13 +26,14 @@ def blank_frames(obs):
 @pytest.fixture
 def short_episodes(monkeypatch):
     """Episodes of 200 frames: 50 actions."""
-    monkeypatch.setattr(numasync.envs.python.atari, "MAX_FRAMES", 200)
+    for env_id in ("ALE/Pong-v5", "PongNoFrameskip-v4"):
+        monkeypatch.setitem(gymnasium.spec(env_id).kwargs, "max_num_frames_per_episode", 200)
 
 
 @atari
 def test_atari_spec_and_encoding():
     player = Player(make_env("ALE/Pong-v5"))
-    assert player.spec == ("ALE/Pong-v5", "atari", Observation("frames", (4, 84, 84), 1 / 255), 6, None)
+    assert player.spec[:5] == ("ALE/Pong-v5", "atari", Observation("frames", (4, 84, 84), 1 / 255), 6, None)
     assert player.spec.observation.network_shape == (84, 84, 4)
     player.reset()
     for action in (2, 3, 2, 3, 2):
@@ -151,3 +155,88 @@ def test_training_on_a_real_game(algo):
     assert np.isfinite(trainer.theta).all()
     assert not np.array_equal(trainer.theta, trainer.network.initial(trainer.config.seed))
     assert trainer.network.input_shape == (84, 84, 4)
+
+
+@pytest.fixture
+def own_pong(monkeypatch):
+    """Registers OwnPong-v0 with settings, and returns its id."""
+
+    def register(more, **settings):
+        spec = gymnasium.envs.registration.EnvSpec("OwnPong-v0", "ale_py.env:AtariEnv", **more)
+        spec.kwargs.update({"game": "pong", **settings})
+        monkeypatch.setitem(gymnasium.registry, "OwnPong-v0", spec)
+        return "OwnPong-v0"
+
+    return register
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        dict(mode=1),
+        dict(difficulty=3),
+        dict(continuous=True),
+        dict(obs_type="ram"),
+        dict(sound_obs=True),
+        dict(render_mode="human"),
+        dict(frameskip=(2, 5)),
+        dict(frameskip=0),
+        dict(repeat_action_probability=1.5),
+        dict(max_num_frames_per_episode=-1),
+        dict(colour="red"),
+    ],
+    ids=str,
+)
+def test_a_setting_of_an_atari_id_that_cannot_be_honoured_is_refused_by_name(own_pong, setting):
+    (text,) = [f"{name}={value!r}" for name, value in setting.items()]
+    with pytest.raises(InputError) as refusal:
+        make_env(own_pong({}, **setting))
+    message = str(refusal.value)
+    assert message.startswith(f"OwnPong-v0 is registered with {text}, but ") and is_one_sentence(message)
+
+
+def test_a_game_that_ale_does_not_have_is_refused(own_pong):
+    with pytest.raises(InputError, match="^OwnPong-v0 is registered with settings that ALE refuses: nosuch"):
+        make_env(own_pong({}, game="nosuch"))
+
+
+def test_wrappers_that_are_registered_with_an_atari_id_are_refused(own_pong):
+    wrapper = gymnasium.envs.registration.WrapperSpec("Mirror", "mirror:Mirror", None)
+    with pytest.raises(InputError, match="^OwnPong-v0 is registered with the wrapper Mirror, but "):
+        make_env(own_pong(dict(additional_wrappers=(wrapper,))))
+
+
+@atari
+@pytest.mark.parametrize(
+    ("limit", "settings", "steps"),
+    [
+        (20, {}, 20),
+        (20, dict(frameskip=4), 20),
+        (18, dict(frameskip=1), 5),
+        (None, dict(max_num_frames_per_episode=80), 20),
+        (None, dict(max_num_frames_per_episode=60, frameskip=3), 20),
+    ],
+    ids=str,
+)
+def test_time_limits_and_the_frame_skip_of_an_atari_id_are_honoured(own_pong, monkeypatch, limit, settings, steps):
+    monkeypatch.setattr(numasync.envs.python.atari, "NO_OPS", 1)
+    player = Player(make_env(own_pong(dict(max_episode_steps=limit), **settings)))
+    for _ in range(2):
+        player.reset()
+        ends = [player.step(0)[2]]
+        while ends[-1] == RUNNING:
+            ends.append(player.step(0)[2])
+        assert ends[-1] == TRUNCATED and len(ends) in (steps, steps - 1)
+        assert limit is None or len(ends) == steps
+    player.env.close()
+
+
+def test_the_other_settings_of_an_atari_id_reach_ale(own_pong, monkeypatch):
+    given, made = [], numasync.envs.python.atari.AtariVectorEnv
+    monkeypatch.setattr(numasync.envs.python.atari, "AtariVectorEnv", lambda **all: given.append(all) or made(**all))
+    env = make_env(own_pong({}, full_action_space=True, mode=None, obs_type="grayscale"))
+    assert env.spec.n_actions == 18
+    env.close()
+    assert given[0]["repeat_action_probability"] == 0.25, "as in Gymnasium, where nothing is said"
+    make_env(own_pong({}, repeat_action_probability=0.5)).close()
+    assert given[1]["repeat_action_probability"] == 0.5

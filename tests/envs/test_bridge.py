@@ -4,6 +4,7 @@ import gc
 import os
 import subprocess
 import sys
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -93,3 +94,14 @@ def test_the_kernels_compile_without_a_warning_and_only_where_they_are_needed(tm
     folder = {"NUMBA_CACHE_DIR": str(tmp_path), "NUMASYNC_CACHE": "1"}
     command, options = [sys.executable, "-c", code], dict(env=os.environ | folder, text=True)
     assert [subprocess.check_output(command, **options).split() for _ in range(2)] == [["0", "0"], ["1", "1"]]
+
+
+@pytest.mark.parametrize("reward", [np.array([1.5]), np.array(1.5), np.array([[1.5]], np.float32), Fraction(3, 2), 1.5])
+def test_a_reward_is_a_number_of_any_kind_or_an_array_with_one(reward):
+    class Paying(Counting):
+        def on_step(self, action, rng, obs):
+            return reward, RUNNING
+
+    player = Player(Paying())
+    player.reset()
+    assert player.step(0)[1:] == (1.5, RUNNING)

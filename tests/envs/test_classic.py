@@ -238,14 +238,15 @@ def test_a_terminal_state_on_the_last_step_is_terminal(env, limit, terminal, rew
 @pytest.mark.parametrize(("env_id", "inputs", "actions"), [("Acrobot-v1", 6, 3), ("MountainCar-v0", 2, 3)])
 def test_what_an_agent_knows_of_them(env_id, inputs, actions):
     env = make_env(env_id)
-    assert env.jitted and env.spec == (env_id, "classic", Observation("vector", (inputs,)), actions, None)
+    assert env.jitted and env.spec[:5] == (env_id, "classic", Observation("vector", (inputs,)), actions, None)
     # The same for an agent as Gymnasium's own, in Python.
     assert make_env(f"gymnasium:{env_id}").spec[1:] == env.spec[1:]
 
 
 def test_what_an_agent_knows_of_pendulum():
     spec = make_env("Pendulum-v1").spec
-    assert spec == ("Pendulum-v1", "continuous", Observation("vector", (3,)), 1, ((-2.0,), (2.0,))) and spec.continuous
+    assert spec[:5] == ("Pendulum-v1", "continuous", Observation("vector", (3,)), 1, ((-2.0,), (2.0,)))
+    assert spec.continuous
     assert make_env("gymnasium:Pendulum-v1").spec[1:] == spec[1:]
 
 

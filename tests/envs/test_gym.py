@@ -34,7 +34,7 @@ from numasync.runtime.jit import FLOAT
 def test_gymnasium_observation_spaces(space, family, observation, network_shape):
     with registered_env(space) as env_id:
         player = Player(make_env(env_id))
-    assert player.spec == (env_id, family, observation, 2, None)
+    assert player.spec[:5] == (env_id, family, observation, 2, None)
     assert player.spec.observation.network_shape == network_shape
     for play in (player.reset, lambda: player.step(0)[0]):
         obs, raw = play(), player.env.env.unwrapped.last
@@ -63,7 +63,7 @@ def test_gymnasium_ends_actions_and_seeds():
 
 def test_frozen_lake_is_one_hot():
     player = Player(make_env("FrozenLake-v1"))
-    assert player.spec[1:] == ("classic", Observation("discrete", (16,)), 4, None)
+    assert player.spec[1:5] == ("classic", Observation("discrete", (16,)), 4, None)
     np.testing.assert_array_equal(player.reset(), np.eye(16)[0])
     for action in (0, 1, 2):
         obs, _, _ = player.step(action)
@@ -141,7 +141,8 @@ def test_continuous_actions_are_clipped_when_they_are_executed():
     with registered_env(box((2,), np.float32), space) as env_id:
         player = Player(make_env(env_id))
     bounds = ((-1.0, -np.inf, 0.0, -2.0), (1.0, np.inf, 3.0, 2.0))
-    assert player.spec[1:] == ("continuous", Observation("vector", (2,)), 4, bounds) and player.spec.continuous
+    assert player.spec[1:5] == ("continuous", Observation("vector", (2,)), 4, bounds) and player.spec.continuous
+    assert (player.spec.action_shape, player.spec.action_dtype) == ((2, 2), "float32")
     executed = []
     player.env.env.step = lambda action: (executed.append(action), (np.zeros(2), 0.0, False, False, {}))[1]
     player.reset()

@@ -111,7 +111,7 @@ def test_what_cannot_be_built_says_why(shape, layers, message):
         network(shape, *layers)
 
 
-@pytest.mark.parametrize("size", [2.0, "2", None, (2,)])
+@pytest.mark.parametrize("size", [2.5, "2", None, (2,), True])
 @pytest.mark.parametrize("layer", [dense, lstm, heads, lambda size: conv(size, 3), lambda size: conv(4, 3, size)])
 def test_sizes_are_whole_numbers(layer, size):
     with pytest.raises(InputError, match="has a size that is no whole number"):

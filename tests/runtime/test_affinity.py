@@ -27,9 +27,41 @@ linux = pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the sys
 )
 def test_a_containers_quota_limits_the_cores(monkeypatch, tmp_path, granted, expected):
     monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
-    monkeypatch.setattr(affinity, "QUOTA", tmp_path / "cpu.max")
+    monkeypatch.setattr(affinity, "CGROUPS", tmp_path)
+    monkeypatch.setattr(affinity, "OWN_CGROUPS", tmp_path / "cgroup")
     if granted:
-        affinity.QUOTA.write_text(granted + "\n")
+        (tmp_path / "cpu.max").write_text(granted + "\n")
+    assert affinity.cores() == expected
+
+
+@linux
+@pytest.mark.parametrize(
+    "groups, files, expected",
+    [
+        ("0::/a/b", {"cpu.max": "max 100000", "a/cpu.max": "300000 100000", "a/b/cpu.max": "max 100000"}, 3),
+        ("0::/a/b", {"a/cpu.max": "400000 100000", "a/b/cpu.max": "200000 100000"}, 2),
+        ("0::/the/hosts/own", {"cpu.max": "300000 100000"}, 3),
+        (
+            "3:cpu,cpuacct:/a",
+            {"cpu,cpuacct/a/cpu.cfs_quota_us": "250000", "cpu,cpuacct/a/cpu.cfs_period_us": "100000"},
+            2,
+        ),
+        ("3:cpu:/a/b", {"cpu/a/cpu.cfs_quota_us": "150000", "cpu/a/cpu.cfs_period_us": "50000"}, 3),
+        ("3:cpu:/docker/x", {"cpu/cpu.cfs_quota_us": "400000", "cpu/cpu.cfs_period_us": "100000"}, 4),
+        ("3:cpu:/", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, 8),
+        ("3:memory:/a", {"cpu/a/cpu.cfs_quota_us": "100000", "cpu/a/cpu.cfs_period_us": "100000"}, 8),
+        ("what is this", {}, 8),
+    ],
+)
+def test_the_smallest_quota_of_all_groups_counts_in_both_versions(monkeypatch, tmp_path, groups, files, expected):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(8)))
+    monkeypatch.setattr(affinity, "CGROUPS", tmp_path / "groups")
+    monkeypatch.setattr(affinity, "OWN_CGROUPS", tmp_path / "own")
+    affinity.OWN_CGROUPS.write_text(groups + "\n")
+    for name, text in files.items():
+        path = affinity.CGROUPS / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text + "\n")
     assert affinity.cores() == expected
 
 

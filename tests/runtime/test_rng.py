@@ -1,8 +1,14 @@
 """The generator against the published algorithm in Python integers, and the distributions drawn from it."""
 
+import copy
+import pickle
+
+import numba
 import numpy as np
 import pytest
 
+from numasync.errors import InputError
+from numasync.runtime.jit import kernel
 from numasync.runtime.rng import choice, next_word, normal, seed_row, uniform
 
 MASK = 2**64 - 1
@@ -101,3 +107,74 @@ def test_streams_differ():
 def test_neighbouring_streams_are_uncorrelated():
     u = np.array([[uniform(rng) for _ in range(N)] for rng in (seed_row(1, 0), seed_row(1, 1))])
     assert abs(np.corrcoef(u)[0, 1]) < SIGMAS / np.sqrt(N)
+
+
+READ_ONLY = seed_row(1)
+READ_ONLY.flags.writeable = False
+NO_ROWS = {
+    "an array of int64 (2,)": np.array([1, 2]),
+    "an array of int64 (4,)": np.array([1, 2, 3, 4]),
+    "an array of float64 (4,)": np.zeros(4),
+    "an array of uint64 (3,)": np.zeros(3, np.uint64),
+    "an array of uint64 (0,)": np.zeros(0, np.uint64),
+    "an array of uint64 (1, 4)": np.zeros((1, 4), np.uint64),
+    "an array of >u8 (4,)": np.zeros(4, ">u8"),
+    "an array of uint64 (4,) that is read-only": READ_ONLY,
+    "of the type MaskedArray": np.ma.zeros(4, np.uint64),
+    "of the type list": [1, 2, 3, 4],
+    "of the type Generator": np.random.default_rng(1),
+    "of the type int": 3,
+    "of the type NoneType": None,
+}
+
+
+@pytest.mark.parametrize("draw", [uniform, normal, lambda rng: choice(rng, 3)], ids=["uniform", "normal", "choice"])
+@pytest.mark.parametrize("found", NO_ROWS)
+def test_what_is_no_generator_row_is_refused(draw, found):
+    with pytest.raises(InputError) as refused:
+        draw(NO_ROWS[found])
+    needed = "it must be a generator row, a NumPy array of uint64 (4,) that can be written."
+    assert str(refused.value) == f"rng is {found}; {needed}"
+
+
+@pytest.mark.parametrize("n", [0, -1, 2.5, 2**53 + 1, np.nan, np.inf, np.int64(0), True, "3", None, np.array([3])])
+def test_choice_refuses_what_is_no_size(n):
+    rng = seed_row(1)
+    with pytest.raises(InputError, match=r"^n is .*; it must be a whole number from 1 to 9007199254740992\.$"):
+        choice(rng, n)
+    np.testing.assert_array_equal(rng, seed_row(1))
+
+
+def test_choice_takes_every_whole_number():
+    drawn = {choice(seed_row(1), n) for n in (7, np.int8(7), np.uint64(7), 7.0, np.float32(7))}
+    assert len(drawn) == 1 and drawn == {choice(rng=seed_row(1), n=7)}
+
+
+def test_views_of_four_words_are_generator_rows():
+    words = np.repeat(seed_row(1), 2)
+    assert uniform(words[::2]) == uniform(seed_row(1))
+
+
+@kernel
+def draw_all(drawn, rng):
+    drawn[0], drawn[1], drawn[2] = uniform(rng), normal(rng), choice(rng, 5)
+
+
+def test_compiled_functions_draw_what_python_draws():
+    drawn, rng = np.zeros(3), seed_row(4)
+    draw_all(drawn, seed_row(4))
+    np.testing.assert_allclose(drawn, [uniform(rng), normal(rng), choice(rng, 5)], rtol=1e-15)
+
+
+@pytest.mark.compiled
+def test_a_users_compiled_function_calls_the_kernel_itself():
+    """It checks nothing: there is one compiled kernel, for Python and for compiled functions."""
+    drawn = np.zeros(3)
+    assert numba.typeof(uniform) == numba.typeof(uniform.kernel)
+    users = numba.njit(lambda drawn, rng, draw: draw_all(drawn, rng) or draw(rng))
+    assert users(drawn, seed_row(4), uniform) == users.py_func(drawn, seed_row(4), uniform)
+
+
+def test_the_functions_are_pickled_and_copied_by_name():
+    for function in (uniform, normal, choice):
+        assert pickle.loads(pickle.dumps(function)) is copy.deepcopy(function) is function

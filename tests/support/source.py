@@ -18,6 +18,7 @@ WRITE_MACHINE_CODE = {
 }
 KERNEL_DECORATORS = {
     "kernel",
+    "public_kernel",
     "pointer_kernel",
     "inline_kernel",
     "callback_kernel",
@@ -57,7 +58,7 @@ KERNELS = {
     f"{module}.{function.name}": function
     for module, tree in MODULES.items()
     for function in functions(tree)
-    if decorators(function) & {"kernel", "pointer_kernel"}
+    if decorators(function) & {"kernel", "public_kernel", "pointer_kernel"}
 }
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import re
 import sys
+import threading
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -12,7 +13,7 @@ import pytest
 
 from numasync.algorithms import ALGORITHMS
 from numasync.config import make_config
-from numasync.errors import InputError
+from numasync.errors import InputError, TroubleWarning
 from numasync.tools import drawing, plots
 from numasync.training.records import CONFIG, MONITOR, RunFolder
 
@@ -333,10 +334,12 @@ def test_what_is_no_run_is_refused(complaint, run, tmp_path):
     assert "missing is no folder of a run" in complaint(["missing"])
 
 
-def test_a_run_with_nothing_to_draw_yet_is_named(complaint, run):
+def test_a_run_with_nothing_to_draw_yet_is_named_and_left_out(complaint, drawn, run):
     young, older = run("young", episodes=()), run("older")
-    assert f"{young} has no finished episode yet" in complaint([older, young])
+    assert f"{young} has no finished episode yet" in complaint([young])
     assert f"{older} has no evaluation yet" in complaint([older], of="evaluation")
+    with pytest.warns(TroubleWarning, match=r"young has no finished episode yet; it is left out\.$"):
+        assert len(drawn([older, young]).axes[0].get_lines()) == 1
 
 
 @pytest.mark.parametrize(
@@ -383,3 +386,15 @@ def test_a_picture_that_cannot_be_drawn_leaves_no_other(run, tmp_path, monkeypat
     with pytest.raises(RuntimeError, match="broken"):
         plots.plot([folder], tmp_path / "curves")
     assert [path.name for path in tmp_path.iterdir()] == ["a"]
+
+
+def test_a_plot_waits_for_the_plot_of_another_thread(run, tmp_path):
+    """Matplotlib's settings are the whole process's: two threads that change them at once would leave them changed."""
+    folder, before = run("one"), dict(matplotlib.rcParams)
+    thread = threading.Thread(target=plots.plot, args=([folder], tmp_path / "curves"))
+    with drawing.STYLE_LOCK:
+        thread.start()
+        thread.join(0.5)
+        assert thread.is_alive() and dict(matplotlib.rcParams) == before
+    thread.join()
+    assert (tmp_path / "curves.png").exists() and dict(matplotlib.rcParams) == before

@@ -1,7 +1,9 @@
 """The folder of a run: what is written is read again, also while the run goes on, and damage is one sentence."""
 
+import csv
 import dataclasses
 import json
+import time
 
 import numpy as np
 import pytest
@@ -44,13 +46,28 @@ def test_what_is_written_is_read_again_with_the_episodes_in_order(full):
 
 def test_the_text_is_what_other_tools_expect(full):
     first, columns, *lines = (full.path / "monitor.csv").read_text().splitlines()
-    assert first[0] == "#" and json.loads(first[1:]) == {"env_id": "CartPole-v1", "algo": "a3c", "seed": 7}
+    about = json.loads(first[1:])
+    assert first[0] == "#" and abs(about.pop("t_start") - (time.time() - 0.75)) < 60
+    assert about == {"env_id": "CartPole-v1", "algo": "a3c", "seed": 7}
     assert (columns, lines) == ("r,l,t,T", ["1,10,0.50,40", "-21.5,3,0.75,12", "123456.789,1,3600.25,80000000"])
     assert (full.path / "evaluations.csv").read_text().splitlines() == [
         "T,t,episodes,mean,std,min,max",
         "20,1.25,10,0.8125,0.5,-1,1",
         "80000000,3600.50,10,0.8125,0.5,-1,1",
     ]
+
+
+def test_the_monitor_is_read_as_stable_baselines3_reads_it(full):
+    """Its `load_results`: JSON after '#', then a table by the names of its columns; t_start is added to t."""
+    (path,) = full.path.glob("*monitor.csv")
+    with open(path) as file:
+        first = file.readline()
+        assert first[0] == "#"
+        header = json.loads(first[1:])
+        rows = list(csv.DictReader(file))
+    ends = [float(row["t"]) + header["t_start"] for row in rows]
+    assert header["env_id"] == "CartPole-v1" and [row["r"] for row in rows] == ["1", "-21.5", "123456.789"]
+    assert abs(ends[1] - time.time()) < 60 and [int(row["l"]) for row in rows] == [10, 3, 1]
 
 
 def test_a_run_that_has_just_begun_can_be_read(folder):

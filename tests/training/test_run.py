@@ -354,17 +354,17 @@ def test_a_failing_worker_ends_the_periodic_evaluation_too(tmp_path, watched, th
     assert names(tmp_path / "run") == ["checkpoint.npz", "config.json", "monitor.csv"]
 
 
-@pytest.mark.parametrize("reward, error", [(1.0, WorkerError), (np.nan, NotFiniteError)])
-def test_a_run_that_fails_has_written_all_its_episodes_down(tmp_path, watched, reward, error):
+@pytest.mark.parametrize("reward", [1.0, np.nan])
+def test_a_run_that_fails_has_written_all_its_episodes_down(tmp_path, watched, reward):
     class Fails(Watched):
         def step(self, action):
-            if self.steps == 95 and error is WorkerError:
+            if self.steps == 95 and np.isfinite(reward):
                 raise ZeroDivisionError("the pole broke")
             obs, _, *more = super().step(action)
             return obs, reward if self.steps == 95 else 1.0, *more
 
     watched(Fails)
-    with pytest.raises(error):
+    with pytest.raises(WorkerError):
         numasync.train(ID, out=tmp_path / "run", **{**SHORT, "steps": ENDLESS, "workers": 1})
     episodes = read_run(tmp_path / "run").episodes
     assert episodes[:, 3].tolist() == list(range(10, 100, 10)) and set(episodes[:, 0]) == {10}

@@ -122,7 +122,7 @@ def first_sentence(text: str) -> str:
     return re.split(r"\.+(?:\s|$)", " ".join(text.split()))[0]
 
 
-def describe_failure(error: Exception, function: Callable) -> str:
+def describe_failure(error: Exception | SystemExit, function: Callable) -> str:
     """Return how a user's function failed: 'failed with IndexError at line 7 of game.py: ...', without a full stop."""
     path = python_source(function).__code__.co_filename
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == path]

@@ -88,7 +88,7 @@ class CheckedEnv:
         try:
             with np.errstate(all="ignore"):
                 result = function(*arguments)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise self.mistake(name, describe_failure(error, function)) from error
         for array, buffer in self.buffers.items():
             if (buffer[:GUARD] != GUARD_VALUE).any() or (buffer[-GUARD:] != GUARD_VALUE).any():

@@ -1,5 +1,6 @@
 """The user's own environments: `register` checks one, compiles it, and gives it an id."""
 
+import math
 from collections.abc import Callable
 from types import FunctionType
 from typing import Any
@@ -13,6 +14,7 @@ from numasync.envs.custom.env_checker import check_env, compare
 from numasync.envs.observation import Observation
 from numasync.envs.spec import FAMILIES, RESET_TYPE, Bounds, EnvSpec, JittedEnv
 from numasync.errors import InputError
+from numasync.runtime.checks import as_number, as_whole_number, check_choice, show
 from numasync.runtime.jit import DISABLED, python_source
 
 MOST_ACTIONS = 10_000
@@ -28,6 +30,7 @@ def register(
     state_size: int,
     family: str | None = None,
     bounds: tuple[ArrayLike, ArrayLike] | None = None,
+    max_episode_steps: int | None = None,
 ) -> None:
     """Make two plain Python functions an environment with the id `env_id`. It runs compiled, inside the loop.
 
@@ -48,6 +51,8 @@ def register(
                        None: 'image' for an image, otherwise 'continuous' with bounds and 'classic' without
     bounds             None for integer actions; for continuous ones the lowest and the highest values, n_actions
                        numbers each, which may be infinite
+    max_episode_steps  the most steps of an episode, where step ends it there; None: an evaluation ends an episode that
+                       goes on for very long
 
     The arguments and results of reset and step:
 
@@ -67,13 +72,15 @@ def register(
     shape = parse_shape(observation_shape)
     fitting = "image" if len(shape) > 1 else "classic" if bounds is None else "continuous"
     family = fitting if family is None else family
-    if family not in FAMILIES:
-        raise InputError(f"{family!r} is no family of presets; choose one of {', '.join(FAMILIES)}.")
-    actions = parse_size("n_actions", n_actions, 1, MOST_ACTIONS)
+    check_choice(family, FAMILIES, "no family of presets")
+    actions = as_whole_number("n_actions", n_actions, 1, MOST_ACTIONS)
     observation = Observation("vector" if len(shape) == 1 else "image", shape)
     spec = EnvSpec(env_id, family, observation, actions, parse_bounds(bounds, actions))
-    size = parse_size("state_size", state_size, 0)
-    REGISTERED[env_id] = check_and_compile(JittedEnv(spec, reset, step, size))
+    size = as_whole_number("state_size", state_size, 0, LARGEST_SIZE)
+    limit = None if max_episode_steps is None else as_whole_number("max_episode_steps", max_episode_steps, 1)
+    compiled = check_and_compile(JittedEnv(spec, reset, step, size, max_episode_steps=limit))
+    if REGISTERED.setdefault(env_id, compiled) is not compiled:  # by another thread, while this one compiled
+        raise already_registered(env_id)
 
 
 def check_and_compile(env: JittedEnv) -> JittedEnv:
@@ -95,21 +102,26 @@ def check_and_compile(env: JittedEnv) -> JittedEnv:
 
 def check_id(env_id: Any) -> None:
     """Raise InputError unless `env_id` is a free id."""
-    if not isinstance(env_id, str) or not env_id.strip() or ":" in env_id:
-        raise InputError(f"The id is {env_id!r}; it must be a text without a colon, such as 'Game-v0'.")
+    if not isinstance(env_id, str) or not env_id.strip() or ":" in env_id or not env_id.isprintable():
+        raise InputError(f"The id is {show(env_id)}; it must be a text without a colon, such as 'Game-v0'.")
     if env_id in JITTED:
         raise InputError(f"{env_id} is an environment of numasync's own; choose another id.")
     if env_id in REGISTERED:
-        raise InputError(
-            f"{env_id} is registered already; choose another id, or first del numasync.envs.REGISTERED[{env_id!r}]."
-        )
+        raise already_registered(env_id)
+
+
+def already_registered(env_id: str) -> InputError:
+    """Return the error that says that there is an environment of this id."""
+    return InputError(
+        f"{env_id} is registered already; choose another id, or first del numasync.envs.REGISTERED[{env_id!r}]."
+    )
 
 
 def check_function(name: str, function: Any, arguments: tuple[str, ...]) -> None:
     """Raise InputError, with `name`, unless `function` takes exactly the positional `arguments`."""
     source = python_source(function)
     if not isinstance(source, FunctionType):
-        raise InputError(f"{name} is {function!r}; it must be a Python function.")
+        raise InputError(f"{name} is {show(function)}; it must be a Python function.")
     code = source.__code__
     # The flags 4 and 8 are *args and **kwargs.
     if code.co_argcount != len(arguments) or code.co_kwonlyargcount or code.co_flags & 12:
@@ -122,12 +134,14 @@ def check_function(name: str, function: Any, arguments: tuple[str, ...]) -> None
 def parse_shape(shape: Any) -> tuple[int, ...]:
     """Return an observation shape as a tuple of ints. Raises InputError if it is not one."""
     sizes = tuple(shape) if isinstance(shape, (tuple, list)) else ()
-    if not 1 <= len(sizes) <= 3 or not all(is_whole(n) and n >= 1 for n in sizes) or np.prod(sizes) > LARGEST_SIZE:
+    numbers = [as_number(n, 1, LARGEST_SIZE) for n in sizes]
+    whole = [n for n in numbers if isinstance(n, int)]
+    if not 1 <= len(sizes) <= 3 or len(whole) < len(sizes) or math.prod(whole) > LARGEST_SIZE:
         raise InputError(
-            f"observation_shape is {shape!r}; it must be (n,), (height, width) or (height, width, channels), whole "
+            f"observation_shape is {show(shape)}; it must be (n,), (height, width) or (height, width, channels), whole "
             f"numbers from 1."
         )
-    return tuple(int(n) for n in sizes)
+    return tuple(whole)
 
 
 def parse_bounds(bounds: Any, n_actions: int) -> Bounds | None:
@@ -136,22 +150,10 @@ def parse_bounds(bounds: Any, n_actions: int) -> Bounds | None:
         return None
     try:
         low, high = np.array(bounds, np.float64).reshape(2, n_actions)
-    except (TypeError, ValueError):
+    except Exception:  # NumPy raises in its own ways, and what the attributes of an object raise
         low = high = np.array([np.nan])
     if not (low < high).all():
         raise InputError(
-            f"bounds is {bounds!r}; it must be the lowest and the highest values of an action, {n_actions} each."
+            f"bounds is {show(bounds)}; it must be the lowest and the highest values of an action, {n_actions} each."
         )
     return tuple(low.tolist()), tuple(high.tolist())
-
-
-def parse_size(name: str, value: Any, least: int, most: int = LARGEST_SIZE) -> int:
-    """Return `value` as an int. Raises InputError, with `name`, unless it is a whole number from least to most."""
-    if not is_whole(value) or not least <= value <= most:
-        raise InputError(f"{name} is {value!r}; it must be a whole number from {least} to {most}.")
-    return int(value)
-
-
-def is_whole(value: Any) -> bool:
-    """Return whether a value is an integer, of Python or NumPy, and not a bool."""
-    return isinstance(value, (int, np.integer)) and not isinstance(value, bool)

@@ -11,6 +11,7 @@ The preprocessing is the one of Mnih et al. 2015 and 2016, and ALE does all of i
 - a time limit truncates an episode after 108,000 frames (30 minutes of play).
 """
 
+import math
 import threading
 from typing import Any
 
@@ -23,6 +24,7 @@ from gymnasium.envs.registration import find_highest_version, get_env_id, parse_
 from numasync.envs.observation import Observation
 from numasync.envs.python.bridge import SEEDS, PythonEnv
 from numasync.envs.spec import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED, EnvSpec
+from numasync.errors import InputError, one_line
 from numasync.runtime.rng import choice
 
 FRAME_SKIP = 4
@@ -30,6 +32,20 @@ STACK = 4
 PIXELS = 84
 NO_OPS = 30
 MAX_FRAMES = 108_000
+
+# The settings of a registered id that the vector interface can be given, with the values that they have in Gymnasium
+# where the id does not set them.
+HONOURED: dict[str, Any] = {"game": None, "repeat_action_probability": 0.25, "full_action_space": False}
+# The other settings, with the values that say what numasync does anyway. Colours become grey.
+ANYWAY: dict[str, tuple] = {
+    "mode": (None,),
+    "difficulty": (None,),
+    "obs_type": ("rgb", "grayscale"),
+    "continuous": (False,),
+    "render_mode": (None, "rgb_array"),
+    "sound_obs": (False,),
+}
+IGNORED = ("frameskip", "max_num_frames_per_episode", "continuous_action_threshold")
 
 gymnasium.register_envs(ale_py)
 # ALE is not thread-safe while it loads a ROM.
@@ -49,35 +65,65 @@ def atari_id(env_id: str) -> str | None:
     return full_id if spec and str(spec.entry_point).startswith("ale_py.") else None
 
 
+def read_settings(env_id: str, spec: gymnasium.envs.registration.EnvSpec) -> tuple[dict[str, Any], int | None]:
+    """Return the arguments of AtariVectorEnv that an id asks for, and the most steps of an episode, or None.
+
+    env_id  the id, as the user wrote it
+    spec    what is registered under it
+
+    An id whose frame skip is 1, such as PongNoFrameskip-v4, leaves the frame skip to the preprocessing: it is then 4,
+    and max_episode_steps counts frames. Raises InputError where a setting cannot be honoured.
+    """
+    kwargs = spec.kwargs
+    refused = [name for name, value in kwargs.items() if name in ANYWAY and value not in ANYWAY[name]]
+    refused += [name for name in kwargs if name not in (*HONOURED, *ANYWAY, *IGNORED)]
+    skip = kwargs.get("frameskip", FRAME_SKIP)
+    if type(skip) is not int or skip < 1:
+        refused.append("frameskip")
+    sticky, frames = kwargs.get("repeat_action_probability", 0), kwargs.get("max_num_frames_per_episode") or MAX_FRAMES
+    if not isinstance(sticky, (int, float)) or not 0 <= sticky <= 1:
+        refused.append("repeat_action_probability")
+    if type(frames) is not int or frames < 1:
+        refused.append("max_num_frames_per_episode")
+    for name in refused:
+        if name == "frameskip":
+            reason = "numasync repeats an action for a fixed number of frames, as in ALE/Pong-v5 or PongNoFrameskip-v4"
+        else:
+            reason = "ALE's vector interface, which numasync plays, cannot be given this setting"
+        raise refusal(env_id, f"{name}={kwargs[name]!r}", reason)
+    if spec.additional_wrappers:
+        raise refusal(env_id, f"the wrapper {spec.additional_wrappers[0].name}", "numasync plays ALE without wrappers")
+    steps = spec.max_episode_steps
+    settings = {name: kwargs.get(name, default) for name, default in HONOURED.items()}
+    settings.update(max_num_frames_per_episode=frames, frameskip=FRAME_SKIP if skip == 1 else skip)
+    return settings, steps and math.ceil(steps / (FRAME_SKIP if skip == 1 else 1))
+
+
+def refusal(env_id: str, setting: str, reason: str) -> InputError:
+    """Return the InputError that says which setting of an id cannot be honoured, and why."""
+    return InputError(
+        f"{env_id} is registered with {setting}, but {reason}; register a function that returns the game with "
+        f"gymnasium.wrappers.AtariPreprocessing and FrameStackObservation instead."
+    )
+
+
 class AtariEnv(PythonEnv):
     """One game. Its rewards are the game's own, unclipped.
 
     env_id                 the id, as the user wrote it
-    game_id                the full id that ALE registers; it gives the game, the probability of a sticky action and
-                           the set of actions, but not the frame skip, which is always 4
+    game_id                the full id that ALE registers; `read_settings` says what it decides
     terminal_on_life_loss  whether a lost life is reported as LIFE_LOST, which is terminal for the learner only
+
+    Raises InputError where a setting of the id cannot be honoured, or ALE refuses it.
     """
 
     def __init__(self, env_id: str, game_id: str, terminal_on_life_loss: bool = False) -> None:
-        settings = gymnasium.spec(game_id).kwargs
+        settings, self.most_steps = read_settings(env_id, gymnasium.spec(game_id))
         self.terminal_on_life_loss = terminal_on_life_loss
-        with BUILD_LOCK:
-            self.env = AtariVectorEnv(
-                settings["game"],
-                num_envs=1,
-                num_threads=1,
-                repeat_action_probability=settings.get("repeat_action_probability", 0.0),
-                full_action_space=settings.get("full_action_space", False),
-                frameskip=FRAME_SKIP,
-                stack_num=STACK,
-                img_height=PIXELS,
-                img_width=PIXELS,
-                noop_max=NO_OPS,
-                max_num_frames_per_episode=MAX_FRAMES,
-                reward_clipping=False,
-            )
+        self.env = make_ale(env_id, settings)
         self.action = np.zeros(1, np.int64)
         self.lives = 0
+        self.steps = 0
         self.seeded = False
         frames = Observation("frames", (STACK, PIXELS, PIXELS), 1.0 / 255.0)
         n_actions = int(self.env.single_action_space.n)  # type: ignore[attr-defined]
@@ -89,6 +135,7 @@ class AtariEnv(PythonEnv):
         raw, info = self.env.reset(seed=None if self.seeded else int(choice(rng, SEEDS)))
         self.seeded = True
         self.lives = int(info["lives"][0])
+        self.steps = 0
         self.spec.observation.encode(raw[0], obs)
 
     def on_step(self, action: Any, rng: np.ndarray, obs: np.ndarray) -> tuple[Any, int]:
@@ -99,10 +146,32 @@ class AtariEnv(PythonEnv):
         lost, self.lives = lives < self.lives, lives
         if terminated[0]:
             return reward[0], TERMINATED
-        if truncated[0]:
+        self.steps += 1
+        if truncated[0] or self.steps == self.most_steps:
             return reward[0], TRUNCATED
         return reward[0], LIFE_LOST if lost and self.terminal_on_life_loss else RUNNING
 
-    def close(self) -> None:
-        super().close()
+    def release(self) -> None:
         self.env.close()
+
+
+def make_ale(env_id: str, settings: dict[str, Any]) -> AtariVectorEnv:
+    """Return ALE's environment of one game, with the preprocessing of the paper. settings: of `read_settings`.
+
+    Raises InputError where ALE refuses a setting.
+    """
+    try:
+        with BUILD_LOCK:
+            return AtariVectorEnv(
+                num_envs=1,
+                num_threads=1,
+                stack_num=STACK,
+                img_height=PIXELS,
+                img_width=PIXELS,
+                noop_max=NO_OPS,
+                reward_clipping=False,
+                **settings,
+            )
+    except Exception as error:  # an unknown game is an AssertionError, and ALE raises a RuntimeError
+        reason = one_line(str(error).split(". ")[0])
+        raise InputError(f"{env_id} is registered with settings that ALE refuses: {reason}") from error

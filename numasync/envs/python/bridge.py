@@ -15,6 +15,7 @@ from weakref import WeakValueDictionary
 import numpy as np
 
 from numasync.envs.spec import RESET_TYPE, EnvSpec
+from numasync.errors import InputError, one_line, warn_of
 from numasync.runtime.jit import callback_kernel, compile_as, float64, int64, objmode
 from numasync.runtime.memory import aligned_zeros
 
@@ -47,13 +48,27 @@ def step(state, action, rng, obs):
 # These two are functions because a kernel that named the table itself could not be cached on disk.
 def call_reset(handle: int, rng: np.ndarray, obs: np.ndarray) -> None:
     """Call `on_reset` of the environment with this handle."""
-    OPEN_ENVS[handle].on_reset(rng, obs)
+    env = OPEN_ENVS[handle]
+    try:
+        env.on_reset(rng, obs)
+    except SystemExit as error:
+        raise exit_error(env, "reset", error) from error
 
 
 def call_step(handle: int, action: Any, rng: np.ndarray, obs: np.ndarray) -> tuple[float, int]:
     """Call `on_step` of the environment with this handle; return its reward and end as the kernel expects them."""
-    reward, end = OPEN_ENVS[handle].on_step(action, rng, obs)
-    return float(reward), int(end)
+    env = OPEN_ENVS[handle]
+    try:
+        reward, end = env.on_step(action, rng, obs)
+    except SystemExit as error:  # some environments leave the program when their window is closed
+        raise exit_error(env, "step", error) from error
+    # Some environments return a reward of shape (1,). NumPy makes a float only of an array without dimensions.
+    return float(reward.item() if isinstance(reward, np.ndarray) else reward), int(end)
+
+
+def exit_error(env: "PythonEnv", name: str, error: SystemExit) -> InputError:
+    """Return the InputError that says that an environment called sys.exit() in its function `name`."""
+    return InputError(f"{name} of {env.spec.id} called sys.exit({error.code!r}).")
 
 
 class PythonEnv:
@@ -72,6 +87,7 @@ class PythonEnv:
     """
 
     jitted = False
+    max_episode_steps: int | None = None
     # A kernel is a descriptor, as a function is. As a plain class attribute it would receive `self` as its state.
     reset = staticmethod(reset)
     step = staticmethod(step)
@@ -98,5 +114,12 @@ class PythonEnv:
         return state
 
     def close(self) -> None:
-        """Remove the environment from the table. A subclass also releases what it holds itself."""
+        """Remove the environment from the table, and let it release what it holds. Warn where that fails."""
         OPEN_ENVS.pop(self.handle, None)
+        try:
+            self.release()
+        except (Exception, SystemExit) as error:
+            warn_of(f"{self.spec.id} failed to close with {type(error).__name__}: {one_line(error)}")
+
+    def release(self) -> None:
+        """Release what the environment holds. A subclass that holds something defines it."""

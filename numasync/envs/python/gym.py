@@ -3,7 +3,10 @@
 Their actions are Discrete or Box. Their observations are numbers, or Gymnasium can flatten them to numbers.
 """
 
+import contextlib
 import dataclasses
+import inspect
+import math
 from typing import Any
 
 import gymnasium
@@ -12,6 +15,7 @@ from gymnasium import spaces
 
 from numasync.envs.observation import Observation
 from numasync.envs.python.bridge import SEEDS, PythonEnv
+from numasync.envs.python.space_checks import ObservationChecker, describe_space, describe_value, unflattenable_part
 from numasync.envs.spec import RUNNING, TERMINATED, TRUNCATED, Bounds, EnvSpec
 from numasync.errors import InputError, one_line
 from numasync.runtime.rng import choice
@@ -19,6 +23,11 @@ from numasync.runtime.rng import choice
 # The paper's network needs at least this many pixels a side for its kernels of 8 x 8 and 4 x 4. A smaller image gets
 # the preset of small images.
 SMALL_IMAGE = 36
+
+# The names under which environments and wrappers keep the most steps of an episode.
+LIMIT_NAMES = ("_max_episode_steps", "max_episode_steps", "_max_steps", "max_steps")
+# Rewards of these types are numbers at first sight.
+REAL_NUMBERS = (float, int, np.floating, np.integer, np.bool_)
 
 
 class GymEnv(PythonEnv):
@@ -33,27 +42,75 @@ class GymEnv(PythonEnv):
 
     def __init__(self, env_id: str, family: str | None = None, flatten: bool = False) -> None:
         self.env = make_gymnasium(env_id)
-        if flatten:
-            self.env = gymnasium.wrappers.FlattenObservation(self.env)
+        # The number of steps so far, for messages.
+        self.steps = 0
         try:
-            observation, fitting = parse_observation_space(env_id, self.env.observation_space)
+            space = self.env.observation_space
+            if flatten:
+                check_flattenable(env_id, space)
+            self.checker = ObservationChecker(env_id, space, flatten)
+            observation, fitting = parse_observation_space(env_id, self.checker.flat)
             observation = dataclasses.replace(observation, flattened=flatten)
             n_actions, bounds = parse_action_space(env_id, self.env.action_space)
         except InputError:
-            self.env.close()
+            with contextlib.suppress(Exception):
+                self.env.close()
             raise
         fitting = "continuous" if bounds and fitting == "classic" else fitting
-        super().__init__(EnvSpec(env_id, family or fitting, observation, n_actions, bounds))
+        self.max_episode_steps = find_episode_limit(self.env)
+        how = describe_actions(self.env.action_space)
+        super().__init__(EnvSpec(env_id, family or fitting, observation, n_actions, bounds, **how))
 
     def on_reset(self, rng: np.ndarray, obs: np.ndarray) -> None:
         # Every episode gets a seed from the worker's generator row, so that the row is the only source of randomness.
-        raw, _ = self.env.reset(seed=int(choice(rng, SEEDS)))
-        self.spec.observation.encode(raw, obs)
+        result = self.env.reset(seed=int(choice(rng, SEEDS)))
+        if type(result) is not tuple or len(result) != 2:
+            text = "observation and info, as in Gymnasium, not only an observation, as in the old Gym"
+            raise InputError(f"reset of {self.spec.id} must return a tuple of two: {text}.")
+        self.read(result[0], obs, "reset")
 
     def on_step(self, action: Any, rng: np.ndarray, obs: np.ndarray) -> tuple[Any, int]:
-        raw, reward, terminated, truncated, _ = self.env.step(self.convert_action(action))
-        self.spec.observation.encode(raw, obs)
+        self.steps += 1
+        result = self.env.step(self.convert_action(action))
+        if type(result) is not tuple or len(result) != 5:
+            text = "observation, reward, terminated, truncated and info, as in Gymnasium"
+            raise InputError(f"step {self.steps} of {self.spec.id} must return a tuple of five: {text}.")
+        raw, reward, terminated, truncated, _ = result
+        self.read(raw, obs, "step")
+        if not isinstance(reward, REAL_NUMBERS) or not math.isfinite(reward):
+            reward = self.parse_reward(reward)
         return reward, TERMINATED if terminated else TRUNCATED if truncated else RUNNING
+
+    def read(self, raw: Any, obs: np.ndarray, name: str) -> None:
+        """Check an observation and write it into obs. Raises InputError where it is not in its space.
+
+        raw   what the environment returned
+        obs   float32 (inputs,)
+        name  the call that returned it, 'reset' or 'step'
+        """
+        try:
+            raw = self.checker.convert(raw)
+            self.spec.observation.encode(raw, obs)
+            self.checker.check_numbers(obs, self.spec.observation)
+        except InputError as error:
+            call = f"step {self.steps}" if name == "step" else f"reset after step {self.steps}"
+            raise InputError(f"{call} of {self.spec.id} returned {error}") from None
+
+    def parse_reward(self, reward: Any) -> float:
+        """Return a reward as a float: a number of Python, NumPy or another library, also an array that holds one.
+
+        Raises InputError where it is something else, or not finite.
+        """
+        try:
+            array = np.asarray(reward)
+            number = array.dtype.kind in "biuf" or (array.dtype.kind == "O" and hasattr(reward, "__float__"))
+            value = float(array.reshape(())[()]) if number else math.nan
+        except Exception:  # another library's object can raise anything
+            value = math.nan
+        if not math.isfinite(value):
+            text = f"returned the reward {describe_value(reward)}, which must be one finite number"
+            raise InputError(f"step {self.steps} of {self.spec.id} {text}.")
+        return value
 
     def convert_action(self, action: Any) -> Any:
         """Return an action as Gymnasium expects it.
@@ -65,8 +122,7 @@ class GymEnv(PythonEnv):
             return space.start + int(action)
         return np.clip(action.reshape(space.shape), space.low, space.high).astype(space.dtype)
 
-    def close(self) -> None:
-        super().close()
+    def release(self) -> None:
         self.env.close()
 
 
@@ -76,11 +132,23 @@ def make_gymnasium(env_id: str) -> gymnasium.Env:
         return gymnasium.make(env_id, disable_env_checker=True)
     except gymnasium.error.DependencyNotInstalled as error:
         raise InputError(f"{env_id} needs a package that is not installed: {one_line(error)}") from error
+    except SystemExit as error:
+        raise InputError(f"{env_id!r} cannot be made, because it calls sys.exit({error.code!r}).") from error
     except Exception as error:  # a constructor can raise anything
         own = "one of your own must be registered first, see numasync.register, or be named as module:id"
         known = isinstance(error, (gymnasium.error.Error, ImportError, ValueError))
         reason = one_line(error if known else f"{type(error).__name__}: {error}").rstrip(".")
         raise InputError(f"{env_id!r} is no environment that Gymnasium can make: {reason} ({own}).") from error
+
+
+def check_flattenable(env_id: str, space: spaces.Space) -> None:
+    """Raise InputError, with the space, where its observations cannot be flattened to numbers."""
+    part = unflattenable_part(space)
+    if part:
+        raise InputError(
+            f"{env_id} has the observation space {describe_space(space)}, which --flatten (flatten=True) cannot turn "
+            f"into numbers, because {part}; a gymnasium.ObservationWrapper can leave that out."
+        )
 
 
 def parse_action_space(env_id: str, space: spaces.Space) -> tuple[int, Bounds | None]:
@@ -93,6 +161,28 @@ def parse_action_space(env_id: str, space: spaces.Space) -> tuple[int, Bounds | 
         )
     low, high = (tuple(map(float, bound.reshape(-1))) for bound in (space.low, space.high))
     return int(np.prod(space.shape)), (low, high)
+
+
+def describe_actions(space: spaces.Space) -> dict[str, Any]:
+    """Return how a space of actions writes an action: the last fields of an EnvSpec."""
+    if isinstance(space, spaces.Discrete):
+        return {"action_start": int(space.start)}
+    shape = tuple(int(n) for n in space.shape or ())
+    return {"action_shape": None if len(shape) == 1 else shape, "action_dtype": str(space.dtype)}
+
+
+def find_episode_limit(env: Any) -> int | None:
+    """Return the most steps of an episode that an environment, a wrapper or its registration names, or None.
+
+    It is in the registration, in the wrapper TimeLimit, or under one of the usual names in the environment itself.
+    """
+    found = [getattr(env.spec, "max_episode_steps", None)]
+    wrapped = True
+    while wrapped:
+        found += [inspect.getattr_static(env, name, None) for name in LIMIT_NAMES]
+        wrapped = isinstance(env, gymnasium.Wrapper)
+        env = env.env if wrapped else env
+    return max((limit for limit in found if type(limit) is int), default=None)
 
 
 def parse_observation_space(env_id: str, space: spaces.Space) -> tuple[Observation, str]:
@@ -113,8 +203,34 @@ def parse_observation_space(env_id: str, space: spaces.Space) -> tuple[Observati
             f"--flatten (flatten=True) turns a Dict or a Tuple into one row of numbers."
         )
     shape = tuple(int(n) for n in space.shape)
-    # uint8 numbers fill 0..255, as pixels or as the RAM of a console. Other numbers are not scaled.
-    scale = 1.0 / 255.0 if space.dtype == np.uint8 else 1.0
-    if len(shape) == 3 or (len(shape) == 2 and space.dtype in (np.uint8, np.bool_)):
-        return Observation("image", shape, scale), "image" if min(shape[:2]) < SMALL_IMAGE else "atari"
-    return Observation("vector", shape, scale), "classic"
+    unsigned = np.issubdtype(space.dtype, np.unsignedinteger)
+    kind = image_kind(shape) if len(shape) != 2 or unsigned or space.dtype == np.bool_ else "vector"
+    # Pixels fill the range of their dtype, and so does the RAM of a console, in bytes. Other numbers are not scaled.
+    scale = 1.0
+    if space.dtype == np.uint8 or (unsigned and kind != "vector"):
+        scale = 1.0 / float(np.iinfo(space.dtype).max)
+    observation = Observation(kind, shape, scale)
+    if kind == "vector":
+        return observation, "classic"
+    return observation, "image" if min(observation.network_shape[:2]) < SMALL_IMAGE else "atari"
+
+
+def image_kind(shape: tuple[int, ...]) -> str:
+    """Return the kind of an Observation whose raw observations have this shape: which axis holds the channels.
+
+    (height, width)            an image
+    three axes                 an image. Channels are last or first. They are first where the last two axes are equal
+                               and the first two are not, as in (4, 84, 84). Where no two neighbours are equal, they
+                               are first if the first axis is the shortest, as in (3, 210, 160). Otherwise they are
+                               last, as in (10, 10, 4) and (8, 8, 8)
+    four axes                  a stack of such images, as FrameStackObservation makes it
+    any other number of axes   'vector': not an image
+    """
+    if len(shape) == 4:
+        return "channels_first" if image_kind(shape[1:]) == "channels_first" else "stack"
+    if len(shape) == 3:
+        first, second, third = shape
+        square_last, square_first = second == third != first, first == second != third
+        shortest = first < min(second, third)
+        return "channels_first" if square_last or (shortest and not square_first) else "image"
+    return "image" if len(shape) == 2 else "vector"

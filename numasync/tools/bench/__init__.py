@@ -5,17 +5,19 @@ thread before NumPy is imported, and the Numba cache must be empty, because Numb
 imports and would run old machine code. A section's `measure(options)` returns a Section, see `section.py`.
 """
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
-from numasync.errors import InputError
+from numasync.errors import InputError, WorkerError
 from numasync.runtime.affinity import cores
-from numasync.runtime.checks import check_real_number, check_whole_number
+from numasync.runtime.checks import as_real_number, as_whole_number, parse_number
 from numasync.runtime.jit import DISABLED
 from numasync.tools.bench.machine import describe_machine
 from numasync.tools.bench.report import machine_lines, section_lines
@@ -89,16 +91,32 @@ def measure_in_process(section: str, options: Options, cache: str) -> Section:
     options  what `measure` gets
     cache    the folder of the process's Numba cache
 
-    Raises RuntimeError where the process fails.
+    Raises WorkerError where the process fails.
     """
     paths = [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]
     own = {"NUMBA_CACHE_DIR": cache, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     command = [sys.executable, "-m", "numasync.tools.bench", section, json.dumps(options._asdict())]
     environment = {**os.environ, **dict.fromkeys(BLAS_THREADS, "1"), **own}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
-    if done.returncode:
-        raise RuntimeError(f"The process that measured {section} ended with exit code {done.returncode}.")
-    return json.loads(done.stdout.splitlines()[-1])
+    environment["TMPDIR"] = cache  # what the process leaves there goes with the cache
+    # A session of its own: a terminal sends its signals to this process alone, which ends all that it has started.
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        output, _ = process.communicate()
+    except BaseException:
+        end_session(process)
+        raise
+    if process.returncode:
+        raise WorkerError(f"The process that measured {section} ended with exit code {process.returncode}.")
+    return json.loads(output.splitlines()[-1])
+
+
+def end_session(process: subprocess.Popen) -> None:
+    """End a process that leads a session, and all that it has started."""
+    if hasattr(os, "killpg"):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+    process.kill()
+    process.wait()
 
 
 def parse_options(workers: str | None, repetitions: int, seconds: float) -> Options:
@@ -108,20 +126,18 @@ def parse_options(workers: str | None, repetitions: int, seconds: float) -> Opti
     """
     if DISABLED:
         raise InputError("numasync bench measures compiled code; unset NUMBA_DISABLE_JIT.")
-    check_whole_number("repetitions", repetitions, 1, MAX_REPETITIONS)
-    check_real_number("seconds", seconds, 0.01, MAX_SECONDS)
-    return Options(repetitions, seconds, parse_workers(workers) if workers else default_workers(cores()))
+    repetitions = as_whole_number("repetitions", repetitions, 1, MAX_REPETITIONS)
+    seconds = as_real_number("seconds", seconds, 0.01, MAX_SECONDS)
+    return Options(repetitions, seconds, parse_workers(workers) if workers is not None else default_workers(cores()))
 
 
 def parse_workers(text: str) -> list[int]:
     """Return the numbers of a text such as '1,2,4' in ascending order. Raises InputError for another text."""
     try:
-        numbers = sorted({int(part) for part in text.split(",")})
-    except ValueError:
-        numbers = [0]
-    if not 1 <= numbers[0] <= numbers[-1] <= MAX_WORKERS:
-        raise InputError(f"workers is {text!r}; it must be whole numbers from 1 to {MAX_WORKERS}, such as 1,2,4.")
-    return numbers
+        return sorted({as_whole_number("workers", parse_number(part), 1, MAX_WORKERS) for part in text.split(",")})
+    except ValueError as error:  # InputError is one
+        must = f"it must be whole numbers from 1 to {MAX_WORKERS}, such as 1,2,4"
+        raise InputError(f"workers is {text!r}; {must}.") from error
 
 
 def default_workers(n_cores: int) -> list[int]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from numasync.errors import InputError
 from numasync.runtime.affinity import cores
-from numasync.runtime.checks import check_whole_number
+from numasync.runtime.checks import as_folder, as_switch, as_whole_number, check_method
 from numasync.runtime.files import safe_name
 from numasync.tools.drawing import import_matplotlib
 from numasync.tools.studies.execution import RunExecutor, play_waves, process_pool
@@ -79,11 +79,13 @@ def study(
     Ctrl-C, the table keeps the finished runs.
     """
     settings = make_settings(name, env, **options)
-    jobs = cores() if jobs is None else jobs
-    check_whole_number("jobs", jobs, 1, MOST_JOBS)
-    folder = open_folder(default_folder(settings) if out is None else out, settings)
+    jobs = as_whole_number("jobs", cores() if jobs is None else jobs, 1, MOST_JOBS)
+    quiet = not as_switch("verbose", verbose)
+    if executor is not None:
+        check_method("executor", executor, "submit", "an executor, with the submit of concurrent.futures.Executor")
+    folder = open_folder(default_folder(settings) if out is None else as_folder("out", out), settings)
     table = Table(folder / POINTS, POINT_COLUMNS) if name == "threads" else Table(folder / RUNS, RUN_COLUMNS)
-    report = StudyReport(settings, table.path, Console(quiet=not verbose))
+    report = StudyReport(settings, table.path, Console(quiet=quiet))
     runs = runs_of(settings)
     play_missing_runs(runs, table, executor, jobs, report)
     rows = table.rows_in_order_of(runs)
@@ -113,7 +115,7 @@ def play_missing_runs(
     to_play = [run for run in runs if not table.has(run)]
     report.print_start(len(runs), len(runs) - len(to_play))
     if to_play:
-        with nullcontext(executor) if executor else process_pool(min(jobs, len(to_play))) as pool:
+        with nullcontext(executor) if executor is not None else process_pool(min(jobs, len(to_play))) as pool:
             try:
                 play_and_add(to_play, table, pool, report)
             except KeyboardInterrupt:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from typing import Any, Protocol
 
 from numasync.errors import WorkerError
@@ -56,6 +57,7 @@ def process_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
     others = multiprocessing.active_children()
     pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), obey_parent)
     try:
+        start_processes(pool)
         yield pool
     except BaseException:
         for process in multiprocessing.active_children():
@@ -64,6 +66,21 @@ def process_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
         raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def start_processes(pool: ProcessPoolExecutor) -> None:
+    """Start the processes of a pool with Ctrl-C blocked, so that it cannot interrupt their imports.
+
+    They never unblock it. The parent gets a Ctrl-C of this moment afterwards.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        return
+    resource_tracker.ensure_running()  # starting it unblocks Ctrl-C
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        pool.submit(os.getpid)  # a pool starts its processes at the first call
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def obey_parent() -> None:

@@ -14,6 +14,7 @@ from numasync.tools.drawing import (
     SPARE_COLOURS,
     STEP_UNITS,
     STYLE,
+    STYLE_LOCK,
     THICK,
     TIME_UNITS,
     WIDTH,
@@ -56,7 +57,7 @@ def draw_study(rows: Sequence[Row], settings: dict[str, Any], out: str | os.Path
     """
     paths = picture_paths(out)
     figure_class, style = import_matplotlib()
-    with style.context(["default", STYLE]):
+    with STYLE_LOCK, style.context(["default", STYLE]):
         figure = figure_class((WIDTH, HEIGHT), layout="constrained")
         figure.suptitle(settings["env"])
         DRAWINGS[settings["study"]](figure, rows, settings)

@@ -12,7 +12,7 @@ from numasync.config import Config, make_config, validate_options
 from numasync.envs import make_env
 from numasync.errors import InputError
 from numasync.runtime.affinity import cores
-from numasync.runtime.checks import MOST, SMALLEST, check_real_number, check_whole_number
+from numasync.runtime.checks import MOST, SMALLEST, as_real_number, as_whole_number, check_choice, show
 
 # Section 5.1: initial learning rates are drawn from LogUniform of this range. They are rounded to a few digits, so that
 # a table holds exactly the rate that was used.
@@ -86,12 +86,10 @@ def make_settings(
     The arguments are the arguments of `numasync.study`. The item `presets` has, for each algorithm, every option of a
     run that the study does not vary. Raises InputError for bad input.
     """
-    if name not in STUDIES:
-        raise InputError(f"{name!r} is no study; choose one of {', '.join(STUDIES)}.")
+    check_choice(name, STUDIES, "no study")
     spec = STUDIES[name]
-    runs = spec.runs if runs is None else runs
-    check_whole_number("runs", runs, 1, MOST_RUNS)
-    check_whole_number("seed", seed, 0, MOST - MOST_RUNS)
+    runs = as_whole_number("runs", spec.runs if runs is None else runs, 1, MOST_RUNS)
+    seed = as_whole_number("seed", seed, 0, MOST - MOST_RUNS)
     given = {key: value for key, value in dict(env=env, steps=steps, workers=workers).items() if value is not None}
     reject_fixed_options(name, workers=workers, lr_low=lr_low, lr_high=lr_high)
     settings: dict[str, Any] = {"study": name, "env": env, "runs": runs, "seed": seed}
@@ -113,12 +111,11 @@ def reject_fixed_options(name: str, **options: Any) -> None:
 
 def parse_lr_range(lr_low: float | None, lr_high: float | None) -> tuple[float, float]:
     """Return the least and the greatest learning rate. None means the default. Raises InputError."""
-    low, high = LR_LOW if lr_low is None else lr_low, LR_HIGH if lr_high is None else lr_high
-    check_real_number("lr_low", low, SMALLEST, 1.0)
-    check_real_number("lr_high", high, SMALLEST, 1.0)
+    low = as_real_number("lr_low", LR_LOW if lr_low is None else lr_low, SMALLEST, 1.0)
+    high = as_real_number("lr_high", LR_HIGH if lr_high is None else lr_high, SMALLEST, 1.0)
     if low > high:
         raise InputError(f"lr_low is {low!r} and lr_high {high!r}; the first must not be above the second.")
-    return float(low), float(high)
+    return low, high
 
 
 def make_presets(
@@ -153,7 +150,7 @@ def parse_algorithms(algos: str | Sequence[str]) -> Sequence[str]:
     """
     names = algos.split(",") if isinstance(algos, str) else algos
     if not isinstance(names, (list, tuple)) or not names:
-        raise InputError(f"algos is {algos!r}; it must be names of algorithms, such as 'a3c,nstep_q'.")
+        raise InputError(f"algos is {show(algos)}; it must be names of algorithms, such as 'a3c,nstep_q'.")
     return names
 
 

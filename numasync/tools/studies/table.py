@@ -17,7 +17,7 @@ from typing import Any
 
 from numasync.config import rename_options
 from numasync.errors import InputError
-from numasync.runtime.files import append, write_atomically
+from numasync.runtime.files import append, remove_leftovers, write_atomically
 from numasync.training.records import make_folder
 
 SETTINGS, RUNS, POINTS = "study.json", "runs.csv", "points.csv"
@@ -47,6 +47,7 @@ def open_folder(out: str | os.PathLike, settings: dict[str, Any]) -> Path:
     Raises InputError, and writes nothing, where something else is in the folder.
     """
     path = Path(out)
+    remove_leftovers(path)
     if not os.path.isfile(path / SETTINGS):
         return make_folder(path, SETTINGS, settings)
     try:
@@ -102,7 +103,9 @@ class Table:
 
     def __init__(self, path: str | os.PathLike, columns: Columns) -> None:
         self.path, self.columns = Path(path), columns
-        text = self.path.read_text(errors="replace") if self.path.exists() else ""
+        if os.path.lexists(self.path) and not self.path.is_file():
+            raise InputError(f"{self.path} is no file; give another --out.")
+        text = self.path.read_text(encoding="utf-8", errors="replace") if self.path.exists() else ""
         self.rows = keep_finished_runs(self._read(text.split("\n")[:-1]))
         self.done = {identity(row) for row in self.rows}
         if text and text != format_header(columns) + format_rows(columns, self.rows):

@@ -1,0 +1,125 @@
+"""The cache of compiled kernels on disk. It makes a second start quick, and no run needs it.
+
+Numba's own cache raises where no folder can be written, where the disk is full, and where a file is damaged. Here such
+a kernel is compiled again. One sentence on the standard error says so where nothing can be written.
+
+The files are Numba's, with two differences. Digests find a file that is damaged, or that belongs to another kernel. An
+entry is written before the index that names it, so that no index can name the entry of an older source.
+"""
+
+import contextlib
+import hashlib
+import itertools
+import multiprocessing
+import os
+import pickle
+import sys
+from pathlib import Path
+from typing import Any
+
+from numba.core import caching
+from numba.misc.appdirs import AppDirs
+
+from numasync.errors import one_line
+
+# The sentence comes once. Counting is one operation, in which no other thread can take part.
+SENTENCES = itertools.count()
+
+# Where the user has no home, Numba would make a folder named "~" in the current one.
+HAS_HOME = os.path.isabs(AppDirs("numba", appauthor=False).user_cache_dir)
+
+Index = dict[Any, tuple[str, bytes]]
+
+
+class CheckedFiles(caching.IndexDataCacheFile):
+    """An index file, and a file for each entry. The index holds its own digest, and the digest of every entry."""
+
+    def save(self, key: Any, data: Any) -> None:
+        """Write an entry, then the index with its key. Raises OSError where the disk is full or read-only."""
+        index, content = self._load_index(), self._dump(data)
+        taken = {name for name, _ in index.values()}
+        free = (name for name in map(self._data_name, itertools.count(1)) if name not in taken)
+        name = index[key][0] if key in index else next(free)
+        with self._open_for_write(self._data_path(name)) as file:
+            file.write(content)
+        self._save_index({**index, key: (name, digest(content))})
+
+    def load(self, key: Any) -> Any:
+        """Return an entry, or None where there is none or its file is damaged. Raises OSError where it is missing."""
+        name, expected = self._load_index().get(key, ("", b""))
+        content = Path(self._data_path(name)).read_bytes() if name else b""
+        return pickle.loads(content) if digest(content) == expected else None
+
+    def _load_index(self) -> Index:
+        """Return the index; an empty one where the file is missing, damaged, or of another source or version."""
+        with contextlib.suppress(Exception):  # a damaged file, or one with types of another version, can raise anything
+            content = Path(self._index_path).read_bytes()
+            length = hashlib.sha256().digest_size
+            found, data = content[:length], content[length:]
+            if found == self._index_digest(data):
+                return pickle.loads(data)
+        return {}
+
+    def _save_index(self, index: Index) -> None:
+        data = self._dump(index)
+        with self._open_for_write(self._index_path) as file:
+            file.write(self._index_digest(data) + data)
+
+    def _index_digest(self, data: bytes) -> bytes:
+        """Return the digest of an index, which is another one for another source file or Numba."""
+        return digest(repr((self._version, self._source_stamp)).encode() + data)
+
+
+class KernelLocation(caching.CompileResultCacheImpl):
+    """Where Numba keeps a kernel: in NUMBA_CACHE_DIR, else beside the source, else in the user's cache folder."""
+
+    _locator_classes = [
+        locator
+        for locator in caching.CompileResultCacheImpl._locator_classes
+        if HAS_HOME or "UserWide" not in locator.__name__
+    ]
+
+
+class KernelCache(caching.FunctionCache):
+    """The cache of one kernel, as Numba asks for it. Reading and writing raise nothing."""
+
+    _impl_class = KernelLocation
+
+    def __init__(self, function: Any) -> None:
+        super().__init__(function)
+        location = self._impl
+        stamp = location.locator.get_source_stamp()
+        self._cache_file = CheckedFiles(self._cache_path, location.filename_base, stamp)
+
+    def load_overload(self, signature: Any, target_context: Any) -> Any:
+        """Return the compiled kernel for a signature. None: it must be compiled."""
+        with contextlib.suppress(Exception):
+            return super().load_overload(signature, target_context)
+
+    def save_overload(self, signature: Any, compiled: Any) -> None:
+        """Write a compiled kernel, or say that it cannot be written."""
+        try:
+            super().save_overload(signature, compiled)
+        except Exception as error:
+            say_once(f"{self._cache_path} cannot be written: {getattr(error, 'strerror', None) or error}")
+
+
+def add_cache(kernel: Any) -> None:
+    """Give a kernel, as Numba's `njit` returns it, its cache, or say that there is no folder for one."""
+    try:
+        kernel._cache = KernelCache(kernel.py_func)
+    except Exception:  # RuntimeError where Numba finds no folder, OSError where the source cannot be read
+        say_once("no folder for it can be written; set NUMBA_CACHE_DIR to one that can")
+
+
+def digest(content: bytes) -> bytes:
+    """Return 32 bytes that are others for any other content."""
+    return hashlib.sha256(content).digest()
+
+
+def say_once(reason: str) -> None:
+    """Say on the standard error that compiled code is not cached: at the first call, and not in a child process."""
+    if next(SENTENCES) == 0 and multiprocessing.parent_process() is None and sys.stderr is not None:
+        sentence = f"numasync: compiled code is not cached, so every start compiles again: {one_line(reason)}"
+        with contextlib.suppress(OSError, ValueError):  # nobody reads it, or it is closed
+            print(sentence, file=sys.stderr, flush=True)

@@ -1,0 +1,110 @@
+"""What the command line is as a program: its output, its complaints, and the paths that it takes."""
+
+import argparse
+import contextlib
+import os
+import sys
+import traceback
+import warnings
+from collections.abc import Callable, Iterator
+from typing import Any, NoReturn
+
+from numasync.errors import TroubleWarning, escape_unprintable, one_line
+from numasync.runtime.checks import parse_number
+
+EXIT_BAD_INPUT = 2
+
+
+class Parser(argparse.ArgumentParser):
+    """An ArgumentParser whose complaint is one sentence."""
+
+    def error(self, message: str) -> NoReturn:
+        """Print the sentence and exit."""
+        self.exit(EXIT_BAD_INPUT, f"{self.prog}: {escape_unprintable(message)}; see {self.prog} --help.\n")
+
+
+def complain(text: str) -> None:
+    """Print a line on stderr, after the name of the program."""
+    with contextlib.suppress(OSError):  # stderr can be on a full disk too
+        print(f"numasync: {escape_unprintable(text)}", file=sys.stderr, flush=True)
+
+
+def prepare_output() -> None:
+    """Have a standard output and a standard error, which can be closed, take every text."""
+    for name in ("stdout", "stderr"):
+        stream = getattr(sys, name)
+        if stream is None:
+            setattr(sys, name, open(os.devnull, "w"))  # noqa: SIM115  (it is open until the end)
+        elif hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def finish_output() -> None:
+    """Write out what is left of the output. Python must not try it again at its exit, and fail."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
+@contextlib.contextmanager
+def show_troubles() -> Iterator[None]:
+    """Print a TroubleWarning as a line of this program, once, inside a `with` block."""
+    with warnings.catch_warnings():
+        shown, said = warnings.showwarning, set()
+
+        def show(message: Any, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, TroubleWarning):
+                if str(message) not in said:
+                    complain(str(message))
+                said.add(str(message))
+            else:
+                shown(message, category, *place, **more)
+
+        warnings.showwarning = show
+        yield
+
+
+def path_argument(text: str) -> str:
+    """Return the text of a path, for argparse. No control characters are in it, all of it is UTF-8, it is not empty."""
+    if not text or escape_unprintable(text) != text:
+        raise argparse.ArgumentTypeError(f"{text!a} is no path: it is empty, or not all of it can be printed")
+    return text
+
+
+def is_folder_gone() -> bool:
+    """Return whether the current folder was removed."""
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return True
+    return False
+
+
+def argument_of(kind: Any) -> Callable[[str], Any]:
+    """Return what turns the text of an option into a value, for argparse. kind: the type of the option."""
+    return whole_number if kind is int else kind
+
+
+def whole_number(text: str) -> int | float:
+    """Return the number of a text, for argparse: '1e6' is an int. A real number stays one, and is refused later."""
+    try:
+        return parse_number(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"invalid int value: {text!r}") from error
+
+
+def place_of(error: BaseException) -> str:
+    """Return the line of a program that raised an error: 'Line 7 of game.py'."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    return f"Line {frame.lineno} of {os.path.basename(frame.filename)}"
+
+
+def describe_lack(error: MemoryError | OSError) -> str:
+    """Return a sentence about memory, a folder or a file that a command lacks."""
+    if isinstance(error, MemoryError):
+        return "There is not enough memory; take fewer workers or a smaller network."
+    if is_folder_gone():
+        return "The current folder does not exist any more; change to another one."
+    where = error.filename if isinstance(error.filename, str) else "The output"
+    return f"{where} cannot be read or written: {error.strerror or one_line(error).rstrip('.')}."
