@@ -65,9 +65,10 @@ class Agent:
         self.theta = self.network.initial(config.seed) if theta is None else theta
         check_theta(self.theta, self.network)
         self.result: dict[str, Any] | None = None
-        # What `predict` needs at once: the greedy policy, and the bounds as an array.
+        # What `predict` needs at once: the greedy policy, the bounds as an array, and the map to them.
         self._greedy = MEAN if spec.continuous else EPSILON_GREEDY
         self._bounds = None if spec.bounds is None else np.array(spec.bounds)
+        self._action_map = spec.action_map
         # Whether the environment's id was read from a file, so that nobody has asked for the code that it names.
         self._id_from_file = False
         self._make_places_of_threads()
@@ -147,7 +148,8 @@ class Agent:
             policy, epsilon = self._greedy, 0.0
         else:
             policy, epsilon = self.algorithm.policy, self.config.eval_epsilon
-        act(actions, tape, network_obs, theta, network.table, policy, epsilon, spec.n_actions, rng)
+        how = (self._action_map, policy, epsilon, spec.n_actions, rng)
+        act(actions, tape, network_obs, theta, network.table, *how)
         return spec.env_action(actions[0], self._bounds)
 
     def _reset_state(self, state: StreamState) -> None:
@@ -192,7 +194,7 @@ class Agent:
         """Return how the agent acts when it is evaluated."""
         policy = self._greedy if self.config.eval_greedy else self.algorithm.policy
         epsilon = self.config.eval_epsilon if self.algorithm.policy == EPSILON_GREEDY else 0.0
-        return EvaluationPolicy(self.network, policy, epsilon)
+        return EvaluationPolicy(self.network, policy, epsilon, self._action_map)
 
     def env_to_play(self, env: str | None = None) -> str:
         """Return the id of the environment to play. env: the id that the user names; None for the agent's own.

@@ -67,8 +67,10 @@ def parse_spec(given: dict[str, Any]) -> EnvSpec:
     """Return the EnvSpec that a checkpoint describes. JSON has made lists of its tuples.
 
     The observation has no mean: that is an array of its own. A checkpoint of an earlier version does not have all
-    fields; the others then have the values that its agent was made with.
+    fields; the others then have the values that its agent was made with. So an agent whose file has no
+    `normalized_actions` acts in the environment's own units.
     """
+    given = {"normalized_actions": False, **given}
     if not given.keys() <= set(EnvSpec._fields):
         raise KeyError("a field is unknown")
     check_name("id", given["id"])
@@ -76,6 +78,8 @@ def parse_spec(given: dict[str, Any]) -> EnvSpec:
     check_whole_number("n_actions", given["n_actions"], 1, MOST_NUMBERS)
     observation, bounds = parse_observation(given["observation"]), parse_bounds(given.get("bounds"), given["n_actions"])
     spec = EnvSpec(**{**given, "observation": observation, "bounds": bounds})
+    if not isinstance(spec.normalized_actions, bool):
+        raise InputError(f"normalized_actions is {show(spec.normalized_actions)}; it must be true or false.")
     check_whole_number(
         "action_start", spec.action_start, 0 if spec.continuous else -MOST, 0 if spec.continuous else MOST
     )

@@ -11,7 +11,7 @@ import numpy as np
 from numasync.agent.network import check_theta
 from numasync.algorithms.policy import choose_into
 from numasync.envs import make_env
-from numasync.envs.spec import Environment, EnvSpec, episode_over
+from numasync.envs.spec import Environment, EnvSpec, episode_over, map_action
 from numasync.errors import EvaluationError, InputError, NotFiniteError, failure_of
 from numasync.nn.network import Network
 from numasync.nn.passes import copy_state, forward, outputs_of, reset_state
@@ -45,14 +45,16 @@ CALL_STEPS = 1_000
 class EvaluationPolicy(NamedTuple):
     """How an agent acts in an evaluation.
 
-    network  the Network
-    policy   a policy of algorithms/policy.py
-    epsilon  the probability of a random action, where the policy is epsilon-greedy
+    network     the Network
+    policy      a policy of algorithms/policy.py
+    epsilon     the probability of a random action, where the policy is epsilon-greedy
+    action_map  from the policy's continuous actions to the environment's, see EnvSpec
     """
 
     network: Network
     policy: int
     epsilon: float
+    action_map: np.ndarray
 
 
 class Scores(list[float]):
@@ -70,24 +72,28 @@ def episode_limit(env: Environment) -> int:
 
 
 @kernel
-def act(actions, tape, obs, theta, table, policy, epsilon, n_actions, rng):
-    """Choose actions[0] for the observation in obs[0]. The tape keeps the hidden state.
+def act(actions, tape, obs, theta, table, action_map, policy, epsilon, n_actions, rng):
+    """Choose actions[0] for the observation in obs[0], as the environment gets it. The tape keeps the hidden state.
 
     obs, tape and actions have room for one row.
     """
     forward(tape, obs, theta, table, 0, 1)
     copy_state(tape, tape, table, 0, 1, 1)
     choose_into(actions, outputs_of(tape, table, 1)[0], 0, policy, n_actions, epsilon, rng)
+    if actions.ndim == 2:
+        map_action(actions[0], actions[0], action_map)
 
 
 @kernel
-def play_steps(episode, actions, tape, obs, theta, table, policy, epsilon, n_actions, rng, env_state, step, most):
+def play_steps(
+    episode, actions, tape, obs, theta, table, action_map, policy, epsilon, n_actions, rng, env_state, step, most
+):
     """Play up to `most` more steps of an episode that `reset` has begun. Return true once the episode is over.
 
     episode  float64 (2,): the score so far, which is the sum of unclipped rewards, and the length so far
     """
     for _ in range(most):
-        act(actions, tape, obs, theta, table, policy, epsilon, n_actions, rng)
+        act(actions, tape, obs, theta, table, action_map, policy, epsilon, n_actions, rng)
         reward, end = step(env_state, actions[0], rng, obs[0])
         episode[0] += reward
         episode[1] += 1.0
@@ -99,7 +105,7 @@ def play_steps(episode, actions, tape, obs, theta, table, policy, epsilon, n_act
 def compile_play(table: np.ndarray, spec: EnvSpec) -> None:
     """Compile play_steps for the actions of an EnvSpec. Call it before threads start."""
     arrays = (float64_1d, type_of(spec.new_actions(1)), float32_1d, float32_2d, float32_1d, type_of(table))
-    policy = (int64, float64, int64)
+    policy = (float32_2d, int64, float64, int64)
     compile_for(play_steps, *arrays, *policy, uint64_1d, float64_1d, spec.step_type, int64)
 
 
@@ -115,14 +121,15 @@ class EpisodePlayer:
     def __init__(
         self, env: Environment, evaluation_policy: EvaluationPolicy, theta: np.ndarray, rng: np.ndarray
     ) -> None:
-        network, policy, epsilon = evaluation_policy
+        network, policy, epsilon, action_map = evaluation_policy
         check_theta(theta, network)
         self.cut = 0
         self.env, self.rng, self.state, self.network = env, aligned_copy(rng), env.new_state(), network
         self.obs = aligned_zeros((1, network.n_inputs), FLOAT)
         self.tape = network.tape(1)
         actions = env.spec.new_actions(1)
-        self.data = (actions, self.tape, self.obs, theta, network.table, policy, epsilon, env.spec.n_actions)
+        how = (action_map, policy, epsilon, env.spec.n_actions)
+        self.data = (actions, self.tape, self.obs, theta, network.table, *how)
 
     def score(self, stop: threading.Event) -> float:
         """Play one episode, of at most `episode_limit` steps, and return its score. Count it if it is cut there.

@@ -12,7 +12,8 @@ exp(-x)),
     d loss / d x    = (A_i (d - |a - mu|^2 / sigma^2) - beta d) / (2 sigma^2) softplus'(x)
     d loss / d V    = - (R_i - V)
 
-a_i is the action that the policy drew. It may lie outside the environment's bounds.
+a_i is the action that the policy drew. The environment gets it mapped to its own units and clipped to its bounds, see
+`envs/spec.py`. So an action here is about 1 in size, whatever the environment's range.
 """
 
 import numpy as np

@@ -4,7 +4,7 @@
     step(state, action, rng, obs) -> reward, end    Play one action and write the next observation into obs.
 
     state   float64 (state_size,), from the environment's new_state(). A jitted environment keeps everything in it.
-    action  int64; a continuous one is float32 (n_actions,), as the policy draws it, and step clips it to its bounds.
+    action  int64; a continuous one is float32 (n_actions,), in the environment's own units and within its bounds.
     rng     uint64 (4,): the worker's generator row, see runtime/rng.py.
     obs     float32 (inputs,), owned by the caller.
     reward  float64.
@@ -31,7 +31,7 @@ from numasync.runtime.jit import (
     reward_end,
     uint64_1d,
 )
-from numasync.runtime.memory import aligned_zeros
+from numasync.runtime.memory import aligned_copy, aligned_zeros
 from numasync.runtime.rng import choice, uniform
 
 # The codes of `end`. Gymnasium's two flags can both be set; one code cannot. It can also say that a life is lost, where
@@ -51,11 +51,29 @@ FAMILIES = ("classic", "image", "minatar", "atari", "continuous")
 # The lowest and the highest value of each number of a continuous action.
 Bounds = tuple[tuple[float, ...], tuple[float, ...]]
 
+# The rows of an action map, see EnvSpec.action_map.
+CENTRE, HALF_RANGE, LOWEST, HIGHEST = range(4)
+
 
 @kernel
 def episode_over(end):
     """Return whether a step with the code `end` ends the episode. A lost life does not."""
     return end == TERMINATED or end == TRUNCATED
+
+
+@kernel
+def map_action(action, u, action_map):
+    """Write the action that the environment gets for the action u of the policy, both float32 (n_actions,).
+
+    action = centre + half_range u, clipped to the bounds. `action` and `u` may be the same array. A NaN stays a NaN.
+    """
+    for j in range(u.size):
+        value = action_map[CENTRE, j] + action_map[HALF_RANGE, j] * u[j]
+        if value < action_map[LOWEST, j]:
+            value = action_map[LOWEST, j]
+        if value > action_map[HIGHEST, j]:
+            value = action_map[HIGHEST, j]
+        action[j] = value
 
 
 class EnvSpec(NamedTuple):
@@ -67,11 +85,16 @@ class EnvSpec(NamedTuple):
     n_actions    how many actions there are to choose from; of a continuous action: how many numbers it has
     bounds       the lowest and the highest continuous action, n_actions numbers each; None where actions are integers
 
-    The other fields say how an environment of Gymnasium writes an action; `reset` and `step` do not use them.
+    These fields say how an environment of Gymnasium writes an action; `reset` and `step` do not use them:
 
     action_start  the lowest integer
     action_shape  the shape of a continuous action; None for (n_actions,)
     action_dtype  the name of its dtype
+
+    The last one says in which numbers an agent thinks of a continuous action:
+
+    normalized_actions  true: its policy works in [-1, 1] where bounds are finite, see `action_map`; false: in the
+                        environment's own units, as every agent of version 0.2.0.dev0
     """
 
     id: str
@@ -82,6 +105,7 @@ class EnvSpec(NamedTuple):
     action_start: int = 0
     action_shape: tuple[int, ...] | None = None
     action_dtype: str = "float32"
+    normalized_actions: bool = True
 
     @property
     def continuous(self) -> bool:
@@ -116,6 +140,25 @@ class EnvSpec(NamedTuple):
             return int(action) + self.action_start
         shape = action.shape if self.action_shape is None else self.action_shape
         return np.minimum(np.maximum(action, bounds[0]), bounds[1]).astype(self.action_dtype).reshape(shape)
+
+    @property
+    def action_map(self) -> np.ndarray:
+        """The map from the policy's continuous actions to the environment's, for `map_action`: float32 (4, n_actions).
+
+        A number with two finite bounds lies between them where the policy's number lies in [-1, 1]. Its row CENTRE is
+        the middle of the bounds, HALF_RANGE half their distance. Any other number stays as it is. LOWEST and HIGHEST
+        are the bounds, rounded inwards. The map of integers is not used.
+        """
+        if self.bounds is None:
+            return aligned_zeros((4, 1), FLOAT)
+        low, high = np.array(self.bounds)
+        with np.errstate(over="ignore"):
+            lowest, highest = low.astype(FLOAT), high.astype(FLOAT)
+        mapped = self.normalized_actions & np.isfinite(lowest) & np.isfinite(highest)
+        lowest = np.where(lowest < low, np.nextafter(lowest, FLOAT(np.inf)), lowest)
+        highest = np.where(highest > high, np.nextafter(highest, FLOAT(-np.inf)), highest)
+        low, high = np.where(mapped, low, -1.0), np.where(mapped, high, 1.0)
+        return aligned_copy(np.array([low / 2 + high / 2, high / 2 - low / 2, lowest, highest], FLOAT))
 
     @property
     def finite_bounds(self) -> tuple[np.ndarray, np.ndarray]:

@@ -31,6 +31,7 @@ from numasync.envs.spec import (
     STEP_TYPE,
     TERMINATED,
     episode_over,
+    map_action,
 )
 from numasync.learner.optim import (
     BLOCK,
@@ -81,7 +82,9 @@ class Worker(NamedTuple):
     optimizer_state: OptimizerState  # one for all workers with shared RMSProp
     obs: np.ndarray  # float32 (capacity, inputs)
     tape: np.ndarray  # activations and hidden states, see nn/table.py
-    actions: np.ndarray  # int64 (capacity,), or float32 (capacity, n_actions) where they are continuous
+    actions: np.ndarray  # int64 (capacity,), or float32 (capacity, n_actions) as the policy draws continuous ones
+    env_action: np.ndarray  # float32 (n_actions,): the continuous action that the environment gets
+    action_map: np.ndarray  # float32 (4, n_actions): from the policy's to the environment's, see envs/spec.py
     rewards: np.ndarray  # float32 (capacity,), clipped
     rng: np.ndarray  # uint64 (4,): all randomness of the worker and of its environment
     env_state: np.ndarray  # float64, see envs/spec.py
@@ -139,7 +142,7 @@ def run_segments(shared, worker, table, settings, segments, reset, step, algorit
         n, end = np.int64(0), RUNNING
         while n < limit and end == RUNNING:  # 3, 4
             choose_action(worker, theta, table, settings, epsilon, n)
-            reward, end = step(worker.env_state, worker.actions[n], worker.rng, worker.obs[n + 1])
+            reward, end = play_action(worker.env_action, worker.actions, worker, step, n)
             record_reward(worker, settings, n, reward)
             n += 1
         terminated = end == TERMINATED or end == LIFE_LOST
@@ -211,6 +214,18 @@ def choose_action(worker, theta, table, settings, epsilon, n):
         return
     outputs = outputs_of(worker.tape, table, worker.obs.shape[0])
     choose_into(worker.actions, outputs[n], n, settings.policy, settings.n_actions, epsilon, worker.rng)
+
+
+@kernel
+def play_action(env_action, actions, worker, step, n):
+    """Play actions[n], write the next observation into obs[n + 1], and return reward and end.
+
+    The environment gets a continuous action in its own units. The learner keeps it as the policy drew it.
+    """
+    if actions.ndim == 1:
+        return step(worker.env_state, actions[n], worker.rng, worker.obs[n + 1])
+    map_action(env_action, actions[n], worker.action_map)
+    return step(worker.env_state, env_action, worker.rng, worker.obs[n + 1])
 
 
 @kernel

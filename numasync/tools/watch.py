@@ -104,10 +104,10 @@ def call_environment(function: Callable, *arguments: Any) -> Any:
 
 def make_choose_action(agent: Agent, rng: np.ndarray) -> Callable[[np.ndarray], Any]:
     """Return a function that chooses actions as in an evaluation of the agent. rng: as in `play_frames`."""
-    network, policy, epsilon = agent.evaluation_policy()
+    network, policy, epsilon, action_map = agent.evaluation_policy()
     check_theta(agent.theta, network)
     actions, tape = agent.spec.new_actions(1), network.tape(1)
-    how = (policy, epsilon, agent.spec.n_actions, rng)
+    how = (action_map, policy, epsilon, agent.spec.n_actions, rng)
 
     def choose_action(obs: np.ndarray) -> Any:
         act(actions, tape, obs, agent.theta, network.table, *how)

@@ -53,7 +53,7 @@ class Trainer:
         self.algorithm = algorithm_for(config.algo, spec)
         self.update = OPTIMIZERS[config.optimizer].kernel
         self.network = network
-        self.observation = spec.observation
+        self.observation, self.action_map = spec.observation, spec.action_map
         self.shared = make_shared(network.initial(config.seed) if theta is None else theta, config.workers)
         self.settings = make_settings(config, self.algorithm, spec.n_actions)
         self.threads = core_per_thread(1 if config.deterministic else min(config.workers, cores()))
@@ -107,7 +107,7 @@ class Trainer:
     def _add_worker(self, i: int, optimizer_state: OptimizerState) -> None:
         env = make_env(self.config.env, self.config.terminal_on_life_loss, self.observation)
         self.envs.append(env)
-        worker = make_worker(i, self.config, self.algorithm, self.network, env, optimizer_state)
+        worker = make_worker(i, self.config, self.algorithm, self.network, env, self.action_map, optimizer_state)
         # One set of scratch arrays for each thread fits into its caches; one set for each worker does not.
         if i >= len(self.threads):
             worker = share_scratch(worker, self.workers[i - len(self.threads)])

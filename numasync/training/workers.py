@@ -53,7 +53,13 @@ def final_epsilon(i: int, workers: int, seed: int) -> float:
 
 
 def make_worker(
-    i: int, config: Config, algorithm: Algorithm, network: Network, env: Environment, optimizer_state: OptimizerState
+    i: int,
+    config: Config,
+    algorithm: Algorithm,
+    network: Network,
+    env: Environment,
+    action_map: np.ndarray,
+    optimizer_state: OptimizerState,
 ) -> Worker:
     """Return worker i with new arrays.
 
@@ -62,6 +68,7 @@ def make_worker(
     algorithm        a row of the table of algorithms
     network          the network of the run
     env              the worker's environment
+    action_map       from the policy's continuous actions to the environment's, see EnvSpec
     optimizer_state  the optimiser's state: the worker's own, or one that all workers share
     """
     capacity = config.t_max + 1
@@ -72,6 +79,8 @@ def make_worker(
         obs=aligned_zeros((capacity, network.n_inputs), FLOAT),
         tape=network.tape(capacity),
         actions=env.spec.new_actions(capacity),
+        env_action=aligned_zeros((env.spec.n_actions,), FLOAT),
+        action_map=action_map,
         rewards=aligned_zeros((capacity,), FLOAT),
         rng=aligned_copy(seed_row(config.seed, i)),
         env_state=env.new_state(),

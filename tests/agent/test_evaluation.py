@@ -55,14 +55,14 @@ def player_of(env):
 
 def scores_by_hand(agent, episodes, seed, stream):
     """The scores, step by step: four evaluators, episode i played by evaluator i % 4; none remembers another."""
-    env, (network, policy, epsilon) = make_env(agent.spec.id), agent.evaluation_policy()
+    env, (network, policy, epsilon, action_map) = make_env(agent.spec.id), agent.evaluation_policy()
     scores = {}
     for number in range(4):
         rng, obs = seed_row(seed, stream + number), np.zeros((1, network.n_inputs), FLOAT)
         for i in range(number, episodes, 4):
             actions = agent.spec.new_actions(1)
             arrays = (actions, network.tape(1), obs, agent.theta, network.table)
-            data = (*arrays, policy, epsilon, agent.spec.n_actions, rng)
+            data = (*arrays, action_map, policy, epsilon, agent.spec.n_actions, rng)
             state, end, scores[i] = env.new_state(), RUNNING, 0.0
             env.reset(state, rng, obs[0])
             while end == RUNNING:

@@ -56,6 +56,10 @@ def test_an_old_agent_gets_the_same_scores(name):
     assert load(name).evaluate(3, seed=9) == pytest.approx(EXPECTED[name]["evaluation"], rel=1e-5)
 
 
+def test_an_old_agent_acts_in_the_units_of_its_environment():
+    assert load("a3c-continuous_towers").spec.normalized_actions is False
+
+
 def test_options_with_old_names_are_renamed():
     config = load("nstep_q-renamed_options").config
     assert (config.rms_decay, config.terminal_on_life_loss) == (0.9, True)

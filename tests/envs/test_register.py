@@ -7,7 +7,7 @@ from support.runs import trained
 from support.text import is_one_sentence
 
 import numasync
-from numasync import LIFE_LOST, RUNNING, InputError, dense, relu
+from numasync import LIFE_LOST, RUNNING, TERMINATED, InputError, dense, relu
 from numasync.config import PRESETS
 from numasync.envs import REGISTERED, make_env
 from numasync.envs.custom.env_checker import CheckedEnv
@@ -62,6 +62,28 @@ def test_continuous_actions():
     )
     own, ours = (numasync.train(env_id, **options) for env_id in ("Trial-v0", "Pendulum-v1"))
     np.testing.assert_allclose(own.theta, ours.theta, rtol=1e-3, atol=1e-5)
+
+
+def test_a_function_gets_actions_in_its_own_units_and_within_its_bounds():
+    # Its reward tells the action; an action beyond the bounds would end as NaN.
+    def zeros(state, rng, obs):
+        obs[0] = 0.0
+
+    def tell(state, action, rng, obs):
+        obs[0] = 0.0
+        if action[0] < 100 or action[0] > 300 or action[1] < -1:
+            return 1e30, TERMINATED
+        return float(action[0]), TERMINATED
+
+    register(
+        reset=zeros, step=tell, observation_shape=(1,), n_actions=2, state_size=0, bounds=([100, -1], [300, np.inf])
+    )
+    options = dict(network=(dense(8), relu()), steps=64, workers=1, final_eval_episodes=20, lr=1e-6)
+    agent = numasync.train("Trial-v0", "a3c", eval_greedy=False, **options)
+    for scores in (agent.result["training"], agent.result["evaluation"]):
+        assert 150 < scores["mean"] < 250
+    assert 100 <= agent.result["evaluation"]["min"] < agent.result["evaluation"]["max"] <= 300
+    assert 150 < agent.predict(np.zeros(1))[0] < 250
 
 
 def test_every_family_has_a_preset():

@@ -5,7 +5,9 @@ import pytest
 from support.segments import Run, Scripted, every_algorithm
 
 from numasync.algorithms import ALGORITHMS
-from numasync.envs.spec import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED
+from numasync.envs.observation import Observation
+from numasync.envs.python.bridge import PythonEnv
+from numasync.envs.spec import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED, EnvSpec
 from numasync.nn import reference
 from numasync.nn.spec import dense, lstm, relu
 from numasync.runtime.jit import FLOAT
@@ -130,3 +132,36 @@ def test_parameters_within_a_segment_when_others_write_theta(algo):
         written = np.zeros(5) if run.settings.local_copy else 0.1 * np.arange(5)
         seen = [run.outputs(before + FLOAT(w), env.observations[5 * segment + i])[0] for i, w in enumerate(written)]
         np.testing.assert_allclose(run.rows(run.worker.tape)[:5], seen, rtol=1e-4, atol=1e-5)
+
+
+class Recorder(PythonEnv):
+    """An environment of two continuous actions, the first between 0 and 2000. It keeps what it gets."""
+
+    def __init__(self):
+        bounds = ((0.0, -np.inf), (2000.0, np.inf))
+        super().__init__(EnvSpec("Recorder", "continuous", Observation("vector", (3,)), 2, bounds))
+        self.actions = []
+
+    def on_reset(self, rng, obs):
+        obs[:] = 1
+
+    def on_step(self, action, rng, obs):
+        self.actions.append(action.copy())
+        return 1.0, RUNNING
+
+
+def test_the_environment_gets_a_continuous_action_in_its_units_and_the_learner_keeps_the_draw():
+    env = Recorder()
+    run = Run("a3c", env, lr=1e-6)
+    run.play()
+    drawn, played = run.worker.actions[:5], np.array(env.actions)
+    np.testing.assert_allclose(played[:, 0], np.clip(1000 + 1000 * drawn[:, 0], 0, 2000), rtol=1e-6)
+    np.testing.assert_array_equal(played[:, 1], drawn[:, 1])
+    assert played.shape == (5, 2) and np.abs(drawn).max() < 5
+
+
+def test_counted_actions_reach_the_environment_as_they_are():
+    env = Scripted((1.0, RUNNING))
+    run = Run("a3c", env)
+    run.play()
+    assert env.actions == run.worker.actions[:5].tolist()

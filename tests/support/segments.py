@@ -86,7 +86,7 @@ class Run:
         theta, theta_target = self.network.initial(1), self.network.initial(2)
         self.shared = Shared(theta, theta_target, np.zeros((len(envs), 16), np.int64), np.zeros(1, np.int64))
         self.workers = [
-            make_worker(i, config, self.algorithm, self.network, env, new_state(theta.size))
+            make_worker(i, config, self.algorithm, self.network, env, spec.action_map, new_state(theta.size))
             for i, env in enumerate(envs)
         ]
         for env, worker in zip(envs, self.workers):

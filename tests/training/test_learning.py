@@ -4,6 +4,7 @@ import pytest
 
 import numasync
 from numasync.algorithms import ALGORITHMS
+from numasync.envs import REGISTERED
 from numasync.runtime.jit import DISABLED
 
 pytestmark = pytest.mark.skipif(DISABLED, reason="learning takes compiled kernels")
@@ -44,6 +45,27 @@ def test_an_untrained_agent_scores_like_a_random_player():
         "Catch-v0", "a3c", steps=1, workers=1, network="mlp", final_eval_episodes=1, eval_greedy=False
     )
     assert agent.evaluate(episodes=500)["mean"] == pytest.approx(-0.6, abs=0.15)
+
+
+@pytest.mark.parametrize(("low", "high"), [(-0.4, 0.4), (-0.1, 0.1), (0, 2000), (-10, 10)])
+def test_the_continuous_preset_learns_in_every_range(low, high):
+    # A game of one step. The best action lies half way between the middle and the upper bound. Its reward is 10.
+    best, half_range = low + 0.75 * (high - low), (high - low) / 2
+
+    def reset(state, rng, obs):
+        obs[0] = 1.0
+
+    def step(state, action, rng, obs):
+        obs[0] = 1.0
+        return 10 - 16 * ((action[0] - best) / half_range) ** 2, numasync.TERMINATED
+
+    numasync.register("Range-v0", reset, step, (1,), 1, 0, bounds=(low, high))
+    try:
+        agent = numasync.train("Range-v0", "a3c", seed=21, steps=50_000, deterministic=True, final_eval_episodes=1)
+        assert agent.result["evaluation"]["mean"] > 9.9
+        assert agent.predict([1.0])[0] == pytest.approx(best, abs=0.1 * half_range)
+    finally:
+        del REGISTERED["Range-v0"]
 
 
 @pytest.mark.slow

@@ -127,13 +127,14 @@ def check_env(env: JittedEnv) -> Sequence[int | np.ndarray]:
 def random_actions(spec: EnvSpec) -> list[Any]:
     """Return at least STEPS actions: first every action once, then random ones.
 
-    Half of the random ones repeat the action before: play then gets further than by chance. Continuous actions also lie
-    beyond their bounds, because a Gaussian policy draws such actions.
+    Half of the random ones repeat the action before: play then gets further than by chance. About half of the numbers of
+    continuous actions are one of their bounds, because many draws of a Gaussian policy are clipped.
     """
     random = np.random.default_rng(0)
     if spec.continuous:
         low, high = spec.finite_bounds
-        actions = list(random.uniform(low - (high - low), high + (high - low), (STEPS, spec.n_actions)).astype(FLOAT))
+        drawn = random.uniform(low - (high - low) / 2, high + (high - low) / 2, (STEPS, spec.n_actions))
+        actions = list(np.clip(drawn, *spec.bounds).astype(FLOAT))
     else:
         actions = random.integers(spec.n_actions, size=max(STEPS, spec.n_actions)).tolist()
     for i in np.flatnonzero(random.random(len(actions)) < 0.5):

@@ -57,7 +57,7 @@ def register(
     The arguments and results of reset and step:
 
     state   float64 (state_size,): all that the environment keeps from step to step; zeros before the first reset
-    action  an integer from 0 to n_actions - 1; a continuous action is float32 (n_actions,), which step clips to bounds
+    action  an integer from 0 to n_actions - 1; a continuous action is float32 (n_actions,), within the bounds
     rng     the generator row for numasync.uniform, normal and choice, the only source of random numbers
     obs     float32, flat: every element must be written
     reward  a finite number

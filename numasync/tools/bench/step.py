@@ -64,7 +64,7 @@ def make_parts(training: "OneWorker") -> tuple[dict[str, Run], dict[str, Run]]:
     table, config, env = t.network.table, t.config, t.envs[0]
     player, n = RandomPlayer(config.env, 0), round(training.steps_per_segment)
     theta, capacity = t.theta.copy(), config.t_max + 1
-    spare = make_worker(1, config, t.algorithm, t.network, env, new_state(theta.size))
+    spare = make_worker(1, config, t.algorithm, t.network, env, t.action_map, new_state(theta.size))
     spare.obs[:] = t.workers[0].obs
     scratch = spare.scratch
     scratch.dtape[:] = random_array(scratch.dtape.size)

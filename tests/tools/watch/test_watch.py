@@ -75,6 +75,16 @@ def test_an_agent_sees_the_screen_as_it_did_in_training(shown, tmp_path):
         assert "".join(re.findall(r"action (\d)", "\n".join(lines))) == actions
 
 
+def test_a_continuous_action_is_shown_in_the_units_of_the_environment(shown, tmp_path):
+    config = make_config("continuous", algo="a3c", env="Pendulum-v1", network=(), separate_value=False)
+    agent = Agent(config, make_env("Pendulum-v1").spec)
+    agent.theta[:] = 0
+    agent.network.views(agent.theta)["heads.bias"][0] = 0.25
+    agent.save(tmp_path / "agent.npz")
+    lines = shown(tmp_path / "agent.npz", "--steps", 3)
+    assert sum("action [0.5]" in line for line in lines) == 3
+
+
 def test_rewards_add_up_without_noise(shown):
     assert shown("--env", "WatchedScreen-v0")[-1] == "Score 0.3 after 3 steps"
 
