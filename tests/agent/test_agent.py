@@ -152,7 +152,8 @@ def test_predict_gives_actions_in_the_units_of_the_environment():
     spec = PENDULUM.spec._replace(n_actions=4, bounds=bounds)
     agent = Agent(make_config("continuous", algo="a3c", network=LAYERS, separate_value=False), spec)
     agent.theta[:] = 0
-    for u, expected in ((0, [1000, 0, 0, 5]), (0.5, [1500, 0.05, 0.5, 5]), (9, [2000, 0.1, 9, 9]), (-9, [0, -0.1, -9, 5])):
+    mapped = {0: [1000, 0, 0, 5], 0.5: [1500, 0.05, 0.5, 5], 9: [2000, 0.1, 9, 9], -9: [0, -0.1, -9, 5]}
+    for u, expected in mapped.items():
         agent.network.views(agent.theta)["heads.bias"][:4] = u
         action = agent.predict(np.zeros(3))
         np.testing.assert_allclose(action, expected, rtol=1e-6)
@@ -160,7 +161,8 @@ def test_predict_gives_actions_in_the_units_of_the_environment():
 
 
 def test_an_agent_without_normalised_actions_has_its_policy_in_the_units_of_the_environment(tmp_path):
-    agent = Agent(make_config("continuous", algo="a3c", network=LAYERS), PENDULUM.spec._replace(normalized_actions=False))
+    spec = PENDULUM.spec._replace(normalized_actions=False)
+    agent = Agent(make_config("continuous", algo="a3c", network=LAYERS), spec)
     agent.save(tmp_path / "agent.npz")
     loaded = numasync.load(tmp_path / "agent.npz")
     assert loaded.spec == agent.spec != PENDULUM.spec
