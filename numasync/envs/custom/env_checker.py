@@ -127,8 +127,8 @@ def check_env(env: JittedEnv) -> Sequence[int | np.ndarray]:
 def random_actions(spec: EnvSpec) -> list[Any]:
     """Return at least STEPS actions: first every action once, then random ones.
 
-    Half of the random ones repeat the action before: play then gets further than by chance. About half of the numbers of
-    continuous actions are one of their bounds, because many draws of a Gaussian policy are clipped.
+    Half of the random ones repeat the action before: play then gets further than by chance. About half of the numbers
+    of continuous actions are one of their bounds, because many draws of a Gaussian policy are clipped.
     """
     random = np.random.default_rng(0)
     if spec.continuous:
