@@ -153,7 +153,7 @@ PRESETS: dict[str | tuple[str, str], dict[str, Any]] = {
         SMALL,
         network="mlp",
         steps=3_000_000,
-        lr=3e-3,
+        lr=1e-3,
         rms_eps=1e-5,
         gamma=0.9,
         t_max=20,

@@ -13,7 +13,8 @@ exp(-x)),
     d loss / d V    = - (R_i - V)
 
 a_i is the action that the policy drew. The environment gets it mapped to its own units and clipped to its bounds, see
-`envs/spec.py`. So an action here is about 1 in size, whatever the environment's range.
+`envs/spec.py`. So an action here is about 1 in size, whatever the environment's range. `hold_means` in `policy.py` then
+keeps mu within the bounds.
 """
 
 import numpy as np

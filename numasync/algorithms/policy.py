@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from numasync.envs.spec import CENTRE, HALF_RANGE, HIGHEST, LOWEST
 from numasync.runtime.jit import FLOAT, kernel
 from numasync.runtime.rng import choice, normal, uniform
 
@@ -107,6 +108,28 @@ def choose_continuous(action, outputs, policy, rng):
         action[j] = outputs[j]
         if policy == GAUSSIAN:
             action[j] += deviation * normal(rng)
+
+
+@kernel
+def hold_means(d_outputs, outputs, actions, action_map, n):
+    """Clear what pushes a mean beyond its bounds out of the gradient of a segment of n steps.
+
+    Beyond a bound every action is clipped to the bound, and no reward says how far outside the mean is. Means then
+    drift outwards, and far from the bounds they no longer depend on the rewards. What pushes a mean back stays. A
+    number without bounds is left alone. Hausknecht & Stone 2016 (Deep Reinforcement Learning in Parameterized Action
+    Space) call it zeroing gradients.
+
+    d_outputs, outputs: (>= n, n_outputs), the means first. actions: where they are counted, nothing is done.
+    action_map: see `envs/spec.py`.
+    """
+    if actions.ndim == 2:
+        for i in range(n):
+            for j in range(actions.shape[1]):
+                mean = action_map[CENTRE, j] + action_map[HALF_RANGE, j] * outputs[i, j]
+                if mean > action_map[HIGHEST, j] and d_outputs[i, j] < 0:
+                    d_outputs[i, j] = FLOAT(0)
+                if mean < action_map[LOWEST, j] and d_outputs[i, j] > 0:
+                    d_outputs[i, j] = FLOAT(0)
 
 
 @kernel

@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numasync.algorithms import ALGORITHM_TYPE, CONTINUOUS_ALGORITHM_TYPE
-from numasync.algorithms.policy import choose_into
+from numasync.algorithms.policy import choose_into, hold_means
 from numasync.envs.spec import (
     CONTINUOUS_STEP_TYPE,
     LIFE_LOST,
@@ -269,6 +269,13 @@ def learn(shared, worker, theta, table, settings, n, terminated, T, algorithm, u
         terminated,
         settings.gamma,
         settings.beta,
+    )
+    hold_means(
+        outputs_of(scratch.dtape, table, capacity),
+        outputs_of(worker.tape, table, capacity),
+        worker.actions,
+        worker.action_map,
+        n,
     )
     backward(scratch.dtape, scratch.grad, worker.tape, worker.obs, theta, scratch.work, table, n)
     sum_squares(scratch.squares, scratch.grad)

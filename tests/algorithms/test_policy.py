@@ -13,10 +13,13 @@ from numasync.algorithms.policy import (
     choose,
     choose_into,
     epsilon_greedy,
+    hold_means,
     log_softmax,
     sample_softmax,
     variance,
 )
+from numasync.envs.jitted.cartpole import CARTPOLE
+from numasync.envs.jitted.pendulum import PENDULUM
 from numasync.nn import reference
 from numasync.runtime.rng import seed_row
 
@@ -87,6 +90,37 @@ def test_continuous_actions():
     # The variance of the variance of a Gaussian is 2 sigma^4 / N.
     assert np.abs(drawn.var(0) - 4).max() < SIGMAS * 4 * np.sqrt(2 / N)
     assert abs(np.corrcoef(drawn.T)[0, 1]) < SIGMAS / np.sqrt(N)
+
+
+def held(means, gradient, bounds):
+    """The gradient of one step with these means in an environment with these bounds. The last output is a value."""
+    d_outputs, outputs = row([*gradient, 3])[None], row([*means, -50])[None]
+    spec = PENDULUM.spec._replace(n_actions=len(means), bounds=bounds)
+    hold_means(d_outputs, outputs, spec.new_actions(1), spec.action_map, 1)
+    assert d_outputs[0, -1] == 3
+    return d_outputs[0, :-1].tolist()
+
+
+def test_the_gradient_pushes_no_mean_further_beyond_its_bounds():
+    # A negative gradient makes a mean rise.
+    bounds = ((0,) * 6, (2000,) * 6)
+    means, gradient = [1.1, 1.1, -1.1, -1.1, 0.9, -0.9], [-2, 2, 2, -2, -2, 2]
+    assert held(means, gradient, bounds) == [0, 2, 0, -2, -2, 2]
+
+
+def test_the_gradient_of_a_mean_without_bounds_stays():
+    means, gradient = [1e6, -1e6, 1e6, -6], [-2, 2, -2, 2]
+    assert held(means, gradient, ((-np.inf, -np.inf, -5, -5), (np.inf,) * 4)) == [-2, 2, -2, 0]
+
+
+def test_a_gradient_that_is_not_a_number_stays_so():
+    assert np.isnan(held([9, -9], [np.nan, np.nan], ((-1, -1), (1, 1)))).all()
+
+
+def test_the_gradient_of_counted_actions_stays():
+    d_outputs = row([-2, 2])[None]
+    hold_means(d_outputs, row([9, -9])[None], np.zeros(1, np.int64), CARTPOLE.spec.action_map, 1)
+    assert d_outputs.tolist() == [[-2, 2]]
 
 
 @pytest.mark.parametrize("x", [-200.0, -3.0, 0.0, 2.0, 50.0, 1e4])
