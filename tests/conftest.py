@@ -10,8 +10,11 @@ import pytest
 if "NUMBA_CACHE_DIR" not in os.environ:
     os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="numasync-tests-")
 
-# A shell lets what it runs in the background ignore Ctrl-C. The programs that the tests start would ignore it too.
+# A shell lets what it runs in the background ignore Ctrl-C, and `nohup` lets it ignore the end of the terminal. The
+# programs that the tests start would ignore them too.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP"):
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 INTERPRETED = os.environ.get("NUMBA_DISABLE_JIT", "0") not in ("", "0")
 

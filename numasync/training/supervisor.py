@@ -5,7 +5,8 @@ import errno
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
@@ -30,6 +31,41 @@ OnProgress = Callable[[Progress], None]
 OnCheckpoint = Callable[[np.ndarray], None]
 
 
+class RunThread:
+    """A thread of a run, pinned to a core. It calls functions one after another.
+
+    It is no pool of one thread: once the program ends, a pool takes no more calls, and a run must still close its
+    environments then.
+    """
+
+    def __init__(self, core: int | None) -> None:
+        self._core = core
+        self._calls: SimpleQueue[tuple[Future, Callable, tuple] | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def submit(self, function: Callable, *arguments: Any) -> Future:
+        """Call a function in the thread, after the calls before it, and return its Future."""
+        future: Future = Future()
+        self._calls.put((future, function, arguments))
+        return future
+
+    def end(self, patient: bool = True) -> None:
+        """Let the thread end after the calls before. patient: wait for it."""
+        self._calls.put(None)
+        if patient:
+            self._thread.join()
+
+    def _serve(self) -> None:
+        with pinned(self._core):  # the threads that an environment starts inherit the core
+            while call := self._calls.get():
+                future, function, arguments = call
+                try:
+                    future.set_result(function(*arguments))
+                except BaseException as error:
+                    future.set_exception(error)
+
+
 class Supervisor:
     """Runs a Trainer in threads until T_max, a failure or Ctrl-C.
 
@@ -41,8 +77,8 @@ class Supervisor:
         self.trainer = trainer
         self.snapshot = trainer.theta.copy()
         self.interrupted = False
-        # A pool of one thread for each thread of the run: an environment never leaves the thread that it is made in.
-        self._pools: list[ThreadPoolExecutor] = []
+        # An environment never leaves the thread that it is made in.
+        self._threads: list[RunThread] = []
         self._stop = threading.Event()
         self._failure: Exception | None = None
 
@@ -65,59 +101,66 @@ class Supervisor:
         parameter is NaN or infinite (without it), and what a callback raises. The first KeyboardInterrupt ends the run
         early, but one during compilation, before the workers start, is passed on, and so is a second one.
         """
-        self._pools = [ThreadPoolExecutor(1) for _ in self.trainer.threads]
+        patient = True
         try:
-            with explain_lack(self.trainer.config.workers, InputError):
+            with explain_lack(self.trainer.config.workers):
+                for core in self.trainer.threads:
+                    self._threads.append(RunThread(core))
                 self.trainer.build(self._call)
             if self._checkpoint(on_checkpoint):
                 self._run_threads(on_progress, on_checkpoint)
         except (WorkerError, NotFiniteError) as error:
             self._fail(error)
+        except KeyboardInterrupt:  # the second one, or one during compilation
+            patient = False
+            raise
         finally:
-            self.trainer.close(self._call)
-            for pool in self._pools:
-                pool.shutdown()
+            self._close(patient)
         if not isinstance(self._failure, NotFiniteError):
             self._checkpoint(on_checkpoint)
         if self._failure:
             raise self._failure
 
+    def _close(self, patient: bool) -> None:
+        """Close the environments and end the threads. patient: wait for it. A worker may sleep in its environment."""
+        self.trainer.close(self._call if patient else self._submit)
+        for thread in self._threads:
+            thread.end(patient)
+
+    def _submit(self, thread: int, function: Callable, *arguments: Any) -> Future:
+        """Let a thread of the run call a function."""
+        return self._threads[thread].submit(function, *arguments)
+
     def _call(self, thread: int, function: Callable, *arguments: Any) -> Any:
-        """Call a function in a thread of the run, pinned to the thread's core, and return its result."""
-
-        def call_pinned() -> Any:
-            with pinned(self.trainer.threads[thread]):  # the threads that an environment starts inherit the core
-                return function(*arguments)
-
-        return self._pools[thread].submit(call_pinned).result()
+        """Call a function in a thread of the run and return its result."""
+        return self._submit(thread, function, *arguments).result()
 
     def _run_threads(self, on_progress: OnProgress, on_checkpoint: OnCheckpoint) -> None:
         trainer = self.trainer
         # Before the threads run at the same time, one segment compiles what is not yet compiled.
         self._call(0, trainer.run_segments_of, 0, 1)
         trainer.clock.start()
-        threads: list[Future] = []
+        runs: list[Future] = []
         try:
-            with explain_lack(trainer.config.workers, WorkerError):
-                threads += [pool.submit(self._run_workers_of, thread) for thread, pool in enumerate(self._pools)]
-            self._watch(threads, on_progress, on_checkpoint)
+            runs += [thread.submit(self._run_workers_of, i) for i, thread in enumerate(self._threads)]
+            self._watch(runs, on_progress, on_checkpoint)
         except (KeyboardInterrupt, BrokenPipeError):  # a broken pipe: nobody reads the output any more
             self.interrupted = True
         except Exception as error:  # of a callback, such as a periodic evaluation
             self._fail(error)
         finally:
             self._stop.set()
-            wait(threads)
+            wait(runs)
         trainer.clock.stop()
 
-    def _watch(self, threads: list[Future], on_progress: OnProgress, on_checkpoint: OnCheckpoint) -> None:
+    def _watch(self, runs: list[Future], on_progress: OnProgress, on_checkpoint: OnCheckpoint) -> None:
         """Call the callbacks and check the parameters until all threads have ended."""
         config = self.trainer.config
         checkpoints, checked = Every(config.checkpoint_every), time.perf_counter()
         while True:
-            ended, running = wait(threads, POLL_SECONDS)
-            for thread in ended:
-                thread.result()  # raises what `_run_workers_of` does not catch
+            ended, running = wait(runs, POLL_SECONDS)
+            for run in ended:
+                run.result()  # raises what `_run_workers_of` does not catch
             if not running:
                 return
             on_progress(self.progress())
@@ -143,15 +186,14 @@ class Supervisor:
         trainer, workers = self.trainer, self.trainer.workers_of(thread)
         segments, longest = 1, CALL_SECONDS if len(workers) == 1 else SHARED_CALL_SECONDS
         try:
-            with pinned(trainer.threads[thread]):
-                while True:
-                    started = time.perf_counter()
-                    for i in workers:
-                        if self._stop.is_set() or not trainer.run_segments_of(i, segments):
-                            return
-                    seconds = time.perf_counter() - started
-                    if not trainer.config.deterministic and seconds < longest * len(workers):
-                        segments = min(2 * segments, MAX_SEGMENTS)
+            while True:
+                started = time.perf_counter()
+                for i in workers:
+                    if self._stop.is_set() or not trainer.run_segments_of(i, segments):
+                        return
+                seconds = time.perf_counter() - started
+                if not trainer.config.deterministic and seconds < longest * len(workers):
+                    segments = min(2 * segments, MAX_SEGMENTS)
         except Exception as error:
             self._fail(error)
 
@@ -177,8 +219,8 @@ class Supervisor:
 
 
 @contextlib.contextmanager
-def explain_lack(workers: int, kind: type[Exception]) -> Iterator[None]:
-    """Raise an error of a kind, one sentence, where the `with` block finds too little memory or too few threads."""
+def explain_lack(workers: int) -> Iterator[None]:
+    """Raise an InputError where the `with` block finds too little memory or too few threads."""
     try:
         yield
     except (MemoryError, OSError, RuntimeError) as error:
@@ -186,4 +228,4 @@ def explain_lack(workers: int, kind: type[Exception]) -> Iterator[None]:
         if not lacks_memory and "can't start new thread" not in str(error):
             raise
         lack = "little memory" if lacks_memory else "few threads"
-        raise kind(f"This system has too {lack} for workers={workers}; train with fewer.") from None
+        raise InputError(f"This system has too {lack} for workers={workers}; train with fewer.") from None

@@ -80,7 +80,7 @@ def make_worker(
         tape=network.tape(capacity),
         actions=env.spec.new_actions(capacity),
         env_action=aligned_zeros((env.spec.n_actions,), FLOAT),
-        action_map=action_map,
+        action_map=aligned_copy(action_map),
         rewards=aligned_zeros((capacity,), FLOAT),
         rng=aligned_copy(seed_row(config.seed, i)),
         env_state=env.new_state(),

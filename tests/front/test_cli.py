@@ -338,10 +338,19 @@ def test_a_failing_worker_shows_its_traceback_and_saves_the_agent(numasync_comma
     assert np.isfinite(numasync.load(tmp_path / "run" / "checkpoint.npz").theta).all()
 
 
-def test_a_run_that_is_not_finite_says_so_and_keeps_the_last_good_agent(numasync_command, tmp_path):
+def test_a_run_that_diverges_says_so_and_keeps_the_last_good_agent(numasync_command, tmp_path):
+    options = ("--lr", "1e30", "--clip-norm", 0, "--algo", "one_step_q", *ENDLESS)
+    done = numasync_command(*options, "--out", "run")
+    assert done.returncode == 1
+    assert re.fullmatch(r"numasync: .+ NaN .+ The last good checkpoint is kept\.\n", done.stderr)
+    assert np.isfinite(numasync.load(tmp_path / "run" / "checkpoint.npz").theta).all()
+
+
+def test_a_reward_that_is_not_finite_is_the_fault_of_the_environment(numasync_command, tmp_path):
     done = numasync_command("--env", "trials:NotFinite-v0", *ENDLESS, "--out", "run")
     assert done.returncode == 1
-    assert re.fullmatch(r"numasync: The loss .+ NaN .+ The last good checkpoint is kept\.\n", done.stderr)
+    fault = r"step \d+ of trials:NotFinite-v0 returned the reward nan, which must be one finite number\."
+    assert re.fullmatch(rf"numasync: Worker \d failed: {fault} The agent so far was saved\.\n", done.stderr)
     assert np.isfinite(numasync.load(tmp_path / "run" / "checkpoint.npz").theta).all()
 
 

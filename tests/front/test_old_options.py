@@ -17,7 +17,7 @@ numasync: --sideline-episodes is now --periodic-eval-episodes.
 
 
 @pytest.fixture
-def options_of(monkeypatch):
+def options_of(monkeypatch, tmp_path):
     """Returns the options that `numasync train ARGUMENTS` gives to train, which does nothing."""
 
     def call(*arguments):
@@ -25,10 +25,11 @@ def options_of(monkeypatch):
 
         def train(out, verbose, **options):
             given.update(options)
+            (tmp_path / "result.json").touch()
             return SimpleNamespace(result={"interrupted": False})
 
         monkeypatch.setattr(cli, "train", train)
-        assert cli.main(["train", *arguments, "--out", "run"]) == 0
+        assert cli.main(["train", *arguments, "--out", str(tmp_path)]) == 0
         return given
 
     return call

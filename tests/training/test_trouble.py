@@ -290,10 +290,10 @@ def test_too_few_threads_are_one_sentence(scripted, monkeypatch, tmp_path):
     def lacks(*_):
         raise RuntimeError("can't start new thread")
 
-    monkeypatch.setattr(supervisor.ThreadPoolExecutor, "submit", lacks)
-    with pytest.raises(WorkerError, match=r"^This system has too few threads for workers=2; train with fewer\.$"):
+    monkeypatch.setattr(supervisor.threading.Thread, "start", lacks)
+    with pytest.raises(InputError, match=r"^This system has too few threads for workers=2; train with fewer\.$"):
         numasync.train(ID, out=tmp_path / "run", **SHORT)
-    assert numasync.load(tmp_path / "run" / "checkpoint.npz").config.workers == 2
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_in_another_thread_ends_when_the_main_thread_is_interrupted(scripted, monkeypatch):

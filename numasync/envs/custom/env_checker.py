@@ -134,7 +134,8 @@ def random_actions(spec: EnvSpec) -> list[Any]:
     if spec.continuous:
         low, high = spec.finite_bounds
         drawn = random.uniform(low - (high - low) / 2, high + (high - low) / 2, (STEPS, spec.n_actions))
-        actions = list(np.clip(drawn, *spec.bounds).astype(FLOAT))
+        lowest, highest = np.array(spec.bounds)
+        actions = list(np.clip(drawn, lowest, highest).astype(FLOAT))
     else:
         actions = random.integers(spec.n_actions, size=max(STEPS, spec.n_actions)).tolist()
     for i in np.flatnonzero(random.random(len(actions)) < 0.5):
