@@ -12,6 +12,7 @@ from numba import types
 from numba.core import compiler_lock
 
 from numasync.runtime.cache import add_cache
+from numasync.runtime.parts import Kernel
 
 # The dtype of parameters, activations and gradients. Kernels take the dtype of their arrays, so that gradient checks
 # can run in float64. FLOAT(...) marks literals: a bare one would turn a float32 expression into a float64 one.
@@ -38,9 +39,8 @@ KERNEL_OPTIONS = dict(nogil=True, error_model="numpy", fastmath=FASTMATH, _nrt=F
 COMPILING = compiler_lock.global_compiler_lock
 
 
-def compile_on_use(function: Callable[..., Any], **options: Any) -> Any:
-    """Return `function` as a kernel that Numba compiles, with these options, and caches on disk."""
-    compiled = numba.njit(**options)(function)
+def cached(compiled: Any) -> Any:
+    """Keep what Numba compiles of a function on the disk. Return the function."""
     if CACHE and not DISABLED:
         add_cache(compiled)
     return compiled
@@ -55,7 +55,8 @@ def kernel(function: Callable[..., Any]) -> Any:
     _nrt off: the compiler refuses a kernel that allocates or returns an array. It then counts no references, which
         would be two atomic operations for every array of every call and half of a small network's time.
     """
-    return compile_on_use(function, **KERNEL_OPTIONS)
+    options = {"nopython": True, "boundscheck": None, **KERNEL_OPTIONS}
+    return function if DISABLED else cached(Kernel(function, targetoptions=options))
 
 
 class PublicKernel:
@@ -79,7 +80,7 @@ class PublicKernel:
     @property
     def _numba_type_(self) -> Any:
         """What a compiled function that names this object calls."""
-        return self.kernel._numba_type_
+        return self.kernel.part._numba_type_
 
 
 def public_kernel(check: Callable[..., None]) -> Callable[[Callable[..., Any]], PublicKernel]:
@@ -92,7 +93,7 @@ def pointer_kernel(function: Callable[..., Any]) -> Any:
 
     It gets arrays as pointers. Python cannot call it, so that the wrapper for Python is left out, and the one for C.
     """
-    return compile_on_use(function, **KERNEL_OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)
+    return cached(numba.njit(**KERNEL_OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function))
 
 
 # `with objmode(name=type):` in a `callback_kernel` is a block that Python runs, with the GIL, and that gives the names.
@@ -105,7 +106,7 @@ def callback_kernel(function: Callable[..., Any]) -> Any:
     It is not nogil: Numba warns against that here, and the option only says what Python does when it calls the
     function. A kernel that calls this one runs it without the GIL, except for the block of `objmode`.
     """
-    return compile_on_use(function)
+    return cached(numba.njit(function))
 
 
 def checked_kernel(function: Callable[..., Any]) -> Any:

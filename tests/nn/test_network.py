@@ -167,7 +167,7 @@ forward(tape, obs, theta, net.table, 0, 3)
 backward(tape.copy(), np.zeros_like(theta), tape, obs, theta, np.zeros(net.n_work, np.float32), net.table, 3)
 print(*[name for name, kind in KINDS.items() if kind.forward.signatures or kind.backward.signatures])
 inner = conv.conv_forward, conv_products.patches_matmul, conv_products.cover_2x2, lstm.lstm_forward, lstm.lstm_cell
-print([kernel.__name__ for kernel in inner if kernel.signatures])
+print([kernel.__name__ for kernel in inner if kernel.signatures or kernel.part.signatures])
 """
 
 
