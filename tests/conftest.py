@@ -1,4 +1,4 @@
-"""Settings that must stand before Numba is imported, and what several test files share."""
+"""Settings that must stand before the package is imported, and what several test files share."""
 
 import os
 import signal
@@ -6,9 +6,9 @@ import tempfile
 
 import pytest
 
-# Numba's cache does not see a change in an imported kernel, so a test run starts from a clean one unless told.
-if "NUMBA_CACHE_DIR" not in os.environ:
-    os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="numasync-tests-")
+# A test run starts with an empty cache of compiled kernels unless it is told.
+if "NUMASYNC_CACHE_DIR" not in os.environ:
+    os.environ["NUMASYNC_CACHE_DIR"] = tempfile.mkdtemp(prefix="numasync-tests-")
 
 # A shell lets what it runs in the background ignore Ctrl-C, and `nohup` lets it ignore the end of the terminal. The
 # programs that the tests start would ignore them too.

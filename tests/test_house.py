@@ -19,7 +19,10 @@ DISPLAYS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.SetComp, ast.DictComp
 
 # Which modules speak to the compiler, and to which part of it. Everything else is left to runtime/jit.py.
 COMPILERS = {
-    "numasync.runtime.cache": {"numba.core", "numba.misc.appdirs"},
+    "numasync.runtime.cache": {"numba.core"},
+    "numasync.runtime.cache_folder": {"numba", "numba.misc.appdirs", "llvmlite"},
+    "numasync.runtime.compilation": {"numba.core", "numba.core.registry"},
+    "numasync.runtime.parts": {"numba", "numba.core", "numba.core.compiler", "numba.core.typing.typeof"},
     "numasync.runtime.jit": {"numba", "numba.core", "llvmlite"},
     "numasync.runtime.pointers": {"numba.core", "numba.extending", "numba.np"},
     "numasync.nn.products.codegen": {"numba.core", "llvmlite"},

@@ -3,30 +3,27 @@
 Numba's own cache raises where no folder can be written, where the disk is full, and where a file is damaged. Here such
 a kernel is compiled again. One sentence on the standard error says so where nothing can be written.
 
-The files are Numba's, with two differences. Digests find a file that is damaged, or that belongs to another kernel. An
-entry is written before the index that names it, so that no index can name the entry of an older source.
+The files are Numba's, with three differences. They lie in a folder that belongs to this version of the kernels, see
+`cache_folder.py`. Digests find a file that is damaged, or that belongs to another kernel. An entry is written before
+the index that names it, so that no index names an entry that is not there.
 """
 
 import contextlib
 import hashlib
 import itertools
 import multiprocessing
-import os
 import pickle
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from numba.core import caching
-from numba.misc.appdirs import AppDirs
 
 from numasync.errors import one_line
+from numasync.runtime.cache_folder import open_folder
 
 # The sentence comes once. Counting is one operation, in which no other thread can take part.
 SENTENCES = itertools.count()
-
-# Where the user has no home, Numba would make a folder named "~" in the current one.
-HAS_HOME = os.path.isabs(AppDirs("numba", appauthor=False).user_cache_dir)
 
 Index = dict[Any, tuple[str, bytes]]
 
@@ -51,45 +48,52 @@ class CheckedFiles(caching.IndexDataCacheFile):
         return pickle.loads(content) if digest(content) == expected else None
 
     def _load_index(self) -> Index:
-        """Return the index; an empty one where the file is missing, damaged, or of another source or version."""
-        with contextlib.suppress(Exception):  # a damaged file, or one with types of another version, can raise anything
+        """Return the index; an empty one where the file is missing or damaged."""
+        with contextlib.suppress(Exception):  # a damaged file can raise anything
             content = Path(self._index_path).read_bytes()
             length = hashlib.sha256().digest_size
             found, data = content[:length], content[length:]
-            if found == self._index_digest(data):
+            if found == digest(data):
                 return pickle.loads(data)
         return {}
 
     def _save_index(self, index: Index) -> None:
         data = self._dump(index)
         with self._open_for_write(self._index_path) as file:
-            file.write(self._index_digest(data) + data)
-
-    def _index_digest(self, data: bytes) -> bytes:
-        """Return the digest of an index, which is another one for another source file or Numba."""
-        return digest(repr((self._version, self._source_stamp)).encode() + data)
+            file.write(digest(data) + data)
 
 
-class KernelLocation(caching.CompileResultCacheImpl):
-    """Where Numba keeps a kernel: in NUMBA_CACHE_DIR, else beside the source, else in the user's cache folder."""
+class KernelFolder(NamedTuple):
+    """The folder of a kernel's files, as Numba asks for it."""
 
-    _locator_classes = [
-        locator
-        for locator in caching.CompileResultCacheImpl._locator_classes
-        if HAS_HOME or "UserWide" not in locator.__name__
-    ]
+    path: Path
+
+    def ensure_cache_path(self) -> None:
+        """Make the folder before a file is written: another program may have removed it."""
+        self.path.mkdir(parents=True, exist_ok=True)
+
+
+class KernelFiles(caching.CompileResultCacheImpl):
+    """How Numba keeps a kernel: the name of its files, and what is in them."""
+
+    def __init__(self, function: Any, folder: Path) -> None:
+        self._locator = KernelFolder(folder)
+        name = f"{function.__module__}.{function.__qualname__}".replace("<locals>", "locals")
+        self._filename_base = f"{name}-{function.__code__.co_firstlineno}"
 
 
 class KernelCache(caching.FunctionCache):
-    """The cache of one kernel, as Numba asks for it. Reading and writing raise nothing."""
+    """The cache of one kernel, as Numba asks for it. Reading and writing raise nothing.
 
-    _impl_class = KernelLocation
+    function  the Python source of the kernel
+    folder    where its files lie
+    """
 
-    def __init__(self, function: Any) -> None:
-        super().__init__(function)
-        location = self._impl
-        stamp = location.locator.get_source_stamp()
-        self._cache_file = CheckedFiles(self._cache_path, location.filename_base, stamp)
+    def __init__(self, function: Any, folder: Path) -> None:
+        self._name, self._py_func, self._cache_path = repr(function), function, str(folder)
+        self._impl = KernelFiles(function, folder)
+        self._cache_file = CheckedFiles(self._cache_path, self._impl.filename_base, "")
+        self.enable()
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
         """Return the compiled kernel for a signature. None: it must be compiled."""
@@ -105,11 +109,14 @@ class KernelCache(caching.FunctionCache):
 
 
 def add_cache(kernel: Any) -> None:
-    """Give a kernel, as Numba's `njit` returns it, its cache, or say that there is no folder for one."""
-    try:
-        kernel._cache = KernelCache(kernel.py_func)
-    except Exception:  # RuntimeError where Numba finds no folder, OSError where the source cannot be read
-        say_once("no folder for it can be written; set NUMBA_CACHE_DIR to one that can")
+    """Give a kernel its cache, or say that there is no folder for one. A kernel of another package gets none."""
+    if kernel.py_func.__module__.partition(".")[0] != "numasync":
+        return  # the digest of the folder does not know its source
+    folder, reason = open_folder()
+    if folder:
+        kernel._cache = KernelCache(kernel.py_func, folder)
+    else:
+        say_once(reason)
 
 
 def digest(content: bytes) -> bytes:

@@ -1,7 +1,6 @@
 """Every Numba option of the project, each with its reason. No other file says `njit`."""
 
 import functools
-import os
 from collections.abc import Callable
 from typing import Any
 
@@ -22,10 +21,6 @@ FLOAT = np.float32
 # compiler may assume that no NaN exists and delete the test that finds one.
 FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
 
-# The cache makes a second start quick. Numba does not see a change in a kernel or tile that another kernel calls: clear
-# the cache after editing one, or set NUMASYNC_CACHE=0.
-CACHE = os.environ.get("NUMASYNC_CACHE", "1") != "0"
-
 DISABLED = bool(numba.config.DISABLE_JIT)
 
 # Whether the code is for a processor with 32 vector registers of 16 floats. NUMBA_CPU_NAME=haswell, or another name
@@ -41,7 +36,7 @@ COMPILING = compiler_lock.global_compiler_lock
 
 def cached(compiled: Any) -> Any:
     """Keep what Numba compiles of a function on the disk. Return the function."""
-    if CACHE and not DISABLED:
+    if not DISABLED:
         add_cache(compiled)
     return compiled
 

@@ -76,7 +76,7 @@ class Part(registry.CPUDispatcher):
 
 
 class Kernel(registry.CPUDispatcher):
-    """A function that Numba compiles on first use, and its part. The arguments are those of Numba's own class."""
+    """A function that Numba compiles on first use, and its part. It takes the arguments of Numba's own class."""
 
     def __init__(
         self, py_func: Callable[..., Any], locals: Any = None, targetoptions: Any = None, pipeline_class: Any = Compiler

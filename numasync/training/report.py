@@ -6,7 +6,7 @@ from typing import Any
 from numasync.agent.evaluation import MAX_EPISODE_STEPS
 from numasync.config import Config
 from numasync.errors import warn_of
-from numasync.training.console import Console, format_clock
+from numasync.training.console import TERMINAL_SECONDS, Console, format_clock
 from numasync.training.progress import Progress
 
 
@@ -24,12 +24,20 @@ class Report:
         self.config = config
         self.checkpoint = checkpoint
         self.console = console or Console()
+        self.compilation_due = TERMINAL_SECONDS
 
     def print_start(self) -> None:
         """Say what is trained. Compilation follows."""
         c = self.config
         line = f"{c.algo} on {c.env}: {c.workers} workers, {c.steps:,} steps, seed {c.seed}; compiling ..."
         self.console.print_lines(line)
+
+    def print_compilation(self, done: int, total: int, seconds: float) -> None:
+        """On a terminal, say how far the compilation is. The arguments: see `OnCompiled`."""
+        if self.console.terminal and seconds >= self.compilation_due:
+            self.compilation_due = seconds + TERMINAL_SECONDS
+            left = format_clock(seconds / done * (total - done))
+            self.console.show_progress(f"compiled {done} of {total} kernels, {left} left", 0.0)
 
     def print_progress(self, progress: Progress) -> None:
         """Print a line of progress if one is due. The supervisor calls this often."""

@@ -17,6 +17,7 @@ from numasync.envs import make_env
 from numasync.envs.normalization import measure_normalization
 from numasync.errors import EvaluationError, InputError, NotFiniteError, WorkerError, failure_of, one_line
 from numasync.runtime.checks import as_folder, as_switch
+from numasync.runtime.compilation import watch_compilation
 from numasync.training.background_evaluation import BackgroundEvaluator
 from numasync.training.console import Console
 from numasync.training.progress import Progress
@@ -125,7 +126,8 @@ class Run:
         """Train and evaluate the agent, write everything down, and return it. Raises what `Supervisor.run` raises."""
         self.report.print_start()
         try:
-            self.supervisor.run(self._progress, self._checkpoint)
+            with watch_compilation(self.trainer.kernels, self.report.print_compilation):
+                self.supervisor.run(self._progress, self._checkpoint)
             self._write_episodes()
             evaluation = self._evaluate_at_the_end()
         except Exception:

@@ -13,6 +13,7 @@ from numasync.envs.spec import Environment, EnvSpec
 from numasync.errors import InputError, NotFiniteError, WorkerError
 from numasync.learner.loop import MAX_SEGMENTS, MORE, NOT_FINITE, Shared, Worker, compile_loop, run_segments
 from numasync.learner.optim import OPTIMIZERS, OptimizerState, new_state
+from numasync.nn.layers import KINDS
 from numasync.nn.network import Network
 from numasync.runtime.affinity import core_per_thread, cores
 from numasync.runtime.memory import CACHE_LINE, aligned_copy, aligned_zeros
@@ -82,6 +83,13 @@ class Trainer:
         """Return how far the run is. interrupted: whether Ctrl-C has ended it early."""
         seconds, returns = self.clock.seconds, list(self.episode_log.returns)
         return Progress(self.steps, self.config.steps, seconds, self.episodes, returns, interrupted)
+
+    @property
+    def kernels(self) -> list[Any]:
+        """The kernels that the run calls. The kernels of the environment are left out."""
+        kinds = [KINDS[name] for name in self.network.kinds]
+        layers = [kernel for kind in kinds for kernel in (kind.forward, kind.backward)]
+        return [*layers, self.algorithm.kernel, self.update, run_segments]
 
     def workers_of(self, thread: int) -> range:
         """Return the numbers of the workers that run on a thread."""

@@ -54,7 +54,7 @@ def test_ctrl_c_during_an_import_stops_with_one_sentence(tmp_path, module, comma
 
 
 def test_ctrl_c_while_it_compiles_stops_with_one_sentence_and_the_folder_is_taken_again(tmp_path):
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+    environment = {**os.environ, "NUMASYNC_CACHE_DIR": str(tmp_path / "cache")}
     for seconds in (0.3, 2.0):
         process = start([*SHORT, "--out", "run"], tmp_path, env=environment)
         assert "compiling" in process.stdout.readline()

@@ -59,6 +59,20 @@ def test_progress_line(state, text):
     assert " ".join(progress_line(progress(**state)).split()) == text
 
 
+def test_a_terminal_shows_how_far_the_compilation_is_twice_a_second():
+    terminal, pipe = Terminal(), io.StringIO()
+    for file in (terminal, pipe):
+        report = Report(CONFIG, console=Console(file))
+        for done, seconds in enumerate((0.1, 0.6, 0.9, 1.2, 20.0), 1):
+            report.print_compilation(done, 5, seconds)
+        report.print_progress(progress(seconds=0.6))
+    lines = [line.strip() for line in terminal.getvalue().split("\r")]
+    compiled = [f"compiled {line}" for line in ("2 of 5 kernels, 0:01 left", "4 of 5 kernels, 0:00 left")]
+    assert lines[:-2] == ["", *compiled] and lines[-2] == "compiled 5 of 5 kernels, 0:00 left"
+    assert "steps" in lines[-1], "the clock of the run begins at 0"
+    assert "compiled" not in pipe.getvalue()
+
+
 def test_evaluation_line():
     assert evaluation_line(EVALUATION) == "Evaluation over 30 episodes: mean 0.87, std 0.51, min -1, max 1."
 

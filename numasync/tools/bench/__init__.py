@@ -89,12 +89,12 @@ def measure_in_process(section: str, options: Options, cache: str) -> Section:
 
     section  one of SECTIONS
     options  what `measure` gets
-    cache    the folder of the process's Numba cache
+    cache    the folder of the process's cache of kernels
 
     Raises WorkerError where the process fails.
     """
     paths = [str(PACKAGE.parent), os.environ.get("PYTHONPATH")]
-    own = {"NUMBA_CACHE_DIR": cache, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
+    own = {"NUMASYNC_CACHE_DIR": cache, "PYTHONPATH": os.pathsep.join(filter(None, paths))}
     command = [sys.executable, "-m", "numasync.tools.bench", section, json.dumps(options._asdict())]
     environment = {**os.environ, **dict.fromkeys(BLAS_THREADS, "1"), **own}
     environment["TMPDIR"] = cache  # what the process leaves there goes with the cache

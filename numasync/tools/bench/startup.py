@@ -38,9 +38,9 @@ def measure(options: Options) -> Section:
 def time_program(program: str, cache: str | None = None) -> float:
     """Return the seconds from the start of a Python process until it has run `program`. Its exit does not count.
 
-    cache  the folder of its Numba cache; None: the one of this process
+    cache  the folder of its cache of kernels; None: the one of this process
     """
-    environment = {**os.environ, **({"NUMBA_CACHE_DIR": cache} if cache else {})}
+    environment = {**os.environ, **({"NUMASYNC_CACHE_DIR": cache} if cache else {})}
     command = [sys.executable, "-c", f"{program}; print(time.time())"]
     begin = time.time()
     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)

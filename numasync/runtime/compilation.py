@@ -1,0 +1,69 @@
+"""How far a compilation is, for those who wait for it."""
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from numba.core import event
+from numba.core.registry import CPUDispatcher
+
+from numasync.runtime.jit import DISABLED, PublicKernel
+
+# Gets the kernels that are compiled, the kernels in all, and the seconds since the first one began.
+OnCompiled = Callable[[int, int, float], None]
+
+
+def kernels_below(kernel: Any) -> set[Callable[..., Any]]:
+    """Return the Python sources of a kernel and of all kernels that it calls."""
+    found: set[Callable[..., Any]] = set()
+    waiting = [kernel]
+    while waiting:
+        kernel = waiting.pop()
+        kernel = kernel.kernel if isinstance(kernel, PublicKernel) else kernel
+        if isinstance(kernel, CPUDispatcher) and kernel.py_func not in found:
+            found.add(kernel.py_func)
+            waiting += called_by(kernel.py_func)
+    return found
+
+
+def called_by(function: Callable[..., Any]) -> list[Any]:
+    """Return the values of all names that a function takes from its module or from a function around it."""
+    around = [cell.cell_contents for cell in function.__closure__ or ()]
+    return around + [function.__globals__.get(name) for name in function.__code__.co_names]
+
+
+class Compilation(event.Listener):
+    """Counts the kernels that Numba has compiled.
+
+    kernels      the kernels that Python calls
+    on_compiled  called after each kernel, in the thread that compiles
+    """
+
+    def __init__(self, kernels: Iterable[Any], on_compiled: OnCompiled) -> None:
+        self.below = [(kernel, kernels_below(kernel)) for kernel in kernels]
+        self.on_compiled = on_compiled
+        self.compiled: set[Callable[..., Any]] = set()
+        self.began: float | None = None
+
+    def on_start(self, event: Any) -> None:
+        """Begin to count the seconds."""
+        self.began = time.perf_counter() if self.began is None else self.began
+
+    def on_end(self, event: Any) -> None:
+        """Count a kernel. What comes out of the cache need not be compiled, and what it calls neither."""
+        needed = [below for kernel, below in self.below if not kernel.stats.cache_hits]
+        total = set().union(*needed)
+        if event.data["dispatcher"].py_func in total and self.began is not None:
+            self.compiled.add(event.data["dispatcher"].py_func)
+            self.on_compiled(len(self.compiled & total), len(total), time.perf_counter() - self.began)
+
+
+@contextlib.contextmanager
+def watch_compilation(kernels: Iterable[Any], on_compiled: OnCompiled) -> Iterator[None]:
+    """Report how far the compilation of kernels is, in a `with` block. The arguments: see `Compilation`."""
+    if DISABLED:
+        yield
+        return
+    with event.install_listener("numba:compile", Compilation(kernels, on_compiled)):
+        yield

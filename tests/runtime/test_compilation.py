@@ -1,0 +1,74 @@
+"""How far a compilation is: every kernel below the ones that are called counts once, and none that is in the cache."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from numasync.runtime.compilation import Compilation, kernels_below, watch_compilation
+from numasync.runtime.jit import DISABLED, kernel
+from numasync.runtime.rng import uniform
+
+compiled = pytest.mark.skipif(DISABLED, reason="about compiled kernels")
+
+
+@kernel
+def lowest(x):
+    return x + 1
+
+
+@kernel
+def left(x):
+    return lowest(x) + 1
+
+
+@kernel
+def right(x, rng):
+    return lowest(x) + uniform(rng)
+
+
+@kernel
+def top(x, rng):
+    return left(x) + right(x, rng)
+
+
+def names_below(kernel):
+    return {function.__name__ for function in kernels_below(kernel)}
+
+
+@compiled
+def test_all_kernels_below_one_are_found():
+    assert names_below(left) == {"left", "lowest"}
+    assert names_below(top) == {"top", "left", "right", "lowest", "uniform", "next_word", "rotate_left"}
+
+
+@compiled
+def test_each_kernel_is_counted_once_and_the_last_is_the_one_that_is_called():
+    lines = []
+    with watch_compilation([top], lambda *line: lines.append(line)):
+        top(1.0, np.arange(1, 5, dtype=np.uint64))
+    assert [done for done, _, _ in lines] == [1, 2, 3, 4, 5, 6, 7] and {total for _, total, _ in lines} == {7}
+    seconds = [second for _, _, second in lines]
+    assert seconds == sorted(seconds) and seconds[0] > 0
+    lines.clear()
+    top(1, np.arange(1, 5, dtype=np.uint64))
+    assert not lines, "the block has ended"
+
+
+@compiled
+def test_what_is_in_the_cache_is_not_counted():
+    lines = []
+    compilation = Compilation([left, right], lambda *line: lines.append(line[:2]))
+    in_cache, not_there = (SimpleNamespace(stats=SimpleNamespace(cache_hits=hits)) for hits in ({1: 1}, {}))
+    compilation.below = [(in_cache, kernels_below(left)), (not_there, kernels_below(right))]
+    for finished in (left, lowest):
+        finished = SimpleNamespace(data={"dispatcher": finished})
+        compilation.on_start(finished)
+        compilation.on_end(finished)
+    assert lines == [(1, 5)], "lowest is needed by right too"
+
+
+def test_where_nothing_is_compiled_nothing_is_said(monkeypatch):
+    monkeypatch.setattr("numasync.runtime.compilation.DISABLED", True)
+    with watch_compilation([left], lambda *_: pytest.fail("a kernel was counted")):
+        left.py_func(1) if not DISABLED else left(1)
