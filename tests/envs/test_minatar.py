@@ -72,7 +72,7 @@ def lockstep(game, version, steps, seed=1, go_on=0.0):
     return mismatches, episodes
 
 
-@pytest.mark.parametrize("version", [0, 1])
+@pytest.mark.parametrize("version", [pytest.param(0, marks=pytest.mark.slow), 1])
 @pytest.mark.parametrize("game", GAMES)
 def test_lockstep_with_the_authors_package(game, version):
     mismatches, episodes = lockstep(game, version, STEPS)

@@ -143,11 +143,14 @@ def processes_of(folder):
 
 
 @pytest.mark.skipif(not os.path.isdir("/proc"), reason="this system does not list processes in files")
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT], ids=str)
+@pytest.mark.parametrize(
+    ("number", "seconds"),
+    [(signal.SIGTERM, 0.5), (signal.SIGTERM, 4.0), (signal.SIGHUP, 4.0), (signal.SIGINT, 4.0)],
+    ids=str,
+)
 @pytest.mark.parametrize(
     "words", [["bench", "--only", "startup"], ["study", "lr", "--env", "Catch-v0", "--jobs", "2", "--out", "study"]]
 )
-@pytest.mark.parametrize("seconds", [0.5, 4.0])
 def test_a_signal_ends_child_processes_and_removes_temporary_folders(tmp_path, words, number, seconds):
     (tmp_path / "temporary").mkdir()
     environment = {**os.environ, "TMPDIR": str(tmp_path / "temporary"), "FAMILY": str(tmp_path)}

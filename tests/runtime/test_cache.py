@@ -130,7 +130,7 @@ def test_a_disk_that_fills_while_it_compiles_ends_no_run(tmp_path, size):
 @compiled
 def test_a_closed_standard_error_is_no_fault(tmp_path):
     script = f"import os, sys\nsys.stderr.close(); os.close(2); sys.stderr = None\n{READ_ONLY}{DRAW}"
-    assert start(script, tmp_path).stdout.split() == [DRAWN, "0"]
+    assert start(script, tmp_path, cache=tmp_path / "cache").stdout.split() == [DRAWN, "0"]
 
 
 @compiled

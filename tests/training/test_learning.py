@@ -47,7 +47,15 @@ def test_an_untrained_agent_scores_like_a_random_player():
     assert agent.evaluate(episodes=500)["mean"] == pytest.approx(-0.6, abs=0.15)
 
 
-@pytest.mark.parametrize(("low", "high"), [(-0.4, 0.4), (-0.1, 0.1), (0, 2000), (-10, 10)])
+@pytest.mark.parametrize(
+    ("low", "high"),
+    [
+        pytest.param(-0.4, 0.4, marks=pytest.mark.slow),
+        (-0.1, 0.1),
+        (0, 2000),
+        pytest.param(-10, 10, marks=pytest.mark.slow),
+    ],
+)
 def test_the_continuous_preset_learns_in_every_range(low, high):
     # A game of one step. The best action lies half way between the middle and the upper bound. Its reward is 10.
     best, half_range = low + 0.75 * (high - low), (high - low) / 2
