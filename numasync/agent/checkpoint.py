@@ -39,8 +39,8 @@ DAMAGE = (
     zlib.error,
 )
 
-# Parameters hardly shrink when they are compressed. So the arrays of a file have at most SMALL bytes together, or at
-# most MOST_TIMES as many bytes as the file.
+# Parameters hardly shrink when they are compressed. So a file is refused if its arrays are larger than SMALL bytes and
+# more than MOST_TIMES times as large as the file.
 SMALL, MOST_TIMES = 2**26, 20
 LONGEST_DESCRIPTION = 2**22
 

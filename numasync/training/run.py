@@ -126,7 +126,8 @@ class Run:
         """Train and evaluate the agent, write everything down, and return it. Raises what `Supervisor.run` raises."""
         self.report.print_start()
         try:
-            with watch_compilation(self.trainer.kernels, self.report.print_compilation):
+            waited_for = self.trainer.kernels if self.report.console.terminal else []
+            with watch_compilation(waited_for, self.report.print_compilation):
                 self.supervisor.run(self._progress, self._checkpoint)
             self._write_episodes()
             evaluation = self._evaluate_at_the_end()

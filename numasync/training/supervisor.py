@@ -137,7 +137,7 @@ class Supervisor:
 
     def _run_threads(self, on_progress: OnProgress, on_checkpoint: OnCheckpoint) -> None:
         trainer = self.trainer
-        # Before the threads run at the same time, one segment compiles what is not yet compiled.
+        # One segment compiles the rest. The other threads start after it.
         self._call(0, trainer.run_segments_of, 0, 1)
         trainer.clock.start()
         runs: list[Future] = []

@@ -305,6 +305,17 @@ def test_what_a_file_says_is_checked_as_what_a_user_says(path, says):
     assert says in text and text.startswith(f"{path} is damaged: ") and text.endswith(".") and "\n" not in text
 
 
+def check_refused_without_memory(path):
+    """Check that a file is refused with one sentence, and that loading it takes less than 20 MB."""
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=r"agent\.npz [^\n]*\.$"):
+            numasync.load(path)
+        assert tracemalloc.get_traced_memory()[1] < 20e6
+    finally:
+        tracemalloc.stop()
+
+
 @pytest.mark.parametrize(
     "network, shape",
     [
@@ -323,13 +334,7 @@ def test_a_network_that_the_file_does_not_hold_is_refused_without_memory(path, n
         description["spec"]["observation"] |= {"shape": shape, "kind": "image" if len(shape) == 3 else "vector"}
 
     changed_description(path, change)
-    tracemalloc.start()
-    try:
-        with pytest.raises(InputError, match=r"agent\.npz [^\n]*\.$"):
-            numasync.load(path)
-        assert tracemalloc.get_traced_memory()[1] < 20e6
-    finally:
-        tracemalloc.stop()
+    check_refused_without_memory(path)
 
 
 @pytest.mark.parametrize("name", ["theta", "mean", "description", "other"])
@@ -339,13 +344,7 @@ def test_an_array_that_is_far_larger_than_its_file_is_not_read(path, name):
     with open(path, "wb") as file:
         np.savez_compressed(file, **arrays | {name: np.zeros(40_000_000, FLOAT)})
     assert path.stat().st_size < 1e6
-    tracemalloc.start()
-    try:
-        with pytest.raises(InputError, match=r"agent\.npz [^\n]*\.$"):
-            numasync.load(path)
-        assert tracemalloc.get_traced_memory()[1] < 20e6
-    finally:
-        tracemalloc.stop()
+    check_refused_without_memory(path)
 
 
 def test_saving_on_a_link_writes_through_it(agent, tmp_path):

@@ -1,4 +1,4 @@
-"""Observations and rewards of Gymnasium that are not what they must be, and what is said of them."""
+"""Wrong observations and rewards of Gymnasium's environments, and the messages about them."""
 
 import fractions
 import warnings

@@ -1,4 +1,4 @@
-"""The folder of the cache: another one for other kernels, and no more of them than needed."""
+"""The folder of the cache: changed kernels get a new folder, and old folders are removed."""
 
 import os
 import shutil

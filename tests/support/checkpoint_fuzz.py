@@ -73,7 +73,7 @@ def change_members(whole: bytes, rng: np.random.Generator) -> tuple[str, bytes]:
 
 
 def change_arrays(whole: bytes, rng: np.random.Generator) -> tuple[str, bytes]:
-    """Write another header of theta or the description, and sometimes as many bytes as it asks for."""
+    """Replace theta or the description by another header and zeros. A few files hold 1.5 GB of them."""
     members = read_members(whole)
     name = list(members)[rng.integers(len(members))]
     code = ["<f4", "<f2", "<f8", ">f4", "|O", "<U9", "|V4", "<U999999999", "f4'+'", "<M8[ns]"][rng.integers(10)]

@@ -1,7 +1,8 @@
 """Calls of the public interface with odd arguments. `python -m support.python_fuzz SEED CALLS` makes them.
 
-Each call has the right number of arguments, and one or more of them are odd. It must return, or raise an InputError of
-one sentence and write nothing. The program writes what went wrong to the standard output, as JSON.
+Each call has the right number of arguments, and at least one odd argument. It must return, or raise an InputError. An
+InputError has one sentence, and the call then writes nothing. The program writes what went wrong to the standard
+output, as JSON.
 """
 
 import contextlib
@@ -109,7 +110,7 @@ class Calls:
             yield names[i % len(names)], *self.arguments_of(names[i % len(names)])
 
     def arguments_of(self, name: str) -> tuple[list[Any], dict[str, Any]]:
-        """Return arguments and keywords for a function: one or more of them odd, the others good or left out."""
+        """Return arguments and keywords for a function. At least one is odd. The others are good or left out."""
         try:
             parameters = list(signature(self.functions[name]).parameters.values())
         except ValueError:  # a class of C, such as an exception

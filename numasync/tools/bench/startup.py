@@ -1,4 +1,4 @@
-"""Measure the time from a command to its first update, with a full and with an empty Numba cache."""
+"""Measure the time from a command to its first update, with a full and with an empty cache."""
 
 import os
 import subprocess
