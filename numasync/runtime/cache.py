@@ -95,6 +95,10 @@ class KernelCache(caching.FunctionCache):
         self._cache_file = CheckedFiles(self._cache_path, self._impl.filename_base, "")
         self.enable()
 
+    def has(self, signature: Any, target_context: Any) -> bool:
+        """Return whether there is an entry for a signature."""
+        return self._index_key(signature, target_context.codegen()) in self._cache_file._load_index()
+
     def load_overload(self, signature: Any, target_context: Any) -> Any:
         """Return the compiled kernel for a signature. None: it must be compiled."""
         with contextlib.suppress(Exception):
