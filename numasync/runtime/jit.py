@@ -27,9 +27,7 @@ DISABLED = bool(numba.config.DISABLE_JIT)
 # that is not this machine's, makes code for the common kind: registers of 8 floats, 16 or more of them.
 AVX512 = not numba.config.CPU_NAME and bool(binding.get_host_cpu_features().get("avx512f"))
 
-KERNEL_OPTIONS = dict(
-    nopython=True, boundscheck=None, nogil=True, error_model="numpy", fastmath=FASTMATH, _nrt=False
-)
+KERNEL_OPTIONS = dict(nopython=True, boundscheck=None, nogil=True, error_model="numpy", fastmath=FASTMATH, _nrt=False)
 
 # Whoever compiles, or changes what Numba knows of a kernel, holds this lock. It is Numba's own: with a second one, two
 # threads could wait for each other. A thread may take it again while it holds it.
