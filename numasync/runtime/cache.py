@@ -114,7 +114,7 @@ class KernelCache(caching.FunctionCache):
 
 def add_cache(kernel: Any) -> None:
     """Give a kernel its cache, or say that there is no folder for one. A kernel of another package gets none."""
-    if kernel.py_func.__module__.partition(".")[0] != "numasync":
+    if str(kernel.py_func.__module__).partition(".")[0] != "numasync":
         return  # the digest of the folder does not know its source
     folder, reason = open_folder()
     if folder:

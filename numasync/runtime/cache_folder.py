@@ -22,6 +22,8 @@ import numba
 import numpy as np
 from numba.misc.appdirs import AppDirs
 
+from numasync.runtime.vectors import LANES
+
 PACKAGE = Path(__file__).parents[1]
 
 # The folders of the package in which kernels, and what they call, lie.
@@ -44,7 +46,7 @@ def digest_of_kernels(package: Path = PACKAGE) -> str:
     """Return the digest of all that decides what a kernel compiles to. package: the folder of its sources."""
     total = hashlib.sha256()
     versions = (np.__version__, numba.__version__, llvmlite.__version__, sys.version_info[:3], sys.implementation.name)
-    total.update(repr(versions).encode())
+    total.update(repr((*versions, LANES)).encode())
     for path in sorted(path for folder in WITH_KERNELS for path in (package / folder).rglob("*.py")):
         content = path.read_bytes()
         total.update(f"{path.relative_to(package).as_posix()} {len(content)}\n".encode() + content)

@@ -169,7 +169,7 @@ class Compilers:
                 shared.popleft().compile()
         for thread in threads:
             thread.join()
-        for job in left:  # from the cache, or those of a helper that has ended
+        for job in left:  # out of the cache, or because a helper has ended
             job.compile()
 
 

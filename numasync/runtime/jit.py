@@ -6,7 +6,6 @@ from typing import Any
 
 import numba
 import numpy as np
-from llvmlite import binding
 from numba import types
 from numba.core import compiler_lock
 
@@ -22,10 +21,6 @@ FLOAT = np.float32
 FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
 
 DISABLED = bool(numba.config.DISABLE_JIT)
-
-# Whether the code is for a processor with 32 vector registers of 16 floats. NUMBA_CPU_NAME=haswell, or another name
-# that is not this machine's, makes code for the common kind: registers of 8 floats, 16 or more of them.
-AVX512 = not numba.config.CPU_NAME and bool(binding.get_host_cpu_features().get("avx512f"))
 
 KERNEL_OPTIONS = dict(nopython=True, boundscheck=None, nogil=True, error_model="numpy", fastmath=FASTMATH, _nrt=False)
 

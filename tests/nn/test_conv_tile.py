@@ -14,7 +14,6 @@ from support.products import dtypes, fenced
 from numasync.nn import reference
 from numasync.nn.layers.conv import conv_backward, conv_forward
 from numasync.nn.products import conv_products
-from numasync.nn.products.codegen import LANES
 from numasync.nn.products.conv_products import cells_of, fills_tiles, output_size, patches_matmul_nt_work
 from numasync.nn.products.conv_tile import (
     reference_conv,
@@ -23,6 +22,7 @@ from numasync.nn.products.conv_tile import (
     tile_conv_weights,
 )
 from numasync.runtime.jit import kernel
+from numasync.runtime.vectors import LANES
 
 CELLS_Y = {2: conv_products.CELLS_Y_2x2, 3: conv_products.CELLS_Y_3x3}
 NUMBERS = {2: conv_products.NUMBERS_2x2, 3: conv_products.NUMBERS_3x3}

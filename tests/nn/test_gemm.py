@@ -10,9 +10,10 @@ from support.products import LAYOUTS, dtypes, fenced, layouts, operand, strided_
 
 from numasync.nn.products.gemm import (
     add_product_nt,
+    add_row_product,
     add_sparse_product_tn,
-    add_sparse_row_product,
     add_strided_product,
+    add_transpose,
     transpose,
 )
 
@@ -119,14 +120,15 @@ def test_a_mask_says_which_products_are_needed(dtype, m, share):
 
 
 @dtypes
-@pytest.mark.parametrize("n", [*COLUMNS, 256, 400])
-def test_add_sparse_row_product(dtype, n):
+@pytest.mark.parametrize("n", [*COLUMNS, 256, 400, 1030])
+def test_add_row_product(dtype, n):
     for k in (0, 1, 15, 16, 40, 300):
         draw = drawer(dtype, seed=k)
-        a, b, c = np.maximum(draw(k), 0), draw(k, n), draw(n)
-        expected = c + a @ b
-        add_sparse_row_product(c, a, b)
-        assert_close(c, expected)
+        numbers, b, before = draw(k), draw(k, n), draw(n)
+        for a in (numbers, np.maximum(numbers, 0)):  # without zeros, and with many
+            c = before.copy()
+            add_row_product(c, a, b)
+            assert_close(c, before + a @ b)
 
 
 # Which columns of A hold nothing but zeros, by their number.
@@ -179,6 +181,8 @@ def test_transpose(dtype, k, n):
     b, out = drawer(dtype)(k, n), np.full((n, k), np.nan, dtype)
     transpose(out, b)
     np.testing.assert_array_equal(out, b.T)
+    add_transpose(out, b)
+    np.testing.assert_array_equal(out, b.T + b.T)
 
 
 @fences
@@ -212,12 +216,12 @@ def test_add_strided_product_of_patches_stays_in_its_arrays(dtype, layout, side)
 @dtypes
 @sides
 @pytest.mark.parametrize("n", [17, 128, 243, 256])
-def test_add_sparse_row_product_stays_in_its_arrays(dtype, side, n):
+def test_add_row_product_stays_in_its_arrays(dtype, side, n):
     draw = drawer(dtype)
     for k in (1, 16, 19):
         a, b, c = (fenced(x, side) for x in (draw(k), draw(k, n), draw(n)))
         expected = c + a @ b
-        add_sparse_row_product(c, a, b)
+        add_row_product(c, a, b)
         assert_close(c, expected)
 
 

@@ -5,7 +5,6 @@ import pytest
 from support.numerics import assert_close, drawer
 from support.products import dtypes
 
-from numasync.nn.products.codegen import LANES
 from numasync.nn.products.matmul import (
     MANY_INPUTS,
     add_columns_matmul_tn,
@@ -16,8 +15,9 @@ from numasync.nn.products.matmul import (
     fill,
     fill_rows,
     matmul_nt,
-    matmul_nt_work,
+    work_of,
 )
+from numasync.runtime.vectors import LANES
 
 sizes = pytest.mark.parametrize("inputs, units", [(1, 1), (9, 5), (33, 2 * LANES), (MANY_INPUTS, 7), (300, LANES)])
 counts = pytest.mark.parametrize("rows", [1, 2, 5])
@@ -56,7 +56,8 @@ def test_add_row_matmul(dtype, inputs, units):
 def test_add_matmul_tn(dtype, rows, inputs, units):
     x, dweight, dy = operands(dtype, rows, inputs, units)
     expected = dweight + x.T @ dy
-    add_matmul_tn(dweight, x, dy)
+    work = np.full(work_of(inputs, units), np.nan, dtype)
+    add_matmul_tn(dweight, x, dy, work)
     assert_close(dweight, expected)
 
 
@@ -77,7 +78,7 @@ def test_add_columns_matmul_tn(dtype, rows, inputs, units):
 @pytest.mark.parametrize("x_is_relu", [False, True])
 def test_matmul_nt(dtype, rows, inputs, units, x_is_relu):
     x, weight, dy = operands(dtype, rows, inputs, units)
-    dx, work = np.full_like(x, np.nan), np.full(matmul_nt_work(inputs, units), np.nan, dtype)
+    dx, work = np.full_like(x, np.nan), np.full(work_of(inputs, units), np.nan, dtype)
     matmul_nt(dx, dy, weight, work, x, x_is_relu)
     expected = dy @ weight.T
     needed = (x > 0) | (not x_is_relu)

@@ -8,17 +8,20 @@ from support.numerics import assert_close, drawer
 from support.products import LAYOUTS, dtypes, layouts, operand, strided_product
 
 from numasync.nn.products import gemm
-from numasync.nn.products.codegen import FLAGS, LANES
+from numasync.nn.products.codegen import FLAGS
 from numasync.nn.products.tile import (
     NARROW,
+    ROWS,
     reference_product,
     reference_product_nt,
-    reference_sparse_row,
+    reference_row,
     tile_product,
     tile_product_nt,
+    tile_row,
     tile_sparse_row,
 )
 from numasync.runtime.jit import FASTMATH, kernel
+from numasync.runtime.vectors import LANES
 
 TILES = sorted({(rows, vectors) for vectors, *sizes in gemm.PANELS for rows in (*sizes, 1)} | {(1, gemm.WIDE)})
 NT_TILES = [1, gemm.NT_ROWS]
@@ -39,13 +42,14 @@ def product(rows, vectors):
     return run
 
 
-@functools.cache
-def sparse_row(vectors):
-    @kernel
-    def run(c, a, b, j):
-        tile_sparse_row(c, a, b, vectors, j)
+@kernel
+def row(c, a, b):
+    tile_row(c, a, b)
 
-    return run
+
+@kernel
+def sparse_row(c, a, b):
+    tile_sparse_row(c, a, b)
 
 
 @functools.cache
@@ -150,57 +154,71 @@ def test_product_of_no_terms(dtype, rows, vectors):
     np.testing.assert_array_equal(c, before)
 
 
-def sparse_arguments(dtype, vectors, k, zeros, j=5):
-    """c, a, b and j; zeros: the share of zeros in a. Rows of B that must not be read are NaN."""
+def row_arguments(dtype, n, k, zeros):
+    """c, a and b; zeros: the share of zeros in a. Rows of B that must not be read are NaN."""
     draw = drawer(dtype, seed=k)
-    a, b, c = draw(k), draw(k, j + vectors * LANES + 3), draw(vectors * LANES + 7)
+    a, b, c = draw(k), draw(k, n), draw(n)
     a[np.random.default_rng(k).random(k) < zeros] = 0
     # The last rows, fewer than LANES, are read in any case.
     b[: k - k % LANES][a[: k - k % LANES] == 0] = np.nan
-    return c, a, b, j
+    return c, a, b
 
 
-sparse_rows = pytest.mark.parametrize("vectors", [gemm.WIDE, gemm.WIDEST])
+widths = pytest.mark.parametrize("n", [LANES - 1, LANES, 3 * LANES + 2, 256])
+lengths = pytest.mark.parametrize("k", [0, 1, ROWS, 2 * ROWS, 2 * ROWS + 1, LANES - 1, LANES, 3 * LANES + 2, 300])
 shares = pytest.mark.parametrize("zeros", [0.0, 0.5, 0.97, 1.0])
 
 
 @dtypes
 @shares
-@sparse_rows
-def test_reference_of_sparse_row(dtype, vectors, zeros):
-    c, a, b, j = sparse_arguments(dtype, vectors, 64, zeros)
-    width = vectors * LANES
+@widths
+def test_reference_of_row(dtype, n, zeros):
+    c, a, b = row_arguments(dtype, n, 64, zeros)
+    whole = n - n % LANES
     expected = c.copy()
-    expected[:width] += a @ np.where(a[:, None] == 0, 0, b)[:, j : j + width]
-    reference_sparse_row(c, a, b, vectors, j)
+    expected[:whole] += a @ np.where(a[:, None] == 0, 0, b)[:, :whole]
+    reference_row(c, a, b)
+    assert_close(c, expected)
+
+
+@compiled
+@dtypes
+@widths
+@lengths
+def test_row(dtype, n, k):
+    c, a, b = row_arguments(dtype, n, k, 0.0)
+    expected = c.copy()
+    reference_row(expected, a, b)
+    row(c, a, b)
     assert_close(c, expected)
 
 
 @compiled
 @dtypes
 @shares
-@sparse_rows
-@pytest.mark.parametrize("k", [0, 1, LANES - 1, LANES, 3 * LANES + 2, 300])
-def test_sparse_row(dtype, vectors, zeros, k):
-    c, a, b, j = sparse_arguments(dtype, vectors, k, zeros)
+@widths
+@lengths
+def test_sparse_row(dtype, n, zeros, k):
+    c, a, b = row_arguments(dtype, n, k, zeros)
     expected = c.copy()
-    reference_sparse_row(expected, a, b, vectors, j)
-    sparse_row(vectors)(c, a, b, j)
+    reference_row(expected, a, b)
+    sparse_row(c, a, b)
     assert_close(c, expected)
 
 
 @compiled
 @dtypes
 def test_a_sparse_row_takes_nan_and_what_is_almost_zero_for_no_zeros(dtype):
-    c, a, b, j = sparse_arguments(dtype, gemm.WIDE, 2 * LANES, 1.0)
+    c, a, b = row_arguments(dtype, 2 * LANES + 3, 2 * LANES, 1.0)
+    width = 2 * LANES
     b[:] = 1
-    a[3], a[LANES + 5] = np.finfo(dtype).tiny, np.nan
-    sparse_row(gemm.WIDE)(c, a, b, j)
-    assert np.isnan(c[: gemm.WIDE * LANES]).all() and np.isfinite(c[gemm.WIDE * LANES :]).all()
-    a[LANES + 5] = -0.0
+    a[3], a[LANES + 1] = np.finfo(dtype).tiny, np.nan
+    sparse_row(c, a, b)
+    assert np.isnan(c[:width]).all() and np.isfinite(c[width:]).all()
+    a[LANES + 1] = -0.0
     c[:] = 0
-    sparse_row(gemm.WIDE)(c, a, b, j)
-    assert (c[: gemm.WIDE * LANES] == np.finfo(dtype).tiny).all()
+    sparse_row(c, a, b)
+    assert (c[:width] == np.finfo(dtype).tiny).all()
 
 
 def nt_arguments(dtype, rows, n, i=2, j=3):

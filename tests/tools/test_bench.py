@@ -12,9 +12,9 @@ import numpy as np
 import pytest
 
 from numasync.cli import main
-from numasync.nn.products.codegen import LANES
 from numasync.nn.table import WEIGHT_ROWS
 from numasync.runtime.jit import FLOAT, kernel
+from numasync.runtime.vectors import LANES
 from numasync.tools import bench
 from numasync.tools.bench import default_workers, parse_sections, parse_workers, products, step, training
 from numasync.tools.bench.comparison import (

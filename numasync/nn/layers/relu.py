@@ -14,10 +14,11 @@ from numasync.runtime.jit import FLOAT, kernel, pointer_kernel
 
 @kernel
 def relu_forward(y):
-    """y = max(y, 0), in place. y: (rows, units)."""
+    """y = max(y, 0), in place. What is not finite does not become 0: NaN stays. y: (rows, units)."""
     flat = vector_of(y)
     for i in range(flat.size):
-        flat[i] = max(flat[i], FLOAT(0))
+        # A product, because the compiler makes vectors of it. It would take the numbers of a `max` one by one.
+        flat[i] *= flat[i] > FLOAT(0)
 
 
 @kernel

@@ -8,10 +8,7 @@ This code runs while Numba compiles. A Python loop here writes its instructions 
 from llvmlite import ir
 from numba.core import cgutils
 
-from numasync.runtime.jit import AVX512
-
-# Floats in a vector: what fits one register.
-LANES = 16 if AVX512 else 8
+from numasync.runtime.vectors import LANES
 
 # Sums may be reordered and fused with products. NaN and infinity are kept. A part of jit.FASTMATH.
 FLAGS = ("contract", "reassoc", "nsz")
@@ -74,6 +71,15 @@ class CodeGenerator:
             self.builder.store(value, pointer, align=self.align)
         else:
             self.masked("store", ir.VoidType(), value, pointer, ir.Constant(LANE_NUMBER, self.align), self.mask)
+
+    def fetch(self, pointer):
+        """Have a cache line brought from the memory. The processor does not wait for it."""
+        byte = ir.IntType(8).as_pointer()
+        kind = ir.FunctionType(ir.VoidType(), [byte, LANE_NUMBER, LANE_NUMBER, LANE_NUMBER])
+        function = cgutils.get_or_insert_function(self.builder.module, kind, "llvm.prefetch.p0i8")
+        # To read, into the innermost cache; data, not instructions.
+        to_read, innermost, data = LANE_NUMBER(0), LANE_NUMBER(3), LANE_NUMBER(1)
+        self.builder.call(function, [self.builder.bitcast(pointer, byte), to_read, innermost, data])
 
     def use_lanes(self, count):
         """From here on load and store only the first `count` lanes of a vector. The other lanes load as 0."""

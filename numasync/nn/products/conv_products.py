@@ -13,17 +13,17 @@ kx, c); y and dy (rows, out_height * out_width * filters). image: (height, width
 
 from typing import Any
 
-from numasync.nn.products.codegen import LANES
 from numasync.nn.products.conv_tile import tile_conv, tile_conv_weights
 from numasync.nn.products.gemm import ADJACENT, FIRST, NO_JUMP, ONE_RUN, add_strided_product, cover_columns, transpose
 from numasync.nn.products.matmul import fill, fill_rows
 from numasync.nn.products.views import matrix_at, vector_at, vector_of
-from numasync.runtime.jit import AVX512, FLOAT, kernel
+from numasync.runtime.jit import FLOAT, kernel
+from numasync.runtime.vectors import LANES, MANY_REGISTERS
 
 # For patches of 2 x 2 and 3 x 3 cells: the rows of cells that share a load (cells_y, see `conv_tile.py`), and the
 # numbers of a cell in a tile of the weights' gradient. Both fill the registers with sums, 32 or 16.
-CELLS_Y_2x2, CELLS_Y_3x3 = (2 if AVX512 else 1), 1
-NUMBERS_2x2, NUMBERS_3x3 = 6, (6 if AVX512 else 4)
+CELLS_Y_2x2, CELLS_Y_3x3 = (2 if MANY_REGISTERS else 1), 1
+NUMBERS_2x2, NUMBERS_3x3 = 6, (6 if MANY_REGISTERS else 4)
 FEWER_NUMBERS = 4
 
 # Patches side by side in a tile: an output line of the usual networks is 20, 9 or 8 patches long.

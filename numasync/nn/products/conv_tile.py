@@ -22,9 +22,10 @@ import functools
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from numasync.nn.products.codegen import LANES, CodeGenerator
+from numasync.nn.products.codegen import CodeGenerator
 from numasync.nn.products.tile import check_operands
 from numasync.runtime.jit import DISABLED
+from numasync.runtime.vectors import LANES
 
 # Patches with addresses relative to one pointer. A pointer for each patch would need more registers than there are.
 NEIGHBOURS = 6

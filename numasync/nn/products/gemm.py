@@ -7,16 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from numasync.nn.products.codegen import LANES
-from numasync.nn.products.tile import NARROW, tile_product, tile_product_nt, tile_sparse_row
+from numasync.nn.products.tile import NARROW, tile_product, tile_product_nt, tile_row, tile_sparse_row
 from numasync.nn.products.views import matrix_at, vector_at
-from numasync.runtime.jit import AVX512, kernel
+from numasync.runtime.jit import kernel
+from numasync.runtime.vectors import LANES, MANY_REGISTERS
 
-# The tiles that cover a panel of C, some vectors of columns wide: (vectors, most rows, fewer rows). Single rows cover
-# the rest. A tile of r rows by v vectors takes r v registers for its sums and v + 1 for its operands, out of 32 or 16.
-# Enough sums keep the processor from waiting for the last multiply-add. Enough of both r and v make loads rare.
-# 0 vectors: columns that fill no vector, NARROW at a time, such as the columns of the heads.
-PANELS = ((4, 5 if AVX512 else 2, 2), (2, 6, 3), (1, 8, 4), (0, 8, 4))
+# The tiles that cover a panel of C, some vectors of columns wide: (vectors, most rows, fewer rows, fewest rows). Single
+# rows cover the rest. A tile of r rows by v vectors takes r v registers for its sums and v + 1 for its operands, out of
+# 32 or 16. Enough sums keep the processor from waiting for the last multiply-add. Enough of both r and v make loads
+# rare. 0 vectors: columns that fill no vector, NARROW at a time, such as the columns of the heads.
+WIDE_PANEL = (4, 5, 2, 2) if MANY_REGISTERS else (3, 4, 2, 2)
+PANELS = (WIDE_PANEL, (2, 6, 5, 3), (1, 8, 4, 4), (0, 8, 4, 4))
 
 # Strides of a matrix as it lies. They are NumPy's integers, because the compiler makes a literal of a Python integer,
 # and a product of its own for each value.
@@ -27,11 +28,18 @@ ADJACENT, NO_JUMP, ONE_RUN, FIRST = np.int64(1), np.int64(0), np.int64(1), np.in
 FEW_ROWS, MANY_TERMS, DEEP = 8, 256, 96
 
 # Vectors of a tile where C has one row. More of them read longer pieces of B's rows.
-WIDEST, WIDE = 16 if AVX512 else 12, 8
+WIDE = 8
+
+# With one zero in so many numbers or fewer, looking for zeros takes longer than their rows of B.
+FEW_ZEROS = 8
+
+# Rows of B of this length are taken whole: some of them, and what is on its way, fit in the innermost cache.
+SHORT_ROWS = 512
+
 NT_ROWS = 4
 
 
-def panel(vectors: int, most: int, fewer: int) -> Any:
+def panel(vectors: int, most: int, fewer: int, fewest: int) -> Any:
     """Return the kernel that covers all rows of C, from column j on, with tiles `vectors` wide.
 
     The sizes of a tile are literals for the compiler: hence a kernel for each panel.
@@ -47,6 +55,9 @@ def panel(vectors: int, most: int, fewer: int) -> Any:
         while m - i >= fewer:
             tile_product(c, a, b, fewer, vectors, i * ldc + j, i * row_stride, j, strides, ldc)
             i += fewer
+        while fewest < fewer and m - i >= fewest:
+            tile_product(c, a, b, fewest, vectors, i * ldc + j, i * row_stride, j, strides, ldc)
+            i += fewest
         while i < m:
             tile_product(c, a, b, 1, vectors, i * ldc + j, i * row_stride, j, strides, ldc)
             i += 1
@@ -54,7 +65,7 @@ def panel(vectors: int, most: int, fewer: int) -> Any:
     return cover
 
 
-panel_of_four, panel_of_two, panel_of_one, narrow_panel = (panel(*sizes) for sizes in PANELS)
+wide_panel, panel_of_two, panel_of_one, narrow_panel = (panel(*sizes) for sizes in PANELS)
 
 
 @kernel
@@ -69,8 +80,8 @@ def add_strided_product(c, a, b, m, strides, ldc):
     The strides let one routine serve A B (row_stride = k, col_stride = 1, one run), A^T B (row_stride = 1, col_stride =
     m) and a convolution: its patches are overlapping pieces of the image with a run for each image line.
 
-    The columns of C are cut into panels of 4, 2 or 1 vectors, or of 8 vectors where C has one row. The last columns,
-    too few for a vector, are taken NARROW at a time.
+    The columns of C are cut into panels of 4 or 3, 2 and 1 vectors, or of 8 vectors where C has one row. The last
+    columns, too few for a vector, are taken NARROW at a time.
     """
     k, n = b.shape
     if m <= FEW_ROWS or k <= MANY_TERMS or strides[3] > 1:
@@ -90,9 +101,9 @@ def cover_columns(c, a, b, m, j, strides, ldc):
         while n - j >= WIDE * LANES:
             tile_product(c, a, b, 1, WIDE, j, 0, j, strides, ldc)
             j += WIDE * LANES
-    while n - j >= 4 * LANES:
-        panel_of_four(c, a, b, m, j, strides, ldc)
-        j += 4 * LANES
+    while fits_wide_panel(m, (n - j) // LANES):
+        wide_panel(c, a, b, m, j, strides, ldc)
+        j += WIDE_PANEL[0] * LANES
     while n - j >= 2 * LANES:
         panel_of_two(c, a, b, m, j, strides, ldc)
         j += 2 * LANES
@@ -105,22 +116,42 @@ def cover_columns(c, a, b, m, j, strides, ldc):
 
 
 @kernel
-def add_sparse_row_product(c, a, b):
+def fits_wide_panel(m, vectors):
+    """Whether the widest tiles are best for m rows, where this number of vectors is left in them.
+
+    Tiles of 4 rows by 3 vectors leave one of 5 rows, or of 4 vectors, alone. Tiles of 2 vectors do not.
+    """
+    if MANY_REGISTERS:
+        return vectors >= WIDE_PANEL[0]
+    return vectors >= WIDE_PANEL[0] and vectors != 4 and m != 5
+
+
+@kernel
+def add_row_product(c, a, b):
     """c += a B in place, where A and C are one row. c: (n,); a: (k,); b: (k, n).
 
     A number of B is used once, so that reading B takes all the time. After a relu half of A's numbers or more are
     zeros. Rows of B that would be multiplied with a zero are not read.
     """
     n = b.shape[1]
-    j = 0
-    while n - j >= WIDEST * LANES:
-        tile_sparse_row(vector_at(c, j, n - j), a, b, WIDEST, j)
-        j += WIDEST * LANES
-    while n - j >= WIDE * LANES:
-        tile_sparse_row(vector_at(c, j, n - j), a, b, WIDE, j)
-        j += WIDE * LANES
-    if j < n:
-        cover_columns(c, a, b, 1, j, (ADJACENT, ADJACENT, NO_JUMP, ONE_RUN), n)
+    done = n - n % LANES
+    if count_zeros(a) * FEW_ZEROS > a.size:
+        tile_sparse_row(c, a, b)
+    elif n <= SHORT_ROWS:
+        tile_row(c, a, b)
+    else:
+        done = FIRST
+    if done < n:
+        cover_columns(c, a, b, 1, done, (ADJACENT, ADJACENT, NO_JUMP, ONE_RUN), n)
+
+
+@kernel
+def count_zeros(a):
+    """The number of zeros in a vector."""
+    zeros = 0
+    for i in range(a.size):
+        zeros += a[i] == 0
+    return zeros
 
 
 @kernel
@@ -193,9 +224,18 @@ def any_nonzero(mask, i, rows, j, columns):
 
 
 @kernel
+def add_transpose(out, b):
+    """out += B^T. out: (n, k); b: (k, n)."""
+    k, n = b.shape
+    for j in range(n):
+        for i in range(k):
+            out[j, i] += b[i, j]
+
+
+@kernel
 def transpose(out, b):
     """out = B^T. out: (n, k); b: (k, n)."""
     k, n = b.shape
-    for i in range(k):
-        for j in range(n):
+    for j in range(n):
+        for i in range(k):
             out[j, i] = b[i, j]

@@ -9,19 +9,20 @@ Which routine of `gemm.py` is the quickest for a product depends on its shape, a
 is chosen here.
 """
 
-from numasync.nn.products.codegen import LANES
 from numasync.nn.products.gemm import (
     ADJACENT,
     NO_JUMP,
     ONE_RUN,
     add_product_nt,
+    add_row_product,
     add_sparse_product_tn,
-    add_sparse_row_product,
     add_strided_product,
+    add_transpose,
     transpose,
 )
 from numasync.nn.products.views import matrix_at, vector_of
 from numasync.runtime.jit import FLOAT, kernel
+from numasync.runtime.vectors import LANES
 
 # With this many inputs or more it pays to look for zeros among them.
 MANY_INPUTS = 256
@@ -32,7 +33,7 @@ def add_matmul(y, x, weight):
     """y += x W. y: (rows, units); x: (rows, inputs); weight: (inputs, units)."""
     rows, inputs = x.shape
     if rows == 1 and inputs >= MANY_INPUTS:
-        add_sparse_row_product(vector_of(y), vector_of(x), weight)
+        add_row_product(vector_of(y), vector_of(x), weight)
     else:
         strides = (inputs, ADJACENT, NO_JUMP, ONE_RUN)
         add_strided_product(vector_of(y), vector_of(x), weight, rows, strides, weight.shape[1])
@@ -45,10 +46,19 @@ def add_row_matmul(y, x, weight):
 
 
 @kernel
-def add_matmul_tn(dweight, x, dy):
-    """dW += x^T dy. dweight: (inputs, units); x: (rows, inputs); dy: (rows, units)."""
+def add_matmul_tn(dweight, x, dy, work):
+    """dW += x^T dy. dweight: (inputs, units); x: (rows, inputs); dy: (rows, units).
+
+    work: as large as W where `units` fills no whole vectors; overwritten.
+    """
     inputs, units = dweight.shape
-    if inputs >= MANY_INPUTS:
+    if units < LANES <= inputs:  # the heads: vectors lie along the inputs, dW^T = dy^T x
+        transposed = matrix_at(work, 0, units, inputs)
+        fill(transposed, FLOAT(0))
+        strides = (ADJACENT, units, NO_JUMP, ONE_RUN)
+        add_strided_product(vector_of(transposed), vector_of(dy), x, units, strides, inputs)
+        add_transpose(dweight, transposed)
+    elif inputs >= MANY_INPUTS:
         add_sparse_product_tn(dweight, x, dy)
     else:
         strides = (ADJACENT, inputs, NO_JUMP, ONE_RUN)
@@ -115,6 +125,6 @@ def fill(array, value):
         flat[i] = value
 
 
-def matmul_nt_work(inputs: int, units: int) -> int:
-    """Return how many floats `matmul_nt` needs as `work`."""
+def work_of(inputs: int, units: int) -> int:
+    """Return how many floats `add_matmul_tn` and `matmul_nt` need as `work`."""
     return 0 if units % LANES == 0 else inputs * units

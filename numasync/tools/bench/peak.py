@@ -5,8 +5,9 @@ from llvmlite import ir
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
-from numasync.nn.products.codegen import FLAGS, LANES, CodeGenerator
+from numasync.nn.products.codegen import FLAGS, CodeGenerator
 from numasync.runtime.jit import DISABLED, FLOAT, kernel
+from numasync.runtime.vectors import LANES
 
 # Twelve sums do not wait for each other and leave registers for the factors. A time is ROUNDS updates of all sums.
 SUMS, ROUNDS = 12, 256
