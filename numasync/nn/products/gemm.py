@@ -30,7 +30,7 @@ FEW_ROWS, MANY_TERMS, DEEP = 8, 256, 96
 # Vectors of a tile where C has one row. More of them read longer pieces of B's rows.
 WIDE = 8
 
-# With one zero in so many numbers or fewer, looking for zeros takes longer than their rows of B.
+# With one zero in this many numbers, or fewer, looking for zeros takes longer than their rows of B.
 FEW_ZEROS = 8
 
 # Rows of B of this length are taken whole: some of them, and what is on its way, fit in the innermost cache.
