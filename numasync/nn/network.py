@@ -153,7 +153,8 @@ class Network:
             row[BIAS_AT] = self.n_parameters + fan_in * units
             self.n_parameters = row[BIAS_AT] + units
         row[OWN : OWN + len(plan.own)] = plan.own
-        self.n_work = max(self.n_work, plan.work_size)
+        if read_at >= 0:  # the first layer computes no gradient of its inputs
+            self.n_work = max(self.n_work, plan.work_size)
         self.names.append(self._new_name(prefix, layer.kind, numbered=bool(plan.weight_shape)))
         self.kinds.append(layer.kind)
         self.rows.append(row)

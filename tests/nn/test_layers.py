@@ -12,7 +12,7 @@ from numasync.nn.layers.dense import dense_backward, dense_forward
 from numasync.nn.layers.lstm import lstm_backward, lstm_forward
 from numasync.nn.layers.relu import relu_backward, relu_forward
 from numasync.nn.products.conv_products import patches_matmul_nt_work
-from numasync.nn.products.matmul import work_of
+from numasync.nn.products.matmul import matmul_nt_work
 from numasync.runtime.vectors import LANES
 
 RELATIVE = 1e-6
@@ -59,7 +59,7 @@ def nothing(*shape, dtype):
 
 def dense_work(weight):
     """Work space of a backward, not an element more than it needs; a NaN that is read shows."""
-    return nothing(work_of(*weight.shape), dtype=weight.dtype)
+    return nothing(matmul_nt_work(*weight.shape), dtype=weight.dtype)
 
 
 def conv_work(image, kernel_size, filters, dtype):

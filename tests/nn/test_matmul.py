@@ -15,7 +15,7 @@ from numasync.nn.products.matmul import (
     fill,
     fill_rows,
     matmul_nt,
-    work_of,
+    matmul_nt_work,
 )
 from numasync.runtime.vectors import LANES
 
@@ -56,8 +56,7 @@ def test_add_row_matmul(dtype, inputs, units):
 def test_add_matmul_tn(dtype, rows, inputs, units):
     x, dweight, dy = operands(dtype, rows, inputs, units)
     expected = dweight + x.T @ dy
-    work = np.full(work_of(inputs, units), np.nan, dtype)
-    add_matmul_tn(dweight, x, dy, work)
+    add_matmul_tn(dweight, x, dy)
     assert_close(dweight, expected)
 
 
@@ -78,7 +77,7 @@ def test_add_columns_matmul_tn(dtype, rows, inputs, units):
 @pytest.mark.parametrize("x_is_relu", [False, True])
 def test_matmul_nt(dtype, rows, inputs, units, x_is_relu):
     x, weight, dy = operands(dtype, rows, inputs, units)
-    dx, work = np.full_like(x, np.nan), np.full(work_of(inputs, units), np.nan, dtype)
+    dx, work = np.full_like(x, np.nan), np.full(matmul_nt_work(inputs, units), np.nan, dtype)
     matmul_nt(dx, dy, weight, work, x, x_is_relu)
     expected = dy @ weight.T
     needed = (x > 0) | (not x_is_relu)

@@ -13,6 +13,7 @@ WRITE_MACHINE_CODE = {
     "numasync.runtime.pointers",
     "numasync.nn.products.codegen",
     "numasync.nn.products.conv_tile",
+    "numasync.nn.products.narrow_tile",
     "numasync.nn.products.tile",
     "numasync.nn.products.views",
 }

@@ -14,7 +14,7 @@ name. Gradients of parameters are added to what is there. Gradients of inputs ar
 import math
 
 from numasync.nn.layers.kind import LayerKind, Plan
-from numasync.nn.products.matmul import add_matmul, add_matmul_tn, add_rows, fill_rows, matmul_nt, work_of
+from numasync.nn.products.matmul import add_matmul, add_matmul_tn, add_rows, fill_rows, matmul_nt, matmul_nt_work
 from numasync.nn.products.views import vector_at
 from numasync.nn.table import IN_AT, INPUT_IS_RELU, bias_of, input_rows, output_rows, weight_of
 from numasync.runtime.jit import kernel, pointer_kernel
@@ -33,7 +33,7 @@ def dense_backward(dx, dweight, dbias, dy, x, weight, work, needs_dx, x_is_relu)
 
     needs_dx: dx is computed; the first layer of a network does not need it. work, x_is_relu: see `matmul_nt`.
     """
-    add_matmul_tn(dweight, x, dy, work)
+    add_matmul_tn(dweight, x, dy)
     add_rows(dbias, dy)
     if needs_dx:
         matmul_nt(dx, dy, weight, work, x, x_is_relu)
@@ -60,7 +60,7 @@ def backward(dtape, grad, tape, obs, theta, work, row, capacity, n):
 def plan(sizes: tuple[int, ...], in_shape: tuple[int, ...]) -> Plan:
     """sizes: (units,), or the sizes of several heads, whose columns stand side by side. Images are flattened."""
     inputs, units = math.prod(in_shape), sum(sizes)
-    return Plan((units,), weight_shape=(inputs, units), work_size=work_of(inputs, units))
+    return Plan((units,), weight_shape=(inputs, units), work_size=matmul_nt_work(inputs, units))
 
 
 DENSE = LayerKind(plan, forward, backward, n_sizes=1)

@@ -14,7 +14,7 @@ class Plan(NamedTuple):
     in_place: its outputs take the place of its inputs on the tape.
     kept_size: numbers a step that it keeps for its backward.
     state_size: numbers of its hidden state.
-    work_size: numbers that its backward needs to work with.
+    work_size: numbers that its backward needs to work with, where it computes the gradient of its inputs.
     own: up to five whole numbers for its columns of the table, from OWN on.
     """
 

@@ -30,7 +30,7 @@ import numpy as np
 from numasync.nn.layers.dense import dense_backward, dense_forward
 from numasync.nn.layers.kind import LayerKind, Plan
 from numasync.nn.products.gemm import add_product_nt
-from numasync.nn.products.matmul import add_columns_matmul_tn, add_row_matmul, fill, work_of
+from numasync.nn.products.matmul import add_columns_matmul_tn, add_row_matmul, fill, matmul_nt_work
 from numasync.nn.products.views import matrix_at, row_at, vector_at
 from numasync.nn.table import IN_AT, INPUT_IS_RELU, bias_of, input_rows, kept_rows, output_rows, state_rows, weight_of
 from numasync.runtime.jit import FLOAT, inline_kernel, kernel, pointer_kernel
@@ -157,7 +157,7 @@ def plan(sizes: tuple[int, ...], in_shape: tuple[int, ...]) -> Plan:
         weight_shape=(inputs + units, 4 * units),
         kept_size=4 * units,
         state_size=1 + 2 * units,
-        work_size=work_of(inputs, 4 * units),
+        work_size=matmul_nt_work(inputs, 4 * units),
     )
 
 

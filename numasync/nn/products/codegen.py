@@ -42,6 +42,13 @@ class CodeGenerator:
             start = self.builder.add(start, self.builder.mul(count, size))
         return start
 
+    def quotient(self, number, divisor):
+        """Return number / divisor. A division takes as long as a small tile, and most divisors are 1."""
+        quotient = cgutils.alloca_once_value(self.builder, number)
+        with self.builder.if_then(self.builder.icmp_signed("!=", divisor, divisor.type(1)), likely=False):
+            self.builder.store(self.builder.sdiv(number, divisor), quotient)
+        return self.builder.load(quotient)
+
     def at(self, data, index):
         return self.builder.gep(data, [index])
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from numasync.nn.products.narrow_tile import tile_narrow, tile_narrow_nt, tile_narrow_tn
 from numasync.nn.products.tile import NARROW, tile_product, tile_product_nt, tile_row, tile_sparse_row
 from numasync.nn.products.views import matrix_at, vector_at
 from numasync.runtime.jit import kernel
@@ -224,18 +225,43 @@ def any_nonzero(mask, i, rows, j, columns):
 
 
 @kernel
-def add_transpose(out, b):
-    """out += B^T. out: (n, k); b: (k, n)."""
-    k, n = b.shape
-    for j in range(n):
-        for i in range(k):
-            out[j, i] += b[i, j]
-
-
-@kernel
 def transpose(out, b):
     """out = B^T. out: (n, k); b: (k, n)."""
     k, n = b.shape
     for j in range(n):
         for i in range(k):
             out[j, i] = b[i, j]
+
+
+@kernel
+def add_narrow_product(y, x, w):
+    """Y += X W in place, for MOST_UNITS or fewer. y: (rows, units); x: (rows, inputs); w: (inputs, units)."""
+    tile_narrow(y, x, w)
+    inputs, units = w.shape
+    for i in range(inputs - inputs % LANES, inputs):
+        for r in range(x.shape[0]):
+            for u in range(units):
+                y[r, u] += x[r, i] * w[i, u]
+
+
+@kernel
+def add_narrow_product_tn(dw, x, dy):
+    """dW += X^T dY in place, for MOST_UNITS or fewer. dw: (inputs, units); x: (rows, inputs); dy: (rows, units)."""
+    tile_narrow_tn(dw, x, dy)
+    inputs, units = dw.shape
+    for i in range(inputs - inputs % LANES, inputs):
+        for r in range(x.shape[0]):
+            for u in range(units):
+                dw[i, u] += x[r, i] * dy[r, u]
+
+
+@kernel
+def narrow_product_nt(dx, dy, w):
+    """dX = dY W^T, for MOST_UNITS or fewer. dx: (rows, inputs); dy: (rows, units); w: (inputs, units)."""
+    tile_narrow_nt(dx, dy, w)
+    inputs, units = w.shape
+    for i in range(inputs - inputs % LANES, inputs):
+        for r in range(dx.shape[0]):
+            dx[r, i] = dy[r, 0] * w[i, 0]
+            for u in range(1, units):
+                dx[r, i] += dy[r, u] * w[i, u]

@@ -13,13 +13,16 @@ from numasync.nn.products.gemm import (
     ADJACENT,
     NO_JUMP,
     ONE_RUN,
+    add_narrow_product,
+    add_narrow_product_tn,
     add_product_nt,
     add_row_product,
     add_sparse_product_tn,
     add_strided_product,
-    add_transpose,
+    narrow_product_nt,
     transpose,
 )
+from numasync.nn.products.narrow_tile import MOST_UNITS
 from numasync.nn.products.views import matrix_at, vector_of
 from numasync.runtime.jit import FLOAT, kernel
 from numasync.runtime.vectors import LANES
@@ -32,7 +35,9 @@ MANY_INPUTS = 256
 def add_matmul(y, x, weight):
     """y += x W. y: (rows, units); x: (rows, inputs); weight: (inputs, units)."""
     rows, inputs = x.shape
-    if rows == 1 and inputs >= MANY_INPUTS:
+    if weight.shape[1] <= MOST_UNITS:
+        add_narrow_product(y, x, weight)
+    elif rows == 1 and inputs >= MANY_INPUTS:
         add_row_product(vector_of(y), vector_of(x), weight)
     else:
         strides = (inputs, ADJACENT, NO_JUMP, ONE_RUN)
@@ -46,18 +51,11 @@ def add_row_matmul(y, x, weight):
 
 
 @kernel
-def add_matmul_tn(dweight, x, dy, work):
-    """dW += x^T dy. dweight: (inputs, units); x: (rows, inputs); dy: (rows, units).
-
-    work: as large as W where `units` fills no whole vectors; overwritten.
-    """
+def add_matmul_tn(dweight, x, dy):
+    """dW += x^T dy. dweight: (inputs, units); x: (rows, inputs); dy: (rows, units)."""
     inputs, units = dweight.shape
-    if units < LANES <= inputs:  # the heads: vectors lie along the inputs, dW^T = dy^T x
-        transposed = matrix_at(work, 0, units, inputs)
-        fill(transposed, FLOAT(0))
-        strides = (ADJACENT, units, NO_JUMP, ONE_RUN)
-        add_strided_product(vector_of(transposed), vector_of(dy), x, units, strides, inputs)
-        add_transpose(dweight, transposed)
+    if units <= MOST_UNITS:
+        add_narrow_product_tn(dweight, x, dy)
     elif inputs >= MANY_INPUTS:
         add_sparse_product_tn(dweight, x, dy)
     else:
@@ -85,6 +83,9 @@ def matmul_nt(dx, dy, weight, work, x, x_is_relu):
     """
     rows, inputs = dx.shape
     units = weight.shape[1]
+    if units <= MOST_UNITS:
+        narrow_product_nt(dx, dy, weight)
+        return
     fill(dx, FLOAT(0))
     if units % LANES == 0:
         add_product_nt(dx, dy, weight, x, x_is_relu)
@@ -125,6 +126,6 @@ def fill(array, value):
         flat[i] = value
 
 
-def work_of(inputs: int, units: int) -> int:
-    """Return how many floats `add_matmul_tn` and `matmul_nt` need as `work`."""
+def matmul_nt_work(inputs: int, units: int) -> int:
+    """Return how many floats `matmul_nt` needs as `work`."""
     return 0 if units % LANES == 0 else inputs * units

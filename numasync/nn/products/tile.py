@@ -100,7 +100,7 @@ def vector_product(typing, c, a, b, rows, vectors, c_at, a_at, j, strides, ldc):
         a_data, c_data = code.array(a, a_array).data, code.array(c, c_array).data
         b_fields = code.array(b, b_array)
         k, n = cgutils.unpack_tuple(builder, b_fields.shape, 2)
-        terms = builder.sdiv(k, n_runs)
+        terms = code.quotient(k, n_runs)
         if vectors.literal_value == 0:
             code.use_lanes(builder.sub(n, j))
         sums = [dict(zip(tile, code.zeros(len(tile)), strict=True)) for _ in range(chains)]

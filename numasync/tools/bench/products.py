@@ -54,11 +54,11 @@ def product_comparison(name: str, kind: str, m: int, k: int, n: int) -> Comparis
     a = random_array(k, m) if kind == "A^T B" else random_array(m, k)
     b = random_array(n, k) if kind in ("A B^T", "A (B^T)") else random_array(k, n)
     c = random_array(m, n)
-    work = np.zeros(max(b.size, c.size), FLOAT)
     if kind == "A B^T":
         return Comparison(labels, repeat(repeat_product_nt, c, a, b), [(a, b.T, c)])
     if kind == "A (B^T)":
+        work = np.zeros(b.size, FLOAT)
         return Comparison(labels, repeat(repeat_transposed_product_nt, c, a, b, work), [(a, b.T, c)])
     if kind == "A^T B":
-        return Comparison(labels, repeat(repeat_matmul_tn, c, a, b, work), [(a.T, b, c)])
+        return Comparison(labels, repeat(repeat_matmul_tn, c, a, b), [(a.T, b, c)])
     return Comparison(labels, repeat(repeat_matmul, c, a, b), [(a, b, c)])

@@ -21,9 +21,9 @@ def repeat_matmul(times, y, x, weight):
 
 
 @kernel
-def repeat_matmul_tn(times, dweight, x, dy, work):
+def repeat_matmul_tn(times, dweight, x, dy):
     for _ in range(times):
-        add_matmul_tn(dweight, x, dy, work)
+        add_matmul_tn(dweight, x, dy)
 
 
 @kernel
