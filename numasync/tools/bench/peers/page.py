@@ -31,7 +31,7 @@ def page_lines(result: Mapping[str, Any], titles: Mapping[str, str], command: st
     yield from (f"Measured on {time.strftime('%Y-%m-%d')} by `{command}`:", "")
     for line in (*machine_lines(result["machine"]), versions_line(result["peers_python"])):
         yield f"- {line}"
-    yield f"- {options['repetitions']} turns of {options['seconds'] / options['repetitions']:g} s for each program"
+    yield f"- turns for each program: {options['repetitions']} of {options['seconds'] / options['repetitions']:g} s"
     for name, title in titles.items():
         yield from ("", f"## {title}", "")
         if result[name]["rows"]:
