@@ -21,7 +21,7 @@ from numasync.config import PRESETS, RENAMED, Config
 from numasync.errors import EvaluationError, InputError, NotFiniteError, WorkerError
 from numasync.runtime import interrupts
 from numasync.runtime.files import safe_name
-from numasync.tools.bench import REPETITIONS, SECONDS, SECTIONS, bench
+from numasync.tools.bench.arguments import add_bench_arguments, run_bench_arguments
 from numasync.tools.human_scores import human_normalized, reference_scores
 from numasync.tools.plots import KINDS, WINDOW, plot
 from numasync.tools.program import (
@@ -382,19 +382,11 @@ def run_envs(arguments: argparse.Namespace) -> int:
 
 def add_bench(verbs: Verbs) -> None:
     """Add `numasync bench`."""
-    verb = add_verb(verbs, "bench", run_bench, "measure how fast this machine runs each part")
-    verb.add_argument("--only", metavar="NAME[,NAME]", help=f"what to measure: {', '.join(SECTIONS)} [all]")
-    text = "numbers of workers [powers of 2 up to the cores, and 1.5 times the cores]"
-    verb.add_argument("--workers", metavar="N[,N]", help=text)
-    text = "how often everything is measured, in turn; medians are printed [%(default)s]"
-    verb.add_argument("--repetitions", type=whole_number, default=REPETITIONS, metavar="N", help=text)
-    text = "seconds of training for each number, over all repetitions [%(default)g]"
-    verb.add_argument("--seconds", type=float, default=SECONDS, metavar="N", help=text)
-    verb.add_argument("--json", action="store_true", help="print everything as one JSON object")
+    add_bench_arguments(add_verb(verbs, "bench", run_bench, "measure how fast this machine runs each part"))
 
 
 def run_bench(arguments: argparse.Namespace) -> int:
     """Measure the machine."""
     with interrupts.unwind_when_ended():
-        bench(arguments.only, arguments.workers, arguments.repetitions, arguments.seconds, arguments.json)
+        run_bench_arguments(arguments)
     return 0
