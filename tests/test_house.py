@@ -21,7 +21,7 @@ DISPLAYS = (ast.List, ast.Dict, ast.Set, ast.ListComp, ast.SetComp, ast.DictComp
 COMPILERS = {
     "numasync.runtime.cache": {"numba.core"},
     "numasync.runtime.cache_folder": {"numba", "numba.misc.appdirs", "llvmlite"},
-    "numasync.runtime.compilation": {"numba.core", "numba.core.registry"},
+    "numasync.runtime.compilation": {"numba.core", "numba.core.dispatcher", "numba.core.registry"},
     "numasync.runtime.parts": {"numba", "numba.core", "numba.core.compiler", "numba.core.typing.typeof"},
     "numasync.runtime.jit": {"numba", "numba.core", "llvmlite"},
     "numasync.runtime.pointers": {"numba.core", "numba.extending", "numba.np"},

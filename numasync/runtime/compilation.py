@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from numba.core import event
+from numba.core.dispatcher import LiftedCode
 from numba.core.registry import CPUDispatcher
 
 from numasync.runtime.jit import DISABLED, PublicKernel
@@ -15,14 +16,18 @@ OnCompiled = Callable[[int, int, float], None]
 
 
 def kernels_below(kernel: Any) -> set[Callable[..., Any]]:
-    """Return the Python sources of a kernel and of all kernels that it calls."""
+    """Return the Python sources of a kernel and of all kernels that it calls, but not of an `inline_kernel`.
+
+    An `inline_kernel` is compiled as lines of its callers.
+    """
     found: set[Callable[..., Any]] = set()
+    inline: set[Callable[..., Any]] = set()
     waiting = [kernel]
     while waiting:
         kernel = waiting.pop()
         kernel = kernel.kernel if isinstance(kernel, PublicKernel) else kernel
-        if isinstance(kernel, CPUDispatcher) and kernel.py_func not in found:
-            found.add(kernel.py_func)
+        if isinstance(kernel, CPUDispatcher) and kernel.py_func not in found | inline:
+            (inline if kernel.targetoptions.get("inline") == "always" else found).add(kernel.py_func)
             waiting += called_by(kernel.py_func)
     return found
 
@@ -41,7 +46,8 @@ class Compilation(event.Listener):
     """
 
     def __init__(self, kernels: Iterable[Any], on_compiled: OnCompiled) -> None:
-        self.below = [(kernel, kernels_below(kernel)) for kernel in kernels]
+        # What an earlier run in this process has compiled is not compiled again.
+        self.below = [(kernel, kernels_below(kernel)) for kernel in kernels if not kernel.signatures]
         self.on_compiled = on_compiled
         self.compiled: set[Callable[..., Any]] = set()
         self.began: float | None = None
@@ -57,6 +63,34 @@ class Compilation(event.Listener):
         if event.data["dispatcher"].py_func in total and self.began is not None:
             self.compiled.add(event.data["dispatcher"].py_func)
             self.on_compiled(len(self.compiled & total), len(total), time.perf_counter() - self.began)
+
+
+class Compiled(event.Listener):
+    """Collects the Python sources of the kernels of this package that Numba has compiled.
+
+    The Python blocks of a `callback_kernel` are left out: every process compiles them, in a few milliseconds.
+    """
+
+    def __init__(self) -> None:
+        self.sources: set[Callable[..., Any]] = set()
+
+    def on_start(self, event: Any) -> None:
+        """Do nothing."""
+
+    def on_end(self, event: Any) -> None:
+        """Keep the source of a kernel."""
+        kernel = event.data["dispatcher"]
+        source = kernel.py_func
+        if source.__module__.partition(".")[0] == "numasync" and not isinstance(kernel, LiftedCode):
+            self.sources.add(source)
+
+
+@contextlib.contextmanager
+def collect_compiled() -> Iterator[set[Callable[..., Any]]]:
+    """Yield the set of the sources of the kernels that are compiled in a `with` block."""
+    compiled = Compiled()
+    with event.install_listener("numba:compile", compiled):
+        yield compiled.sources
 
 
 @contextlib.contextmanager
