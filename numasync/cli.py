@@ -17,6 +17,7 @@ from numasync.commands.eval import EVAL
 from numasync.commands.plot import PLOT
 from numasync.commands.study import STUDY
 from numasync.commands.train import TRAIN
+from numasync.commands.warmup import WARMUP
 from numasync.commands.watch import WATCH
 from numasync.errors import EvaluationError, InputError, NotFiniteError, WorkerError
 from numasync.runtime import interrupts
@@ -34,7 +35,7 @@ from numasync.tools.program import (
 )
 
 # The first one is the default. The help text lists them in this order.
-COMMANDS = (TRAIN, EVAL, WATCH, PLOT, STUDY, ENVS, BENCH)
+COMMANDS = (TRAIN, EVAL, WATCH, PLOT, STUDY, ENVS, WARMUP, BENCH)
 VERBS = tuple(command.name for command in COMMANDS)
 
 

@@ -10,13 +10,15 @@ from numasync.errors import InputError
 from numasync.tools.program import Parser, argument_of, complain
 
 
-def add_options(parser: Parser, shown: Collection[str] | None = None) -> None:
+def add_options(parser: Parser, shown: Collection[str] | None = None, left_out: Collection[str] = ()) -> None:
     """Add a flag for each option of a run, and without help the flags of the old names.
 
-    shown  the options that the help text shows; by default all of them
+    shown     the options that the help text shows; by default all of them
+    left_out  the options that get no flag
     """
     for field in dataclasses.fields(Config):
-        add_option(parser, field, shown is None or field.name in shown)
+        if field.name not in left_out:
+            add_option(parser, field, shown is None or field.name in shown)
     for old_name, name in RENAMED.items():
         add_old_option(parser, old_name, type(getattr(Config, name)))
 
