@@ -1,5 +1,6 @@
 """The cache on disk: no run needs it, and a damaged file is compiled again."""
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -234,3 +235,21 @@ def test_an_entry_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatc
     with pytest.raises(OSError):
         entries(tmp_path).save("key", "new code")
     assert entries(tmp_path).load("key") == "code" and len(files(tmp_path)) == 1
+
+
+def test_two_programs_that_write_an_entry_at_once_leave_one_that_is_whole(tmp_path, monkeypatch):
+    first, second = entries(tmp_path), entries(tmp_path)
+    write = first._open_for_write
+
+    @contextlib.contextmanager
+    def write_slowly(path):
+        with write(path) as file:
+            yield file
+            second.save("key", "code of the second")
+            second.save("other key", "other code")
+            assert second.load("key") == "code of the second"
+
+    monkeypatch.setattr(first, "_open_for_write", write_slowly)
+    first.save("key", "code of the first")
+    assert (second.load("key"), second.load("other key")) == ("code of the first", "other code")
+    assert len(files(tmp_path)) == 2

@@ -53,23 +53,34 @@ pathlib.Path(f"ready-{os.getpid()}").touch()
 while not pathlib.Path("go").exists():
     time.sleep(0.005)
 """
-# Imports the package, and becomes several processes that run a script and begin to compile at the same moment.
+# Imports the package, and becomes several processes. They run a script at the same moment, each with a file for output.
 FORK = """
 import os, sys, numba, numasync
 numba.njit(lambda x: x)(1)  # the first compilation loads most of Numba
 gate, opens = os.pipe()
 children = []
-for _ in range({0}):
+for number in range({0}):
     children.append(os.fork())
     if children[-1] == 0:
         os.close(opens)
         os.read(gate, 1)  # until the parent closes it
+        sys.stdout = open(f"out-{{number}}", "w")
         exec({1!r})
-        sys.stdout.flush()
+        sys.stdout.close()
         os._exit(0)
 os.close(opens)
 for child in children:
     assert os.waitpid(child, 0)[1] == 0
+"""
+# Writes entries and reads them while others write them too.
+WRITE_AND_READ = """
+import pathlib
+from numasync.runtime.cache import EntryFiles
+entries = EntryFiles(pathlib.Path("cache"), "kernel")
+for _ in range(100):
+    for key in "abc":
+        entries.save(key, f"{key} of {os.getpid()} " * 1000)
+        assert entries.load(key).startswith(f"{key} of ")
 """
 AT_ONCE = 8
 
@@ -153,9 +164,18 @@ def test_without_home_the_home_of_the_list_of_users_is_taken(tmp_path):
 def test_eight_programs_that_start_with_an_empty_cache_draw_the_same_and_a_ninth_is_warm(tmp_path):
     cache = tmp_path / "cache"
     done = start(FORK.format(AT_ONCE, DRAW), tmp_path, cache)
-    assert (done.stdout.split(), done.stderr) == ([DRAWN, "0"] * AT_ONCE, "")
+    assert (done.returncode, done.stderr) == (0, "")
+    outputs = [path.read_text().split() for path in tmp_path.glob("out-*")]
+    assert [drawn for drawn, _ in outputs] == [DRAWN] * AT_ONCE
     assert start(DRAW, tmp_path, cache).stdout.split() == [DRAWN, "1"]
     assert len(files(cache)) == 1, "a file a kernel, and no temporary ones"
+
+
+def test_eight_programs_that_write_the_same_entries_read_whole_ones(tmp_path):
+    (tmp_path / "cache").mkdir()
+    done = start(FORK.format(AT_ONCE, WRITE_AND_READ), tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert len(files(tmp_path / "cache")) == 3
 
 
 @pytest.mark.slow

@@ -39,8 +39,10 @@ from numasync.runtime.compilation import collect_compiled
 with collect_compiled() as compiled:
     agent = numasync.load("run/checkpoint.npz")
     agent.reset()
+    observation = agent.spec.observation
+    dtype = np.uint8 if observation.kind == "frames" else np.float32
     for greedy in (True, False):
-        agent.predict(np.zeros(agent.spec.observation.shape), greedy)
+        agent.predict(np.zeros(observation.shape, dtype), greedy)
 print(*(source.__qualname__ for source in compiled))
 """
 
