@@ -22,6 +22,7 @@ COMPILERS = {
     "numasync.runtime.cache": {"numba.core"},
     "numasync.runtime.cache_folder": {"numba", "numba.misc.appdirs", "llvmlite"},
     "numasync.runtime.compilation": {"numba.core", "numba.core.dispatcher", "numba.core.registry"},
+    "numasync.runtime.compilers": {"numba.core"},
     "numasync.runtime.parts": {"numba", "numba.core", "numba.core.compiler", "numba.core.typing.typeof"},
     "numasync.runtime.jit": {"numba", "numba.core", "llvmlite"},
     "numasync.runtime.pointers": {"numba.core", "numba.extending", "numba.np"},
@@ -45,6 +46,7 @@ PRINTERS = (
     "tools.bench.__main__",
 )
 THREAD_STARTERS = (
+    "runtime.compilers",
     "training.supervisor",
     "training.background_evaluation",
     "agent.evaluation",

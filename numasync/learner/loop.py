@@ -16,7 +16,6 @@ and runs without the GIL. An environment in Python takes the GIL for the length 
 number of segments and returns, so that Python can stop it: compiled code polls no flag.
 """
 
-from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -44,7 +43,8 @@ from numasync.learner.optim import (
 )
 from numasync.nn.passes import backward, copy_state, forward, outputs_of, reset_state
 from numasync.nn.products.views import vector_at
-from numasync.runtime.jit import FLOAT, cache_dispatch, compile_for, inline_kernel, int64, kernel, type_of
+from numasync.runtime.compilers import Job
+from numasync.runtime.jit import FLOAT, cache_dispatch, inline_kernel, int64, int64_2d, kernel, type_of
 
 # What run_segments returns. 0 is left out, because it equals the False of a call that failed.
 MORE, FINISHED, NOT_FINITE = 1, 2, 3
@@ -337,18 +337,24 @@ def log_episode(worker, T):
     worker.episode[:] = 0.0
 
 
-def compile_loop(
-    shared: Shared, worker: Worker, table: np.ndarray, settings: Settings, functions: tuple[Callable[..., Any], ...]
-) -> None:
-    """Compile the loop, and the (reset, step, algorithm, update) that it gets.
+def loop_jobs(shared: Shared, worker: Worker, settings: Settings, functions: tuple[Any, ...]) -> list[Job]:
+    """Return what the loop, and the (reset, step, algorithm, update) that it gets, must be compiled for."""
+    data = (type_of(shared), type_of(worker), int64_2d, type_of(settings))
+    kinds = kinds_of(worker)
+    passed = [Job(function, kind.signature) for function, kind in zip(functions, kinds, strict=True)]
+    return [Job(run_segments, (*data, int64, *kinds)), *passed]
 
-    Call it before threads start: compilation holds a lock of its own.
-    """
-    data = (type_of(shared), type_of(worker), type_of(table), type_of(settings))
-    counted = worker.actions.ndim == 1
-    step = STEP_TYPE if counted else CONTINUOUS_STEP_TYPE
-    algorithm = ALGORITHM_TYPE if counted else CONTINUOUS_ALGORITHM_TYPE
-    kinds = (RESET_TYPE, step, algorithm, UPDATE_TYPE)
-    compile_for(run_segments, *data, int64, *kinds)
-    for function, kind in zip(functions, kinds, strict=True):
+
+def kinds_of(worker: Worker) -> tuple[Any, ...]:
+    """Return the function types of (reset, step, algorithm, update)."""
+    if worker.actions.ndim == 1:
+        return RESET_TYPE, STEP_TYPE, ALGORITHM_TYPE, UPDATE_TYPE
+    return RESET_TYPE, CONTINUOUS_STEP_TYPE, CONTINUOUS_ALGORITHM_TYPE, UPDATE_TYPE
+
+
+def compile_loop(shared: Shared, worker: Worker, settings: Settings, functions: tuple[Any, ...]) -> None:
+    """Compile the loop and the (reset, step, algorithm, update) that it gets. Call it before threads start."""
+    for job in loop_jobs(shared, worker, settings, functions):
+        job.compile()
+    for function, kind in zip(functions, kinds_of(worker), strict=True):
         cache_dispatch(function, kind)

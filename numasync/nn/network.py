@@ -28,6 +28,7 @@ from numasync.nn.table import (
     WEIGHT_ROWS,
 )
 from numasync.runtime.checks import as_whole_number, check_array, check_choice, show
+from numasync.runtime.compilers import Job
 from numasync.runtime.jit import COMPILING, FLOAT, int64
 from numasync.runtime.memory import aligned_zeros
 from numasync.runtime.pointers import address_of, pointer_to
@@ -90,17 +91,24 @@ class Network:
                 self._tables.setdefault(dtype, self._make_table(dtype))
         return self._tables[dtype]
 
+    def jobs(self, dtype: Any = FLOAT_DTYPE) -> list[Job]:
+        """Return what the layers must be compiled for: forward and backward of each kind, for this dtype."""
+        number, row = pointer_to(dtype), pointer_to(np.int64)
+        kinds = [KINDS[name] for name in dict.fromkeys(self.kinds)]
+        jobs = []
+        for kernels, (numbers, integers) in (
+            ([kind.forward for kind in kinds], FORWARD_ARGUMENTS),
+            ([kind.backward for kind in kinds], BACKWARD_ARGUMENTS),
+        ):
+            jobs += [Job(kernel, (*[number] * numbers, row, *[int64] * integers)) for kernel in dict.fromkeys(kernels)]
+        return jobs
+
     def _make_table(self, dtype: np.dtype[Any]) -> np.ndarray:
         """Compile the layers for this dtype, and return the table with their addresses."""
         table = np.array(self.rows, np.int64)
+        addresses = {job.kernel: address_of(job.kernel, *job.signature) for job in self.jobs(dtype)}
         for row, name in zip(table, self.kinds, strict=True):
-            kind = KINDS[name]
-            for column, kernel, (numbers, integers) in (
-                (FORWARD, kind.forward, FORWARD_ARGUMENTS),
-                (BACKWARD, kind.backward, BACKWARD_ARGUMENTS),
-            ):
-                arguments = [pointer_to(dtype)] * numbers + [pointer_to(np.int64)] + [int64] * integers
-                row[column] = address_of(kernel, *arguments)
+            row[FORWARD], row[BACKWARD] = addresses[KINDS[name].forward], addresses[KINDS[name].backward]
         return table
 
     def _add_stack(self, layers: tuple[Layer, ...], prefix: str = "") -> None:

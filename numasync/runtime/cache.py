@@ -97,6 +97,11 @@ class KernelCache(caching.FunctionCache):
         self._cache_file = EntryFiles(folder, self._impl.filename_base)
         self.enable()
 
+    def has(self, signature: Any, target_context: Any) -> bool:
+        """Return whether there is a file for a signature. It can be damaged."""
+        arguments, _ = sigutils.normalize_signature(signature)
+        return self._cache_file.path_of(self._index_key(arguments, target_context.codegen())).is_file()
+
     def load_overload(self, signature: Any, target_context: Any) -> Any:
         """Return the compiled kernel for a signature, or for a tuple of types. None: it must be compiled.
 

@@ -9,6 +9,7 @@ from numba.core import event
 from numba.core.dispatcher import LiftedCode
 from numba.core.registry import CPUDispatcher
 
+from numasync.runtime.compilers import COMPILED_ELSEWHERE
 from numasync.runtime.jit import DISABLED, PublicKernel
 
 # Gets the kernels that are compiled, the kernels in all, and the seconds since the first one began.
@@ -39,10 +40,10 @@ def called_by(function: Callable[..., Any]) -> list[Any]:
 
 
 class Compilation(event.Listener):
-    """Counts the kernels that Numba has compiled.
+    """Counts the kernels that Numba has compiled, here or in a helper, see `compilers.py`.
 
     kernels      the kernels that Python calls
-    on_compiled  called after each kernel, in the thread that compiles
+    on_compiled  called after each kernel, in the thread that compiles or waits for a helper
     """
 
     def __init__(self, kernels: Iterable[Any], on_compiled: OnCompiled) -> None:
@@ -50,6 +51,7 @@ class Compilation(event.Listener):
         self.below = [(kernel, kernels_below(kernel)) for kernel in kernels if not kernel.signatures]
         self.on_compiled = on_compiled
         self.compiled: set[Callable[..., Any]] = set()
+        self.elsewhere: set[Callable[..., Any]] = set()
         self.began: float | None = None
 
     def on_start(self, event: Any) -> None:
@@ -57,18 +59,26 @@ class Compilation(event.Listener):
         self.began = time.perf_counter() if self.began is None else self.began
 
     def on_end(self, event: Any) -> None:
-        """Count a kernel. What comes out of the cache need not be compiled, and what it calls neither."""
-        needed = [below for kernel, below in self.below if not kernel.stats.cache_hits]
+        """Count a kernel, or what a helper has compiled with one."""
+        kernel = event.data["dispatcher"]
+        if event.kind == COMPILED_ELSEWHERE:
+            below = kernels_below(kernel)
+            self.elsewhere |= below
+        else:
+            below = {kernel.py_func}
+        # What comes out of the cache need not be compiled, and what it calls neither. A helper's kernel comes out of
+        # it too.
+        needed = [below for kernel, below in self.below if not kernel.stats.cache_hits or below <= self.elsewhere]
         total = set().union(*needed)
-        if event.data["dispatcher"].py_func in total and self.began is not None:
-            self.compiled.add(event.data["dispatcher"].py_func)
-            self.on_compiled(len(self.compiled & total), len(total), time.perf_counter() - self.began)
+        if below & total and self.began is not None:
+            self.compiled |= below & total
+            self.on_compiled(len(self.compiled), len(total), time.perf_counter() - self.began)
 
 
 class Compiled(event.Listener):
-    """Collects the Python sources of the kernels of this package that Numba has compiled.
+    """Collects the Python sources of the kernels of this package that Numba has compiled, here or in a helper.
 
-    The Python blocks of a `callback_kernel` are left out: every process compiles them, in a few milliseconds.
+    The Python blocks of a `callback_kernel` are left out, because every process compiles them.
     """
 
     def __init__(self) -> None:
@@ -78,18 +88,18 @@ class Compiled(event.Listener):
         """Do nothing."""
 
     def on_end(self, event: Any) -> None:
-        """Keep the source of a kernel."""
+        """Keep the source of a kernel, and what a helper has compiled with one."""
         kernel = event.data["dispatcher"]
-        source = kernel.py_func
-        if source.__module__.partition(".")[0] == "numasync" and not isinstance(kernel, LiftedCode):
-            self.sources.add(source)
+        sources = kernels_below(kernel) if event.kind == COMPILED_ELSEWHERE else {kernel.py_func}
+        if not isinstance(kernel, LiftedCode):
+            self.sources |= {source for source in sources if source.__module__.partition(".")[0] == "numasync"}
 
 
 @contextlib.contextmanager
 def collect_compiled() -> Iterator[set[Callable[..., Any]]]:
     """Yield the set of the sources of the kernels that are compiled in a `with` block."""
     compiled = Compiled()
-    with event.install_listener("numba:compile", compiled):
+    with event.install_listener("numba:compile", compiled), event.install_listener(COMPILED_ELSEWHERE, compiled):
         yield compiled.sources
 
 
@@ -99,5 +109,6 @@ def watch_compilation(kernels: Iterable[Any], on_compiled: OnCompiled) -> Iterat
     if DISABLED:
         yield
         return
-    with event.install_listener("numba:compile", Compilation(kernels, on_compiled)):
+    listener = Compilation(kernels, on_compiled)
+    with event.install_listener("numba:compile", listener), event.install_listener(COMPILED_ELSEWHERE, listener):
         yield

@@ -27,7 +27,7 @@ DISABLED = bool(numba.config.DISABLE_JIT)
 # that is not this machine's, makes code for the common kind: registers of 8 floats, 16 or more of them.
 AVX512 = not numba.config.CPU_NAME and bool(binding.get_host_cpu_features().get("avx512f"))
 
-KERNEL_OPTIONS = dict(nogil=True, error_model="numpy", fastmath=FASTMATH, _nrt=False)
+KERNEL_OPTIONS = dict(nopython=True, boundscheck=None, nogil=True, error_model="numpy", fastmath=FASTMATH, _nrt=False)
 
 # Whoever compiles, or changes what Numba knows of a kernel, holds this lock. It is Numba's own: with a second one, two
 # threads could wait for each other. A thread may take it again while it holds it.
@@ -50,8 +50,7 @@ def kernel(function: Callable[..., Any]) -> Any:
     _nrt off: the compiler refuses a kernel that allocates or returns an array. It then counts no references, which
         would be two atomic operations for every array of every call and half of a small network's time.
     """
-    options = {"nopython": True, "boundscheck": None, **KERNEL_OPTIONS}
-    return function if DISABLED else cached(Kernel(function, targetoptions=options))
+    return function if DISABLED else cached(Kernel(function, targetoptions=dict(KERNEL_OPTIONS)))
 
 
 class PublicKernel:
@@ -88,7 +87,8 @@ def pointer_kernel(function: Callable[..., Any]) -> Any:
 
     It gets arrays as pointers. Python cannot call it, so that the wrapper for Python is left out, and the one for C.
     """
-    return cached(numba.njit(**KERNEL_OPTIONS, no_cpython_wrapper=True, no_cfunc_wrapper=True)(function))
+    options = {**KERNEL_OPTIONS, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
+    return function if DISABLED else cached(Kernel(function, targetoptions=options))
 
 
 # `with objmode(name=type):` in a `callback_kernel` is a block that Python runs, with the GIL, and that gives the names.
@@ -205,4 +205,5 @@ float32_1d = types.float32[::1]
 float32_2d = types.float32[:, ::1]
 float64_1d = types.float64[::1]
 int64_1d = types.int64[::1]
+int64_2d = types.int64[:, ::1]
 uint64_1d = types.uint64[::1]

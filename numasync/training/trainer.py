@@ -11,11 +11,12 @@ from numasync.config import Config
 from numasync.envs import make_env
 from numasync.envs.spec import Environment, EnvSpec
 from numasync.errors import InputError, NotFiniteError, WorkerError
-from numasync.learner.loop import MAX_SEGMENTS, MORE, NOT_FINITE, Shared, Worker, compile_loop, run_segments
+from numasync.learner.loop import MAX_SEGMENTS, MORE, NOT_FINITE, Shared, Worker, compile_loop, loop_jobs, run_segments
 from numasync.learner.optim import OPTIMIZERS, OptimizerState, new_state
 from numasync.nn.layers import KINDS
 from numasync.nn.network import Network
 from numasync.runtime.affinity import core_per_thread, cores
+from numasync.runtime.compilers import Compilers
 from numasync.runtime.memory import CACHE_LINE, aligned_copy, aligned_zeros
 from numasync.training.progress import EpisodeLog, Progress
 from numasync.training.schedule import Stopwatch
@@ -103,6 +104,16 @@ class Trainer:
 
         Raises InputError where the environment cannot be made, WorkerError where its reset fails.
         """
+        with Compilers(self.network.jobs()) as compilers:
+            self._add_workers(call)
+            compilers.compile([*loop_jobs(*self._loop), *self.network.jobs()])
+        compile_loop(*self._loop)
+
+    @property
+    def _loop(self) -> tuple[Any, ...]:
+        return self.shared, self.workers[0], self.settings, self._functions
+
+    def _add_workers(self, call: Callable) -> None:
         state = new_state(self.theta.size)
         for i in range(self.config.workers):
             if i > 0 and not OPTIMIZERS[self.config.optimizer].shared_state:
@@ -110,7 +121,6 @@ class Trainer:
             call(i % len(self.threads), self._add_worker, i, state)
         # All environments of a run have the same two functions.
         self._functions = (self.envs[0].reset, self.envs[0].step, self.algorithm.kernel, self.update)
-        compile_loop(self.shared, self.workers[0], self.network.table, self.settings, self._functions)
 
     def _add_worker(self, i: int, optimizer_state: OptimizerState) -> None:
         env = make_env(self.config.env, self.config.terminal_on_life_loss, self.observation)

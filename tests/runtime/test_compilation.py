@@ -105,7 +105,7 @@ def test_what_is_in_the_cache_is_not_counted():
     in_cache, not_there = (SimpleNamespace(stats=SimpleNamespace(cache_hits=hits)) for hits in ({1: 1}, {}))
     compilation.below = [(in_cache, kernels_below(left)), (not_there, kernels_below(right))]
     for finished in (left, lowest):
-        finished = SimpleNamespace(data={"dispatcher": finished})
+        finished = SimpleNamespace(kind="numba:compile", data={"dispatcher": finished})
         compilation.on_start(finished)
         compilation.on_end(finished)
     assert lines == [(1, 2)], "lowest is needed by right too"

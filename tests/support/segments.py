@@ -92,7 +92,7 @@ class Run:
         for env, worker in zip(envs, self.workers):
             env.reset(worker.env_state, worker.rng, worker.obs[0])
         self.functions = (envs[0].reset, envs[0].step, self.algorithm.kernel, self.update)
-        compile_loop(self.shared, self.worker, self.table, self.settings, self.functions)
+        compile_loop(self.shared, self.worker, self.settings, self.functions)
 
     @property
     def worker(self) -> Worker:

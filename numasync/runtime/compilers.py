@@ -1,0 +1,180 @@
+"""Processes that compile kernels beside this one: on two cores a first start takes little more than half of the time.
+
+Numba compiles under a lock and with the GIL, so that threads cannot share the work. A helper is a process of Python. It
+gets one kernel after another by its name, compiles it, and leaves it in the cache. This process loads it from there.
+
+No run depends on it. What no helper has compiled, this process compiles when it needs it. No helper is started where
+nothing is left to compile, where there is one core or no cache, or in a process that is one of many itself.
+"""
+
+import contextlib
+import functools
+import importlib
+import multiprocessing
+import os
+import pickle
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from numba.core import event
+
+from numasync.runtime.affinity import cores
+from numasync.runtime.cache import KernelCache
+from numasync.runtime.cache_folder import PACKAGE, open_folder
+from numasync.runtime.jit import DISABLED, compile_signature
+
+# More than these have nothing to do: the loop is the longest compilation, and this process makes it.
+MOST_HELPERS = 2
+
+# Numba's event of this kind says that a helper has compiled a kernel.
+COMPILED_ELSEWHERE = "numasync:compiled_elsewhere"
+
+SERVE = "from numasync.runtime.compilers import serve; serve()"
+
+
+class Job(NamedTuple):
+    """A kernel to compile, and for what: a signature, or the types of its arguments."""
+
+    kernel: Any
+    signature: Any
+
+    @property
+    def is_done(self) -> bool:
+        """Whether this process has it."""
+        arguments = getattr(self.signature, "args", self.signature)
+        return DISABLED or tuple(arguments) in self.kernel.signatures
+
+    @property
+    def is_cached(self) -> bool:
+        """Whether the cache has it."""
+        return self.can_be_shared and self.kernel._cache.has(self.signature, self.kernel.targetctx)
+
+    @property
+    def path(self) -> tuple[str, str]:
+        """Where another process finds the kernel: the name of its module, and its name there."""
+        return self.kernel.py_func.__module__, self.kernel.py_func.__qualname__
+
+    @property
+    def can_be_shared(self) -> bool:
+        """Whether a helper finds the kernel, and can leave it in the cache."""
+        return isinstance(self.kernel._cache, KernelCache) and find_kernel(*self.path) is self.kernel
+
+    def compile(self) -> None:
+        """Compile it, or load it from the cache."""
+        if not self.is_done:
+            compile_signature(self.kernel, self.signature)
+
+
+def find_kernel(module: str, name: str) -> Any:
+    """Return the kernel with this name, or None where the module does not hold it."""
+    with contextlib.suppress(ImportError, AttributeError):
+        found = functools.reduce(getattr, name.split("."), importlib.import_module(module))
+        return getattr(found, "kernel", found)  # of a PublicKernel
+    return None
+
+
+class Helper:
+    """A process that compiles. Its jobs are pickled into a pipe, and it answers each with a byte."""
+
+    def __init__(self) -> None:
+        path = os.pathsep.join([str(Path(PACKAGE).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", SERVE],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            env={**os.environ, "PYTHONPATH": path},
+        )
+
+    def work(self, jobs: "deque[Job]") -> None:
+        """Let it compile the last of the jobs, as long as there are some. A job that fails is put back."""
+        while True:
+            try:
+                job = jobs.pop()
+            except IndexError:
+                return
+            if not self._compile(job):
+                jobs.append(job)
+                return
+            event.broadcast(event.Event(COMPILED_ELSEWHERE, event.EventStatus.END, {"dispatcher": job.kernel}))
+
+    def _compile(self, job: Job) -> bool:
+        assert self.process.stdin and self.process.stdout
+        try:
+            pickle.dump((*job.path, job.signature), self.process.stdin)
+            self.process.stdin.flush()
+            return self.process.stdout.read(1) == b"1"
+        except (OSError, ValueError):  # it has ended, or it is closed
+            return False
+
+    def end(self) -> None:
+        """Let it end, now that it has nothing to do."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            with contextlib.suppress(OSError):
+                assert pipe
+                pipe.close()
+        self.process.wait()
+
+
+def serve() -> None:
+    """Compile what the standard input names, and answer on the standard output, until the input ends."""
+    jobs, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb", buffering=0)
+    with contextlib.suppress(EOFError, KeyboardInterrupt, OSError):
+        while True:
+            module, name, signature = pickle.load(jobs)
+            try:
+                Job(find_kernel(module, name), signature).compile()
+            except Exception:  # the process that needs the kernel finds the error itself
+                answers.write(b"0")
+            else:
+                answers.write(b"1")
+
+
+class Compilers:
+    """The helpers of a start, for a `with` block. They begin at once, because importing takes them a second.
+
+    jobs  what is to be compiled, as far as it is known
+    """
+
+    def __init__(self, jobs: Iterable[Job] = ()) -> None:
+        left = [job for job in jobs if not job.is_done and not job.is_cached] if can_help() else []
+        self.helpers = [Helper() for _ in range(min(len(left), cores() - 1, MOST_HELPERS))]
+
+    def __enter__(self) -> "Compilers":
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        for helper in self.helpers:
+            if error[0]:
+                helper.process.kill()
+            helper.end()
+
+    def compile(self, jobs: Sequence[Job]) -> None:
+        """Compile all jobs. This process begins with the first of them, and the helpers with the last."""
+        left = [job for job in jobs if not job.is_done]
+        alone = [job for job in left if not job.can_be_shared]
+        shared = deque(job for job in left if job not in alone)
+        threads = [threading.Thread(target=helper.work, args=(shared,), daemon=True) for helper in self.helpers]
+        for thread in threads:
+            thread.start()
+        for job in alone:
+            job.compile()
+        while shared:
+            with contextlib.suppress(IndexError):
+                shared.popleft().compile()
+        for thread in threads:
+            thread.join()
+        for job in left:  # from the cache, or those of a helper that has ended
+            job.compile()
+
+
+def can_help() -> bool:
+    """Return whether helpers can be started, and leave what they compile."""
+    python = Path(sys.executable or "").name.lower().startswith(("python", "pypy"))
+    one_of_many = multiprocessing.parent_process() is not None
+    return python and not DISABLED and cores() > 1 and not one_of_many and open_folder()[0] is not None
