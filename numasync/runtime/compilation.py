@@ -68,7 +68,7 @@ class Compilation(event.Listener):
 class Compiled(event.Listener):
     """Collects the Python sources of the kernels of this package that Numba has compiled.
 
-    The Python blocks of a `callback_kernel` are left out: every process compiles them, in a few milliseconds.
+    The Python blocks of a `callback_kernel` are left out, because every process compiles them.
     """
 
     def __init__(self) -> None:
