@@ -47,8 +47,7 @@ class Compilation(event.Listener):
     """
 
     def __init__(self, kernels: Iterable[Any], on_compiled: OnCompiled) -> None:
-        # What an earlier run in this process has compiled is not compiled again.
-        self.below = [(kernel, kernels_below(kernel)) for kernel in kernels if not kernel.signatures]
+        self.below = [(kernel, kernels_below(kernel)) for kernel in kernels]
         self.on_compiled = on_compiled
         self.compiled: set[Callable[..., Any]] = set()
         self.elsewhere: set[Callable[..., Any]] = set()

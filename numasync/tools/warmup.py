@@ -132,7 +132,9 @@ def compile_all(agent: Agent, on_compiled: OnCompiled) -> None:
     """
     # The number of workers is not part of a type.
     trainer = Trainer(dataclasses.replace(agent.config, workers=1), agent.spec, agent.network, agent.theta)
-    with watch_compilation([*trainer.kernels, play_steps], on_compiled):
+    # What was compiled for another environment is not compiled again.
+    missing = [kernel for kernel in (*trainer.kernels, play_steps) if not kernel.signatures]
+    with watch_compilation(missing, on_compiled):
         try:
             trainer.build()
             trainer.run_segments_of(0, 1)

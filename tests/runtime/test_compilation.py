@@ -76,12 +76,6 @@ def test_each_kernel_is_counted_once_and_the_last_is_the_one_that_is_called():
 
 
 @compiled
-def test_a_kernel_that_was_compiled_before_is_not_counted():
-    left(1.0)
-    assert [kernel for kernel, _ in Compilation([left, with_lines], lambda *line: None).below] == [with_lines]
-
-
-@compiled
 def test_only_the_kernels_of_the_package_are_collected(monkeypatch):
     def other(x):
         return x
