@@ -3,9 +3,10 @@
 Numba's own cache raises where no folder can be written, where the disk is full, and where a file is damaged. Here such
 a kernel is compiled again. One sentence on the standard error says so where nothing can be written.
 
-The files are Numba's, with three differences. They lie in a folder that belongs to this version of the kernels, see
-`cache_folder.py`. Digests find a file that is damaged, or that belongs to another kernel. An entry is written before
-the index that names it, so that no index names an entry that is not there.
+What is in a file is Numba's. Which files there are is not: a kernel has one for each combination of types that it is
+compiled for, and no index. A file is replaced whole, so that many programs can start with an empty cache at once. They
+lie in a folder that belongs to this version of the kernels, see `cache_folder.py`. A digest finds a file that is
+damaged.
 """
 
 import contextlib
@@ -14,10 +15,11 @@ import itertools
 import multiprocessing
 import pickle
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from numba.core import caching
+from numba.core import caching, sigutils
 
 from numasync.errors import one_line
 from numasync.runtime.cache_folder import open_folder
@@ -25,42 +27,42 @@ from numasync.runtime.cache_folder import open_folder
 # The sentence comes once. Counting is one operation, in which no other thread can take part.
 SENTENCES = itertools.count()
 
-Index = dict[Any, tuple[str, bytes]]
+# Where `collect_troubles` keeps the reasons, while one of its blocks lasts.
+COLLECTED: list[list[str]] = []
 
 
-class CheckedFiles(caching.IndexDataCacheFile):
-    """An index file, and a file for each entry. The index holds its own digest, and the digest of every entry."""
+class EntryFiles(caching.IndexDataCacheFile):
+    """The entries of one kernel, a file each, as Numba asks for them. A file is a digest, then a key and its entry.
+
+    folder  where the files lie
+    name    what their names begin with
+    """
+
+    def __init__(self, folder: Path, name: str) -> None:
+        super().__init__(str(folder), name, "")
+        self._path = folder / name
+
+    def flush(self) -> None:
+        """Keep the files. Numba asks for this where a kernel is compiled again, and then writes its file."""
+
+    def path_of(self, key: Any) -> Path:
+        """Return the path of an entry's file."""
+        return Path(f"{self._path}.{digest(repr(key).encode()).hex()[:16]}.nbc")
 
     def save(self, key: Any, data: Any) -> None:
-        """Write an entry, then the index with its key. Raises OSError where the disk is full or read-only."""
-        index, content = self._load_index(), self._dump(data)
-        taken = {name for name, _ in index.values()}
-        free = (name for name in map(self._data_name, itertools.count(1)) if name not in taken)
-        name = index[key][0] if key in index else next(free)
-        with self._open_for_write(self._data_path(name)) as file:
-            file.write(content)
-        self._save_index({**index, key: (name, digest(content))})
+        """Write an entry. Raises OSError where the disk is full or read-only."""
+        content = self._dump((key, data))
+        with self._open_for_write(str(self.path_of(key))) as file:
+            file.write(digest(content) + content)
 
     def load(self, key: Any) -> Any:
-        """Return an entry, or None where there is none or its file is damaged. Raises OSError where it is missing."""
-        name, expected = self._load_index().get(key, ("", b""))
-        content = Path(self._data_path(name)).read_bytes() if name else b""
-        return pickle.loads(content) if digest(content) == expected else None
-
-    def _load_index(self) -> Index:
-        """Return the index; an empty one where the file is missing or damaged."""
-        with contextlib.suppress(Exception):  # a damaged file can raise anything
-            content = Path(self._index_path).read_bytes()
-            length = hashlib.sha256().digest_size
-            found, data = content[:length], content[length:]
-            if found == digest(data):
-                return pickle.loads(data)
-        return {}
-
-    def _save_index(self, index: Index) -> None:
-        data = self._dump(index)
-        with self._open_for_write(self._index_path) as file:
-            file.write(digest(data) + data)
+        """Return an entry, or None where its file is damaged. Raises OSError where there is none."""
+        content = self.path_of(key).read_bytes()
+        length = hashlib.sha256().digest_size
+        if content[:length] != digest(content[length:]):
+            return None
+        found, data = pickle.loads(content[length:])
+        return data if found == key else None
 
 
 class KernelFolder(NamedTuple):
@@ -92,35 +94,50 @@ class KernelCache(caching.FunctionCache):
     def __init__(self, function: Any, folder: Path) -> None:
         self._name, self._py_func, self._cache_path = repr(function), function, str(folder)
         self._impl = KernelFiles(function, folder)
-        self._cache_file = CheckedFiles(self._cache_path, self._impl.filename_base, "")
+        self._cache_file = EntryFiles(folder, self._impl.filename_base)
         self.enable()
 
     def has(self, signature: Any, target_context: Any) -> bool:
-        """Return whether there is an entry for a signature."""
-        return self._index_key(signature, target_context.codegen()) in self._cache_file._load_index()
+        """Return whether there is a file for a signature. It can be damaged."""
+        arguments, _ = sigutils.normalize_signature(signature)
+        return self._cache_file.path_of(self._index_key(arguments, target_context.codegen())).is_file()
 
     def load_overload(self, signature: Any, target_context: Any) -> Any:
-        """Return the compiled kernel for a signature. None: it must be compiled."""
+        """Return the compiled kernel for a signature, or for a tuple of types. None: it must be compiled.
+
+        Where a kernel is passed as a function, the signature has the type that it returns. Where Python calls it, only
+        its arguments are known. Both are one entry.
+        """
+        arguments, returns = sigutils.normalize_signature(signature)
         with contextlib.suppress(Exception):
-            return super().load_overload(signature, target_context)
+            found = super().load_overload(arguments, target_context)
+            return found if found and returns in (None, found.signature.return_type) else None
 
     def save_overload(self, signature: Any, compiled: Any) -> None:
         """Write a compiled kernel, or say that it cannot be written."""
         try:
-            super().save_overload(signature, compiled)
+            super().save_overload(sigutils.normalize_signature(signature)[0], compiled)
         except Exception as error:
             say_once(f"{self._cache_path} cannot be written: {getattr(error, 'strerror', None) or error}")
 
 
+class NoCache(caching.NullCache):
+    """What a kernel has where there is no folder for its cache. It says so once the kernel is compiled."""
+
+    def __init__(self, reason: str) -> None:
+        self._reason = reason
+
+    def save_overload(self, signature: Any, compiled: Any) -> None:
+        """Say that the compiled kernel cannot be written."""
+        say_once(self._reason)
+
+
 def add_cache(kernel: Any) -> None:
-    """Give a kernel its cache, or say that there is no folder for one. A kernel of another package gets none."""
+    """Give a kernel its cache. A kernel of another package gets none."""
     if str(kernel.py_func.__module__).partition(".")[0] != "numasync":
         return  # the digest of the folder does not know its source
     folder, reason = open_folder()
-    if folder:
-        kernel._cache = KernelCache(kernel.py_func, folder)
-    else:
-        say_once(reason)
+    kernel._cache = KernelCache(kernel.py_func, folder) if folder else NoCache(reason)
 
 
 def digest(content: bytes) -> bytes:
@@ -128,8 +145,22 @@ def digest(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()
 
 
+@contextlib.contextmanager
+def collect_troubles() -> Iterator[list[str]]:
+    """Yield a list of the reasons why kernels cannot be written in a `with` block. They are not printed there."""
+    troubles: list[str] = []
+    COLLECTED.append(troubles)
+    try:
+        yield troubles
+    finally:
+        COLLECTED.remove(troubles)
+
+
 def say_once(reason: str) -> None:
     """Say on the standard error that compiled code is not cached: at the first call, and not in a child process."""
+    if COLLECTED:
+        COLLECTED[-1].append(reason)
+        return
     if next(SENTENCES) == 0 and multiprocessing.parent_process() is None and sys.stderr is not None:
         sentence = f"numasync: compiled code is not cached, so every start compiles again: {one_line(reason)}"
         with contextlib.suppress(OSError, ValueError):  # nobody reads it, or it is closed

@@ -10,6 +10,7 @@ Several installations, and several users with one installation, do not meet. A f
 longest time goes when a new one is made.
 """
 
+import contextlib
 import functools
 import hashlib
 import os
@@ -55,14 +56,18 @@ def digest_of_kernels(package: Path = PACKAGE) -> str:
 
 @functools.cache
 def open_folder() -> tuple[Path | None, str]:
-    """Return this version's folder, which exists, and an empty text; or None and the reason why there is none."""
+    """Return this version's folder, which exists, and an empty text; or None and the reason why there is none.
+
+    A folder of another user, or on a disk that is read-only, is one too: what is in it need not be compiled.
+    """
     try:
         every_version = user_folder()
         folder = every_version / digest_of_kernels()
         if not folder.is_dir():
             folder.mkdir(parents=True, exist_ok=True)
             remove_oldest(every_version, folder)
-        os.utime(folder)
+        with contextlib.suppress(OSError):
+            os.utime(folder)
     except OSError as error:
         named = f"{error.filename}: " if error.filename else ""
         return None, f"{named}{error.strerror or error}"

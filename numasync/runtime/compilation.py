@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from numba.core import event
+from numba.core.dispatcher import LiftedCode
 from numba.core.registry import CPUDispatcher
 
 from numasync.runtime.compilers import COMPILED_ELSEWHERE
@@ -16,14 +17,18 @@ OnCompiled = Callable[[int, int, float], None]
 
 
 def kernels_below(kernel: Any) -> set[Callable[..., Any]]:
-    """Return the Python sources of a kernel and of all kernels that it calls."""
+    """Return the Python sources of a kernel and of all kernels that it calls, but not of an `inline_kernel`.
+
+    An `inline_kernel` is compiled as lines of its callers.
+    """
     found: set[Callable[..., Any]] = set()
+    inline: set[Callable[..., Any]] = set()
     waiting = [kernel]
     while waiting:
         kernel = waiting.pop()
         kernel = kernel.kernel if isinstance(kernel, PublicKernel) else kernel
-        if isinstance(kernel, CPUDispatcher) and kernel.py_func not in found:
-            found.add(kernel.py_func)
+        if isinstance(kernel, CPUDispatcher) and kernel.py_func not in found | inline:
+            (inline if kernel.targetoptions.get("inline") == "always" else found).add(kernel.py_func)
             waiting += called_by(kernel.py_func)
     return found
 
@@ -67,6 +72,34 @@ class Compilation(event.Listener):
         if below & total and self.began is not None:
             self.compiled |= below & total
             self.on_compiled(len(self.compiled), len(total), time.perf_counter() - self.began)
+
+
+class Compiled(event.Listener):
+    """Collects the Python sources of the kernels of this package that Numba has compiled, here or in a helper.
+
+    The Python blocks of a `callback_kernel` are left out, because every process compiles them.
+    """
+
+    def __init__(self) -> None:
+        self.sources: set[Callable[..., Any]] = set()
+
+    def on_start(self, event: Any) -> None:
+        """Do nothing."""
+
+    def on_end(self, event: Any) -> None:
+        """Keep the source of a kernel, and what a helper has compiled with one."""
+        kernel = event.data["dispatcher"]
+        sources = kernels_below(kernel) if event.kind == COMPILED_ELSEWHERE else {kernel.py_func}
+        if not isinstance(kernel, LiftedCode):
+            self.sources |= {source for source in sources if source.__module__.partition(".")[0] == "numasync"}
+
+
+@contextlib.contextmanager
+def collect_compiled() -> Iterator[set[Callable[..., Any]]]:
+    """Yield the set of the sources of the kernels that are compiled in a `with` block."""
+    compiled = Compiled()
+    with event.install_listener("numba:compile", compiled), event.install_listener(COMPILED_ELSEWHERE, compiled):
+        yield compiled.sources
 
 
 @contextlib.contextmanager

@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 from numasync.errors import TroubleWarning, escape_unprintable, one_line
 from numasync.runtime.checks import parse_number
 
+EXIT_FAILED = 1
 EXIT_BAD_INPUT = 2
 
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numasync.agent.agent import Agent
-from numasync.agent.evaluation import PERIODIC_EVAL_STREAM, compile_play, play_episodes, summarize
+from numasync.agent.evaluation import PERIODIC_EVAL_STREAM, compile_play, play_episodes, play_steps, summarize
 from numasync.config import Config, make_config, validate_options
 from numasync.envs import make_env
 from numasync.envs.normalization import measure_normalization
@@ -120,14 +120,14 @@ class Run:
                 self._record_periodic_evaluation,
                 self._say_evaluation_failed,
             )
-            compile_play(agent.network.table, agent.spec)
 
     def run(self) -> Agent:
         """Train and evaluate the agent, write everything down, and return it. Raises what `Supervisor.run` raises."""
         self.report.print_start()
         try:
-            waited_for = self.trainer.kernels if self.report.console.terminal else []
-            with watch_compilation(waited_for, self.report.print_compilation):
+            with watch_compilation(self._kernels(), self.report.print_compilation):
+                if self.evaluator:
+                    compile_play(self.agent.network.table, self.agent.spec)
                 self.supervisor.run(self._progress, self._checkpoint)
             self._write_episodes()
             evaluation = self._evaluate_at_the_end()
@@ -148,6 +148,12 @@ class Run:
             raise self.evaluation_error
         self.report.print_result(result)
         return self.agent
+
+    def _kernels(self) -> list[Any]:
+        """Return the kernels that a terminal waits for before the training begins."""
+        if not self.report.console.terminal:
+            return []
+        return [*self.trainer.kernels, *([play_steps] if self.evaluator else [])]
 
     def _progress(self, progress: Progress) -> None:
         self.report.print_progress(progress)

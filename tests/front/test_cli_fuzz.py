@@ -55,6 +55,7 @@ BAD_OPTIONS = {
     "watch": ("--steps", "--fps"),
     "plot": ("--window",),
     "study": ("--runs", "--steps", "--workers", "--jobs"),
+    "warmup": ("--steps", "--workers"),
     "bench": ("--repetitions",),
     "envs": ("--nothing",),
 }
@@ -65,6 +66,7 @@ NAMED = {
     "watch": ("--env",),
     "plot": ("--of",),
     "study": ("--algos", "--env"),
+    "warmup": ("--env", "--algo", "--network", "--optimizer", "--preset"),
     "bench": ("--only", "--workers"),
     "envs": ("--json=",),
 }
@@ -198,7 +200,7 @@ def check_cases(cases: list[list[str]], house: Path, monkeypatch: pytest.MonkeyP
         raise Began
 
     monkeypatch.setattr(Supervisor, "run", began)
-    for name in ("studies.play_missing_runs", "bench.measure_in_process", "watch.play_frames"):
+    for name in ("studies.play_missing_runs", "bench.measure_in_process", "watch.play_frames", "warmup.compile_all"):
         monkeypatch.setattr(f"numasync.tools.{name}", began)
     monkeypatch.setattr("numasync.agent.agent.play_episodes", began)
     before = contents(house)

@@ -28,7 +28,7 @@ def options_of(monkeypatch, tmp_path):
             (tmp_path / "result.json").touch()
             return SimpleNamespace(result={"interrupted": False})
 
-        monkeypatch.setattr(cli, "train", train)
+        monkeypatch.setattr("numasync.commands.train.train", train)
         assert cli.main(["train", *arguments, "--out", str(tmp_path)]) == 0
         return given
 

@@ -1,25 +1,15 @@
 """The cache on disk: no run needs it, and a damaged file is compiled again."""
 
-import os
+import contextlib
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from support.caches import DRAW, DRAWN, check_sentence, files, start
 
-from numasync.runtime.cache import CheckedFiles
+from numasync.runtime.cache import EntryFiles
 from numasync.runtime.jit import DISABLED
 
-ROOT = Path(__file__).parents[2]
-
-# Prints a number that compiled code has drawn, and how many kernels came out of the cache.
-DRAW = """
-import numpy as np, numasync
-kernel = numasync.uniform.kernel
-print(numasync.uniform(np.arange(1, 5, dtype=np.uint64)), sum(kernel.stats.cache_hits.values()))
-"""
-DRAWN = str((41943041 >> 11) / 2**53)  # of the first published word, see test_rng.py
 TRAIN = """
 import numasync
 agent = numasync.train("CartPole-v1", algo="nstep_q", workers=2, deterministic=True, steps=200, final_eval_episodes=1)
@@ -49,32 +39,47 @@ resource.setrlimit(resource.RLIMIT_FSIZE, ({0}, {0}))
 compiled = pytest.mark.skipif(DISABLED, reason="nothing is compiled")
 
 
-def start(script: str, folder: Path, cache: Path | None = None, **variables: str) -> subprocess.CompletedProcess[str]:
-    """Run a script in a new process. folder: its current one. cache: NUMASYNC_CACHE_DIR."""
-    kept = {k: v for k, v in os.environ.items() if k not in ("HOME", "XDG_CACHE_HOME", "NUMASYNC_CACHE_DIR")}
-    given = {"NUMASYNC_CACHE_DIR": str(cache)} if cache else {}
-    environment = {**kept, "PYTHONPATH": str(ROOT), **given, **variables}
-    command = [sys.executable, "-c", script]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
-
-
-def files(folder: Path, ending: str = "") -> list[Path]:
-    return sorted(path for path in folder.rglob(f"*{ending}") if path.is_file())
-
-
-def check_sentence(stderr: str, *words: str) -> None:
-    """Check that there is one sentence, which says that each start compiles and has these words."""
-    assert stderr.count("\n") == 1 and stderr.endswith(".\n"), stderr
-    assert stderr.startswith("numasync: compiled code is not cached, so every start compiles again: ")
-    assert all(word in stderr for word in words), stderr
-
-
 def damaged(content: bytes, how: str) -> bytes:
     """Return the content of a file without its bytes, without its second half, or with another bit."""
     if how == "bit":
         at = 2 * len(content) // 3
         return content[:at] + bytes([content[at] ^ 1]) + content[at + 1 :]
     return {"empty": b"", "truncated": content[: len(content) // 2], "garbage": b"\x80\x05garbage"}[how]
+
+
+# Compiles a function as it is passed to another, or calls it from Python.
+PASSED = """
+from numasync.envs.jitted.catch import CATCH
+from numasync.envs.spec import STEP_TYPE
+from numasync.runtime.jit import compile_as
+compile_as(CATCH.step, STEP_TYPE)
+print(sum(CATCH.step.stats.cache_hits.values()))
+"""
+CALLED = """
+import numpy as np
+from numasync.envs.jitted.catch import CATCH
+state, rng, obs = CATCH.new_state(), np.arange(1, 5, dtype=np.uint64), np.zeros(50, np.float32)
+CATCH.step(state, 1, rng, obs)
+print(sum(CATCH.step.stats.cache_hits.values()))
+"""
+# Asks for another type than the function returns.
+CONVERTED = PASSED.replace("STEP_TYPE)", "function_type(types.UniTuple(float64, 2), *STEP_TYPE.signature.args))")
+CONVERTED = f"from numba import types\nfrom numasync.runtime.jit import float64, function_type\n{CONVERTED}"
+
+
+@compiled
+@pytest.mark.parametrize(("first", "second"), [(PASSED, CALLED), (CALLED, PASSED)], ids=["passed", "called"])
+def test_a_kernel_that_is_passed_and_one_that_is_called_are_one_entry(tmp_path, first, second):
+    for script, hits in ((first, "0"), (second, "1"), (CONVERTED, "0"), (CONVERTED, "1")):
+        done = start(script, tmp_path, cache=tmp_path / "cache")
+        assert (done.stdout.split(), done.stderr) == ([hits], "")
+    assert len([path for path in files(tmp_path) if "catch.step" in path.name]) == 1
+
+
+@compiled
+def test_who_compiles_nothing_is_not_told_of_a_missing_cache(tmp_path):
+    done = start(f"{READ_ONLY}import numasync", tmp_path, cache=tmp_path / "cache")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @compiled
@@ -153,26 +158,22 @@ def healthy(tmp_path_factory):
 
 
 @compiled
-@pytest.mark.parametrize("ending", [".nbi", ".nbc"])
 @pytest.mark.parametrize("how", ["empty", "truncated", "bit", "garbage"])
-def test_a_damaged_file_is_compiled_again(tmp_path, healthy, ending, how):
+def test_a_damaged_file_is_compiled_again(tmp_path, healthy, how):
     cache = shutil.copytree(healthy, tmp_path / "cache")
-    whole = {path: path.read_bytes() for path in files(cache, ending)}
+    whole = {path: path.read_bytes() for path in files(cache)}
     assert whole
     for path, content in whole.items():
         path.write_bytes(damaged(content, how))
     done = start(DRAW, tmp_path, cache=cache)
     assert done.returncode == 0 and done.stdout.split() == [DRAWN, "0"] and not done.stderr
-    if (ending, how) == (".nbc", "bit"):
-        assert start(DRAW, tmp_path, cache=cache).stdout.split() == [DRAWN, "1"], "the new file replaces it"
+    assert start(DRAW, tmp_path, cache=cache).stdout.split() == [DRAWN, "1"], "the new file replaces it"
 
 
 @compiled
-def test_a_folder_or_nothing_in_the_place_of_a_file_is_no_fault(tmp_path, healthy):
+def test_a_folder_in_the_place_of_a_file_is_no_fault(tmp_path, healthy):
     cache = shutil.copytree(healthy, tmp_path / "cache")
-    for path in files(cache, ".nbc"):
-        path.unlink()
-    for path in files(cache, ".nbi"):
+    for path in files(cache):
         path.unlink()
         path.mkdir()
     done = start(DRAW, tmp_path, cache=cache)
@@ -191,52 +192,64 @@ def test_a_training_learns_the_same_after_every_file_is_damaged(tmp_path):
     assert again.returncode == 0 and again.stdout == healthy.stdout and not again.stderr
 
 
-def cache_files(folder: Path) -> CheckedFiles:
-    return CheckedFiles(str(folder), "kernel", "")
+def entries(folder: Path) -> EntryFiles:
+    return EntryFiles(folder, "kernel")
 
 
 def test_entries_are_found_by_their_keys(tmp_path):
     for key in ("a", "b", "a"):
-        cache_files(tmp_path).save(key, f"code of {key}")
-    assert [cache_files(tmp_path).load(key) for key in "abc"] == ["code of a", "code of b", None]
-    assert len(files(tmp_path)) == 3
+        entries(tmp_path).save(key, f"code of {key}")
+    assert [entries(tmp_path).load(key) for key in "ab"] == ["code of a", "code of b"]
+    assert len(files(tmp_path)) == 2
+    with pytest.raises(FileNotFoundError):
+        entries(tmp_path).load("c")
+
+
+def test_an_entry_of_another_key_is_not_taken(tmp_path):
+    entries(tmp_path).save("key", "code")
+    (file,) = files(tmp_path)
+    file.rename(entries(tmp_path).path_of("other key"))
+    assert entries(tmp_path).load("other key") is None
 
 
 def test_a_changed_bit_is_found_wherever_it_is(tmp_path):
-    cache_files(tmp_path).save("key", "code")
-    for path in files(tmp_path):
-        content = path.read_bytes()
-        for bit in range(8 * len(content)):
-            changed = bytearray(content)
-            changed[bit // 8] ^= 1 << bit % 8
-            path.write_bytes(changed)
-            assert cache_files(tmp_path).load("key") is None
-        path.write_bytes(content)
-    assert cache_files(tmp_path).load("key") == "code"
+    entries(tmp_path).save("key", "code")
+    (file,) = files(tmp_path)
+    content = file.read_bytes()
+    for bit in range(8 * len(content)):
+        changed = bytearray(content)
+        changed[bit // 8] ^= 1 << bit % 8
+        file.write_bytes(changed)
+        assert entries(tmp_path).load("key") is None
+    file.write_bytes(content)
+    assert entries(tmp_path).load("key") == "code"
 
 
-def test_an_entry_that_cannot_be_written_is_not_in_the_index(tmp_path, monkeypatch):
-    full = cache_files(tmp_path)
-    write = full._open_for_write
+def test_an_entry_that_cannot_be_written_leaves_the_old_one(tmp_path, monkeypatch):
+    entries(tmp_path).save("key", "code")
 
-    def fill_up(path):
-        if path.endswith(".nbc"):
-            raise OSError("disk full")
-        return write(path)
+    def fill_up(*_):
+        raise OSError("disk full")
 
-    monkeypatch.setattr(full, "_open_for_write", fill_up)
+    monkeypatch.setattr("os.replace", fill_up)
     with pytest.raises(OSError):
-        full.save("key", "code")
-    assert cache_files(tmp_path).load("key") is None
+        entries(tmp_path).save("key", "new code")
+    assert entries(tmp_path).load("key") == "code" and len(files(tmp_path)) == 1
 
 
-def test_two_processes_that_write_at_once_mix_no_entries(tmp_path, monkeypatch):
-    first, second = cache_files(tmp_path), cache_files(tmp_path)
-    first.save("first", "first code")
-    (index,) = files(tmp_path, ".nbi")
-    of_first = index.read_bytes()
-    monkeypatch.setattr(second, "_load_index", dict)  # it has read the index before the first process wrote it
-    second.save("second", "second code")
-    assert cache_files(tmp_path).load("second") == "second code"
-    index.write_bytes(of_first)  # of the first process, which wrote its index last
-    assert cache_files(tmp_path).load("first") is None
+def test_two_programs_that_write_an_entry_at_once_leave_one_that_is_whole(tmp_path, monkeypatch):
+    first, second = entries(tmp_path), entries(tmp_path)
+    write = first._open_for_write
+
+    @contextlib.contextmanager
+    def write_slowly(path):
+        with write(path) as file:
+            yield file
+            second.save("key", "code of the second")
+            second.save("other key", "other code")
+            assert second.load("key") == "code of the second"
+
+    monkeypatch.setattr(first, "_open_for_write", write_slowly)
+    first.save("key", "code of the first")
+    assert (second.load("key"), second.load("other key")) == ("code of the first", "other code")
+    assert len(files(tmp_path)) == 2

@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from numasync.runtime.compilation import Compilation, kernels_below, watch_compilation
-from numasync.runtime.jit import DISABLED, kernel
+from numasync.runtime.compilation import Compilation, collect_compiled, kernels_below, watch_compilation
+from numasync.runtime.jit import DISABLED, inline_kernel, kernel
 from numasync.runtime.rng import uniform
 
 compiled = pytest.mark.skipif(DISABLED, reason="about compiled kernels")
@@ -36,6 +36,16 @@ def drawn(rng):
     return left(uniform(rng))
 
 
+@inline_kernel
+def lines(x):
+    return lowest(x) + 1
+
+
+@kernel
+def with_lines(x):
+    return lines(x)
+
+
 def names_below(kernel):
     return {function.__name__ for function in kernels_below(kernel)}
 
@@ -45,6 +55,11 @@ def test_all_kernels_below_one_are_found():
     assert names_below(left) == {"left", "lowest"}
     assert names_below(top) == {"top", "left", "right", "lowest"}
     assert names_below(drawn) == {"drawn", "left", "lowest", "uniform", "next_word", "rotate_left"}
+
+
+@compiled
+def test_an_inline_kernel_is_no_kernel_but_what_it_calls_is():
+    assert names_below(with_lines) == {"with_lines", "lowest"}
 
 
 @compiled
@@ -58,6 +73,23 @@ def test_each_kernel_is_counted_once_and_the_last_is_the_one_that_is_called():
     lines.clear()
     top(1)
     assert not lines, "the block has ended"
+
+
+@compiled
+def test_only_the_kernels_of_the_package_are_collected(monkeypatch):
+    def other(x):
+        return x
+
+    def own(x):
+        return x
+
+    monkeypatch.setattr(own, "__module__", "numasync.example")
+    with collect_compiled() as sources:
+        kernel(other)(1.0)
+        own_kernel = kernel(own)
+        own_kernel(1.0)
+        own_kernel(2.0)
+    assert sources == {own}
 
 
 @compiled

@@ -9,6 +9,9 @@ import pytest
 
 from numasync.runtime.jit import FLOAT
 from numasync.training.background_evaluation import BackgroundEvaluator
+from numasync.training.console import Console
+from numasync.training.report import Report
+from numasync.training.run import Run, make_agent
 
 WAIT_SECONDS = 30
 
@@ -135,3 +138,16 @@ def test_closing_does_not_wait_for_an_evaluation_that_hangs(bench):
     bench.evaluator.close()
     assert time.monotonic() - began < WAIT_SECONDS / 2
     bench.release.set()
+
+
+def test_what_a_periodic_evaluation_needs_is_compiled_after_the_line_that_says_so(monkeypatch):
+    order = []
+
+    class Recorded(Report):
+        def print_start(self):
+            order.append("says that it compiles")
+
+    monkeypatch.setattr("numasync.training.run.compile_play", lambda *_: order.append("compiles"))
+    agent = make_agent(env="Catch-v0", network="mlp", workers=1, steps=100, final_eval_episodes=1, eval_every=1000)
+    Run(agent, None, Recorded(agent.config, console=Console(quiet=True))).run()
+    assert order == ["says that it compiles", "compiles"]

@@ -57,7 +57,7 @@ def test_bad_input_gets_one_sentence_and_writes_nothing(tmp_path, monkeypatch, c
 
 def test_the_command_line_gives_its_options_to_study(monkeypatch):
     calls = []
-    monkeypatch.setattr("numasync.cli.study", lambda **options: calls.append(options))
+    monkeypatch.setattr("numasync.commands.study.study", lambda **options: calls.append(options))
     assert main(["study", "lr"]) == 0
     words = "optimizers --env Catch-v0 --algos a3c --runs 3 --steps 9 --workers 2 --seed 4 --lr-low 0.1 --lr-high 1 "
     assert main(["study", *f"{words} --jobs 5 --out here".split()]) == 0
@@ -72,7 +72,7 @@ def test_a_failed_run_is_exit_code_1(monkeypatch, capsys):
     def failing(**_):
         raise WorkerError("Worker 0 failed.") from ZeroDivisionError("the pole broke")
 
-    monkeypatch.setattr("numasync.cli.study", failing)
+    monkeypatch.setattr("numasync.commands.study.study", failing)
     assert main(["study", "lr"]) == 1
     err = capsys.readouterr().err
     assert "the pole broke" in err and err.endswith("Finished runs are kept; the same command goes on.\n")

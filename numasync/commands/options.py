@@ -1,0 +1,72 @@
+"""The options of a run as flags: their names, help texts and defaults come from `Config`."""
+
+import argparse
+import dataclasses
+from collections.abc import Collection
+from typing import Any
+
+from numasync.config import PRESETS, RENAMED, Config
+from numasync.errors import InputError
+from numasync.tools.program import Parser, argument_of, complain
+
+
+def add_options(parser: Parser, shown: Collection[str] | None = None, left_out: Collection[str] = ()) -> None:
+    """Add a flag for each option of a run, and without help the flags of the old names.
+
+    shown     the options that the help text shows; by default all of them
+    left_out  the options that get no flag
+    """
+    for field in dataclasses.fields(Config):
+        if field.name not in left_out:
+            add_option(parser, field, shown is None or field.name in shown)
+    for old_name, name in RENAMED.items():
+        add_old_option(parser, old_name, type(getattr(Config, name)))
+
+
+def add_option(parser: Parser, field: dataclasses.Field, shown: bool) -> None:
+    """Add the flag of one option of Config. shown: whether the help text shows it."""
+    flag, text = flag_of(field.name), field.metadata["help"]
+    kwargs: dict[str, Any]
+    if field.type is bool:
+        kwargs = {"action": argparse.BooleanOptionalAction}
+    elif field.metadata["choices"]:
+        kwargs, text = {"metavar": "NAME"}, f"{text}: {', '.join(field.metadata['choices'])}"
+    else:
+        kwargs = {"type": argument_of(field.type), "metavar": "ID" if field.type is str else "N"}
+    # A flag that is not given leaves the value to the preset, so it has no default here.
+    text = f"{text} [{describe_defaults(field)}]" if shown else argparse.SUPPRESS
+    parser.add_argument(flag, default=argparse.SUPPRESS, help=text, **kwargs)
+
+
+def add_old_option(parser: Parser, old_name: str, kind: type) -> None:
+    """Add the old flag of an option, without help. `rename_old_options` warns of it."""
+    kwargs: dict[str, Any] = {"action": argparse.BooleanOptionalAction} if kind is bool else {"type": argument_of(kind)}
+    parser.add_argument(flag_of(old_name), default=argparse.SUPPRESS, help=argparse.SUPPRESS, **kwargs)
+
+
+def flag_of(name: str) -> str:
+    """Return the flag of an option."""
+    return "--" + name.replace("_", "-")
+
+
+def describe_defaults(field: dataclasses.Field) -> str:
+    """Return the default of an option, and where a preset differs, for its help text."""
+    parts = [str(field.default)]
+    for family, preset in PRESETS.items():
+        if field.name in preset:
+            name = family if isinstance(family, str) else " ".join(family)
+            parts.append(f"{name}: {preset[field.name]}")
+    return ", ".join(parts).replace("%", "%%")
+
+
+def rename_old_options(given: dict[str, Any]) -> dict[str, Any]:
+    """Return options with old names replaced by new ones, and print a warning for each old name.
+
+    Raises InputError where both names of an option are given.
+    """
+    for old, new in RENAMED.items():
+        if old in given:
+            if new in given:
+                raise InputError(f"{flag_of(old)} is the old name of {flag_of(new)}; give {flag_of(new)} alone.")
+            complain(f"{flag_of(old)} is now {flag_of(new)}.")
+    return {RENAMED.get(name, name): value for name, value in given.items()}
