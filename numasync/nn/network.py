@@ -92,8 +92,8 @@ class Network:
         return self._tables[dtype]
 
     def jobs(self, dtype: Any = FLOAT_DTYPE) -> list[Job]:
-        """Return what the layers must be compiled for: forward and backward of each kind, for this dtype."""
-        number, row = pointer_to(dtype), pointer_to(np.int64)
+        """Return what the layers must be compiled for: forward and backward of each kind, for float32 or float64."""
+        number, row = pointer_to(parse_dtype(dtype)), pointer_to(np.int64)
         kinds = [KINDS[name] for name in dict.fromkeys(self.kinds)]
         jobs = []
         for kernels, (numbers, integers) in (
