@@ -15,8 +15,8 @@ include the updates and exclude compilation. They are medians over the turns. A 
 over the peer's in the same round of turns: the median, the lowest and the highest.
 
 The programs are in [numasync/tools/bench/peers/programs/](../../numasync/tools/bench/peers/programs/__init__.py). Each
-has the settings that were found to be the fastest, and where they make far fewer updates also settings that make more.
-`pip install ".[peers]"` installs what they need."""
+has the fastest of a few settings that were tried, and where it makes far fewer updates also settings that make more.
+Only speed is compared: no program is trained to a score here. `pip install ".[peers]"` installs what they need."""
 
 
 def page_lines(result: Mapping[str, Any], titles: Mapping[str, str], command: str) -> Iterator[str]:
