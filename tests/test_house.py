@@ -31,6 +31,7 @@ COMPILERS = {
     "numasync.nn.products.tile": {"numba.core", "numba.extending"},
     "numasync.nn.products.conv_tile": {"numba.core", "numba.extending"},
     "numasync.nn.products.narrow_tile": {"numba.core", "numba.extending"},
+    "numasync.nn.products.row_tile": {"numba.core", "numba.extending"},
     "numasync.nn.products.views": {"numba.core", "numba.extending", "numba.np"},
     "numasync.tools.bench.machine": {"llvmlite.binding"},
     "numasync.tools.bench.peak": {"numba.core", "numba.extending", "llvmlite"},

@@ -11,14 +11,10 @@ from numasync.nn.products import gemm
 from numasync.nn.products.codegen import FLAGS
 from numasync.nn.products.tile import (
     NARROW,
-    ROWS,
     reference_product,
     reference_product_nt,
-    reference_row,
     tile_product,
     tile_product_nt,
-    tile_row,
-    tile_sparse_row,
 )
 from numasync.runtime.jit import FASTMATH, kernel
 from numasync.runtime.vectors import LANES
@@ -40,16 +36,6 @@ def product(rows, vectors):
         tile_product(c, a, b, rows, vectors, c_at, a_at, j, strides, ldc)
 
     return run
-
-
-@kernel
-def row(c, a, b):
-    tile_row(c, a, b)
-
-
-@kernel
-def sparse_row(c, a, b):
-    tile_sparse_row(c, a, b)
 
 
 @functools.cache
@@ -152,73 +138,6 @@ def test_product_of_no_terms(dtype, rows, vectors):
     ldc = c.size // rows
     product(rows, vectors)(c, np.empty(0, dtype), np.empty((0, ldc), dtype), 0, 0, 0, (1, 1, 1, 2), ldc)
     np.testing.assert_array_equal(c, before)
-
-
-def row_arguments(dtype, n, k, zeros):
-    """c, a and b; zeros: the share of zeros in a. Rows of B that must not be read are NaN."""
-    draw = drawer(dtype, seed=k)
-    a, b, c = draw(k), draw(k, n), draw(n)
-    a[np.random.default_rng(k).random(k) < zeros] = 0
-    # The last rows, fewer than LANES, are read in any case.
-    b[: k - k % LANES][a[: k - k % LANES] == 0] = np.nan
-    return c, a, b
-
-
-widths = pytest.mark.parametrize("n", [LANES - 1, LANES, 3 * LANES + 2, 256])
-lengths = pytest.mark.parametrize("k", [0, 1, ROWS, 2 * ROWS, 2 * ROWS + 1, LANES - 1, LANES, 3 * LANES + 2, 300])
-shares = pytest.mark.parametrize("zeros", [0.0, 0.5, 0.97, 1.0])
-
-
-@dtypes
-@shares
-@widths
-def test_reference_of_row(dtype, n, zeros):
-    c, a, b = row_arguments(dtype, n, 64, zeros)
-    whole = n - n % LANES
-    expected = c.copy()
-    expected[:whole] += a @ np.where(a[:, None] == 0, 0, b)[:, :whole]
-    reference_row(c, a, b)
-    assert_close(c, expected)
-
-
-@compiled
-@dtypes
-@widths
-@lengths
-def test_row(dtype, n, k):
-    c, a, b = row_arguments(dtype, n, k, 0.0)
-    expected = c.copy()
-    reference_row(expected, a, b)
-    row(c, a, b)
-    assert_close(c, expected)
-
-
-@compiled
-@dtypes
-@shares
-@widths
-@lengths
-def test_sparse_row(dtype, n, zeros, k):
-    c, a, b = row_arguments(dtype, n, k, zeros)
-    expected = c.copy()
-    reference_row(expected, a, b)
-    sparse_row(c, a, b)
-    assert_close(c, expected)
-
-
-@compiled
-@dtypes
-def test_a_sparse_row_takes_nan_and_what_is_almost_zero_for_no_zeros(dtype):
-    c, a, b = row_arguments(dtype, 2 * LANES + 3, 2 * LANES, 1.0)
-    width = 2 * LANES
-    b[:] = 1
-    a[3], a[LANES + 1] = np.finfo(dtype).tiny, np.nan
-    sparse_row(c, a, b)
-    assert np.isnan(c[:width]).all() and np.isfinite(c[width:]).all()
-    a[LANES + 1] = -0.0
-    c[:] = 0
-    sparse_row(c, a, b)
-    assert (c[:width] == np.finfo(dtype).tiny).all()
 
 
 def nt_arguments(dtype, rows, n, i=2, j=3):

@@ -14,6 +14,7 @@ WRITE_MACHINE_CODE = {
     "numasync.nn.products.codegen",
     "numasync.nn.products.conv_tile",
     "numasync.nn.products.narrow_tile",
+    "numasync.nn.products.row_tile",
     "numasync.nn.products.tile",
     "numasync.nn.products.views",
 }

@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from numasync.nn.products.narrow_tile import tile_narrow, tile_narrow_nt, tile_narrow_tn
-from numasync.nn.products.tile import NARROW, tile_product, tile_product_nt, tile_row, tile_sparse_row
+from numasync.nn.products.row_tile import tile_row, tile_sparse_row, tile_sparse_row_part
+from numasync.nn.products.tile import NARROW, tile_product, tile_product_nt
 from numasync.nn.products.views import matrix_at, vector_at
 from numasync.runtime.jit import kernel
 from numasync.runtime.vectors import LANES, MANY_REGISTERS
@@ -29,7 +30,7 @@ ADJACENT, NO_JUMP, ONE_RUN, FIRST = np.int64(1), np.int64(0), np.int64(1), np.in
 FEW_ROWS, MANY_TERMS, DEEP = 8, 256, 96
 
 # Vectors of a tile where C has one row. More of them read longer pieces of B's rows.
-WIDE = 8
+WIDEST, WIDE = 16, 8
 
 # With one zero in this many numbers, or fewer, looking for zeros takes longer than their rows of B.
 FEW_ZEROS = 8
@@ -135,13 +136,20 @@ def add_row_product(c, a, b):
     zeros. Rows of B that would be multiplied with a zero are not read.
     """
     n = b.shape[1]
-    done = n - n % LANES
-    if count_zeros(a) * FEW_ZEROS > a.size:
+    done = FIRST
+    if MANY_REGISTERS:
+        while n - done >= WIDEST * LANES:
+            tile_sparse_row_part(vector_at(c, done, n - done), a, b, WIDEST, done)
+            done += WIDEST * LANES
+        while n - done >= WIDE * LANES:
+            tile_sparse_row_part(vector_at(c, done, n - done), a, b, WIDE, done)
+            done += WIDE * LANES
+    elif count_zeros(a) * FEW_ZEROS > a.size:
         tile_sparse_row(c, a, b)
+        done = n - n % LANES
     elif n <= SHORT_ROWS:
         tile_row(c, a, b)
-    else:
-        done = FIRST
+        done = n - n % LANES
     if done < n:
         cover_columns(c, a, b, 1, done, (ADJACENT, ADJACENT, NO_JUMP, ONE_RUN), n)
 

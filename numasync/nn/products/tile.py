@@ -7,18 +7,15 @@ vectors of 16 floats are 12 multiply-adds, which is 192 products, for 8 loads an
 
     tile_product      C += A B     vectors along the columns of C, one term of the sum at a time
     tile_product_nt   C += A B^T   vectors along the sum, as both matrices lie; their lanes are added at the end
-    tile_row          C += A B     for one row of A
-    tile_sparse_row   C += A B     for one row of A with many zeros
 
 Each tile has a reference version in Python, three loops that say what it does: read those first. The tests compare the
 two. Where Numba is switched off, the reference versions run.
 """
 
-import numpy as np
 from numba.core import cgutils, errors, types
 from numba.extending import intrinsic
 
-from numasync.nn.products.codegen import FLAGS, CodeGenerator
+from numasync.nn.products.codegen import CodeGenerator
 from numasync.runtime.jit import DISABLED
 from numasync.runtime.vectors import LANES
 
@@ -28,12 +25,6 @@ NARROW = 4
 # A multiply-add on one sum can follow the last one after about four cycles, and a processor could do eight in that
 # time. A tile with fewer sums cuts each sum into chains, which are added at the end.
 ENOUGH_SUMS = 8
-
-# Rows of B that are taken at a time where A has one row: a power of 2.
-ROWS = 4
-
-# What is brought from the memory at once: a cache line of most processors, or half of one.
-FETCHED_BYTES = 64
 
 
 def reference_product(c, a, b, rows, vectors, c_at, a_at, j, strides, ldc):
@@ -64,16 +55,6 @@ def reference_product_nt(c, a, b, rows, i, j):
     for r in range(i, i + rows):
         for q in range(j, j + LANES // rows):
             c[r, q] += (a[r] * b[q]).sum()
-
-
-def reference_row(c, a, b):
-    """C[q] += sum over p of a[p] B[p, q], for the columns that fill whole vectors.
-
-    c: (n,); a: (k,); b: (k, n). All C-contiguous. A sparse row does not read the rows of B that meet a zero.
-    """
-    whole = c.size - c.size % LANES
-    for p in np.flatnonzero(a):
-        c[:whole] += a[p] * b[p, :whole]
 
 
 def check_operands(c, a, b, *literals):
@@ -125,98 +106,6 @@ def vector_product(typing, c, a, b, rows, vectors, c_at, a_at, j, strides, ldc):
     return types.none(c, a, b, rows, vectors, n, n, n, types.UniTuple(n, 4), n), emit
 
 
-class RowProduct:
-    """The code of C += A B where A and C are one row: some rows of B at a time, columns that fill whole vectors."""
-
-    def __init__(self, context, builder, kinds, arrays):
-        self.builder, self.code = builder, CodeGenerator(context, builder, kinds[0].dtype)
-        c, a, b = (self.code.array(*pair) for pair in zip(kinds, arrays, strict=True))
-        self.c, self.a, self.b = c.data, a.data, b.data
-        self.k, self.n = cgutils.unpack_tuple(builder, b.shape, 2)
-        self.whole = builder.sub(self.n, builder.srem(self.n, self.n.type(LANES)))
-
-    def at(self, p, j):
-        return self.code.at(self.b, self.code.offset(j, (p, self.n)))
-
-    def fetch(self, p):
-        """Have a row of B brought from the memory."""
-        line = self.n.type(FETCHED_BYTES // self.code.align)
-        with cgutils.for_range_slice(self.builder, self.n.type(0), self.whole, line) as (j, _):
-            self.code.fetch(self.at(p, j))
-
-    def add(self, numbers, next_numbers=()):
-        """Add the products of the rows of B with these numbers. C is loaded and stored once for all of them.
-
-        next_numbers: of rows that are brought from the memory meanwhile.
-        """
-        code, builder = self.code, self.builder
-        xs = [code.broadcast(code.at(self.a, p)) for p in numbers]
-        with cgutils.for_range_slice(builder, self.n.type(0), self.whole, self.n.type(LANES)) as (j, _):
-            total = code.load(code.at(self.c, j))
-            for p, x in zip(numbers, xs, strict=True):
-                total = builder.fadd(total, builder.fmul(x, code.load(self.at(p, j)), flags=FLAGS), flags=FLAGS)
-            for p in next_numbers:
-                code.fetch(self.at(p, j))
-            code.store(total, code.at(self.c, j))
-
-
-@intrinsic
-def vector_row(typing, c, a, b):
-    """`reference_row`, ROWS rows of B at a time. The rows after the next ones come from the memory meanwhile."""
-    check_operands(c, a, b)
-
-    def emit(context, builder, signature, arguments):
-        product = RowProduct(context, builder, (c, a, b), arguments)
-        offset, number = product.code.offset, product.n.type
-        whole = builder.sub(product.k, builder.srem(product.k, number(ROWS)))
-        with cgutils.for_range_slice(builder, number(0), whole, number(ROWS)) as (p, _):
-            numbers = [offset(p, (r, 1)) for r in range(3 * ROWS)]
-            product.add(numbers[:ROWS], numbers[2 * ROWS :])
-        with cgutils.for_range_slice(builder, whole, product.k, number(1)) as (p, _):
-            product.add([p])
-        return context.get_dummy_value()
-
-    return types.none(c, a, b), emit
-
-
-@intrinsic
-def vector_sparse_row(typing, c, a, b):
-    """`reference_row` without the rows of B that meet a zero.
-
-    A ring of 2 ROWS places holds the numbers of the rows that were found last: ROWS of them to compute with, while the
-    others are on their way from the memory.
-    """
-    check_operands(c, a, b)
-
-    def emit(context, builder, signature, arguments):
-        product = RowProduct(context, builder, (c, a, b), arguments)
-        code, number = product.code, product.n.type
-        ring = cgutils.alloca_once(builder, number, size=2 * ROWS)
-        found = cgutils.alloca_once_value(builder, number(0))
-
-        def place(i):
-            return code.at(ring, builder.and_(i, number(2 * ROWS - 1)))
-
-        def take(p):
-            builder.store(p, place(builder.load(found)))
-            product.fetch(p)
-            now = builder.add(builder.load(found), number(1))
-            builder.store(now, found)
-            full = builder.icmp_signed("==", builder.and_(now, number(ROWS - 1)), number(0))
-            with builder.if_then(builder.and_(full, builder.icmp_signed(">", now, number(ROWS)))):
-                product.add([builder.load(place(code.offset(now, (r, 1)))) for r in range(ROWS)])
-
-        code.for_each_nonzero(product.a, product.k, take)
-        end = builder.load(found)
-        begin = builder.mul(builder.sub(builder.sdiv(end, number(ROWS)), number(1)), number(ROWS))
-        begin = builder.select(builder.icmp_signed("<", begin, number(0)), number(0), begin)
-        with cgutils.for_range_slice(builder, begin, end, number(1)) as (i, _):
-            product.add([builder.load(place(i))])
-        return context.get_dummy_value()
-
-    return types.none(c, a, b), emit
-
-
 @intrinsic(prefer_literal=True)
 def vector_product_nt(typing, c, a, b, rows, i, j):
     """`reference_product_nt` with its LANES sums, each of LANES lanes, in registers. `rows` is a literal."""
@@ -246,6 +135,4 @@ def vector_product_nt(typing, c, a, b, rows, i, j):
 
 
 tile_product = reference_product if DISABLED else vector_product
-tile_row = reference_row if DISABLED else vector_row
-tile_sparse_row = reference_row if DISABLED else vector_sparse_row
 tile_product_nt = reference_product_nt if DISABLED else vector_product_nt
