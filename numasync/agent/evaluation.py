@@ -15,14 +15,15 @@ from numasync.envs.spec import Environment, EnvSpec, episode_over, map_action
 from numasync.errors import EvaluationError, InputError, NotFiniteError, failure_of
 from numasync.nn.network import Network
 from numasync.nn.passes import copy_state, forward, outputs_of, reset_state
+from numasync.runtime.compilers import Compilers, Job
 from numasync.runtime.jit import (
     FLOAT,
-    compile_for,
     float32_1d,
     float32_2d,
     float64,
     float64_1d,
     int64,
+    int64_2d,
     kernel,
     type_of,
     uint64_1d,
@@ -102,11 +103,11 @@ def play_steps(
     return False
 
 
-def compile_play(table: np.ndarray, spec: EnvSpec) -> None:
-    """Compile play_steps for the actions of an EnvSpec. Call it before threads start."""
-    arrays = (float64_1d, type_of(spec.new_actions(1)), float32_1d, float32_2d, float32_1d, type_of(table))
+def play_job(spec: EnvSpec) -> Job:
+    """Return what play_steps must be compiled for: the actions of an EnvSpec."""
+    arrays = (float64_1d, type_of(spec.new_actions(1)), float32_1d, float32_2d, float32_1d, int64_2d)
     policy = (float32_2d, int64, float64, int64)
-    compile_for(play_steps, *arrays, *policy, uint64_1d, float64_1d, spec.step_type, int64)
+    return Job(play_steps, (*arrays, *policy, uint64_1d, float64_1d, spec.step_type, int64))
 
 
 class EpisodePlayer:
@@ -185,7 +186,9 @@ def play_episodes(
                 stop.set()  # the other threads
                 raise EvaluationError(failure_of("An evaluation", error)) from error
 
-    compile_play(evaluation_policy.network.table, spec)
+    jobs = [play_job(spec), *evaluation_policy.network.jobs()]
+    with Compilers(jobs) as compilers:
+        compilers.compile(jobs)
     with ThreadPoolExecutor(shares) as pool:
         try:
             played = play_in_turn_if_needed(pool, play_share, shares)

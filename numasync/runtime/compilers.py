@@ -143,7 +143,8 @@ class Compilers:
 
     def __init__(self, jobs: Iterable[Job] = ()) -> None:
         left = [job for job in jobs if not job.is_done and not job.is_cached] if can_help() else []
-        self.helpers = [Helper() for _ in range(min(len(left), cores() - 1, MOST_HELPERS))]
+        # This process takes one of the jobs itself.
+        self.helpers = [Helper() for _ in range(min(len(left) - 1, cores() - 1, MOST_HELPERS))]
 
     def __enter__(self) -> "Compilers":
         return self

@@ -14,6 +14,7 @@ those for closures and for arithmetic on whole arrays. And it remembers the type
 This module uses classes of Numba that its documentation does not describe. It needs six of their methods.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -150,7 +151,11 @@ class Kernel(registry.CPUDispatcher):
         pipeline_class: Any = KernelCompiler,
     ) -> None:
         super().__init__(py_func, locals, targetoptions, pipeline_class)
-        self.part = Part(py_func, locals, targetoptions, PartCompiler)
+
+    @functools.cached_property
+    def part(self) -> Part:
+        """What other kernels call. Most kernels of a program that starts out of the cache need none."""
+        return Part(self.py_func, self.locals, self.targetoptions, PartCompiler)
 
 
 @typeof_impl.register(Kernel)

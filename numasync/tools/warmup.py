@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numasync.agent.agent import Agent
-from numasync.agent.evaluation import EVALUATION_STREAM, compile_play, play_steps
+from numasync.agent.evaluation import EVALUATION_STREAM, play_job
 from numasync.config import Config
 from numasync.envs import make_env
 from numasync.errors import InputError
@@ -133,14 +133,14 @@ def compile_all(agent: Agent, on_compiled: OnCompiled) -> None:
     # The number of workers is not part of a type.
     trainer = Trainer(dataclasses.replace(agent.config, workers=1), agent.spec, agent.network, agent.theta)
     # What was compiled for another environment is not compiled again.
-    missing = [kernel for kernel in (*trainer.kernels, play_steps) if not kernel.signatures]
+    trainer.more_jobs.append(play_job(agent.spec))
+    missing = [kernel for kernel in trainer.kernels if not kernel.signatures]
     with watch_compilation(missing, on_compiled):
         try:
             trainer.build()
             trainer.run_segments_of(0, 1)
         finally:
             trainer.close()
-        compile_play(agent.network.table, agent.spec)
         play_one_step(agent)
 
 

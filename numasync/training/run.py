@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from numasync.agent.agent import Agent
-from numasync.agent.evaluation import PERIODIC_EVAL_STREAM, compile_play, play_episodes, play_steps, summarize
+from numasync.agent.evaluation import PERIODIC_EVAL_STREAM, play_episodes, play_job, summarize
 from numasync.config import Config, make_config, validate_options
 from numasync.envs import make_env
 from numasync.envs.normalization import measure_normalization
@@ -114,6 +114,7 @@ class Run:
         self.evaluation_error: Exception | None = None
         self.evaluator: BackgroundEvaluator | None = None
         if agent.config.eval_every:
+            self.trainer.more_jobs.append(play_job(agent.spec))
             self.evaluator = BackgroundEvaluator(
                 agent.config.eval_every,
                 self._evaluate_periodically,
@@ -126,8 +127,6 @@ class Run:
         self.report.print_start()
         try:
             with watch_compilation(self._kernels(), self.report.print_compilation):
-                if self.evaluator:
-                    compile_play(self.agent.network.table, self.agent.spec)
                 self.supervisor.run(self._progress, self._checkpoint)
             self._write_episodes()
             evaluation = self._evaluate_at_the_end()
@@ -153,7 +152,7 @@ class Run:
         """Return the kernels that a terminal waits for before the training begins."""
         if not self.report.console.terminal:
             return []
-        return [*self.trainer.kernels, *([play_steps] if self.evaluator else [])]
+        return self.trainer.kernels
 
     def _progress(self, progress: Progress) -> None:
         self.report.print_progress(progress)

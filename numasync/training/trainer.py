@@ -16,7 +16,7 @@ from numasync.learner.optim import OPTIMIZERS, OptimizerState, new_state
 from numasync.nn.layers import KINDS
 from numasync.nn.network import Network
 from numasync.runtime.affinity import core_per_thread, cores
-from numasync.runtime.compilers import Compilers
+from numasync.runtime.compilers import Compilers, Job
 from numasync.runtime.memory import CACHE_LINE, aligned_copy, aligned_zeros
 from numasync.training.progress import EpisodeLog, Progress
 from numasync.training.schedule import Stopwatch
@@ -48,6 +48,7 @@ class Trainer:
     threads      for each thread of the run the core that it is pinned to, or None
     episode_log  the training episodes that have ended
     clock        the wall time since the workers started; compilation is not included
+    more_jobs    what `build` compiles too, because other threads need it while the workers train
     """
 
     def __init__(self, config: Config, spec: EnvSpec, network: Network, theta: np.ndarray | None = None) -> None:
@@ -63,6 +64,7 @@ class Trainer:
         self.clock = Stopwatch()
         self.envs: list[Environment] = []
         self.workers: list[Worker] = []
+        self.more_jobs: list[Job] = []
         self._functions: tuple[Callable, ...] = ()
 
     @property
@@ -90,7 +92,7 @@ class Trainer:
         """The kernels that the run calls. The kernels of the environment are left out."""
         kinds = [KINDS[name] for name in self.network.kinds]
         layers = [kernel for kind in kinds for kernel in (kind.forward, kind.backward)]
-        return [*layers, self.algorithm.kernel, self.update, run_segments]
+        return [*layers, self.algorithm.kernel, self.update, run_segments, *(job.kernel for job in self.more_jobs)]
 
     def workers_of(self, thread: int) -> range:
         """Return the numbers of the workers that run on a thread."""
@@ -106,7 +108,7 @@ class Trainer:
         """
         with Compilers(self.network.jobs()) as compilers:
             self._add_workers(call)
-            compilers.compile([*loop_jobs(*self._loop), *self.network.jobs()])
+            compilers.compile([*loop_jobs(*self._loop), *self.more_jobs, *self.network.jobs()])
         compile_loop(*self._loop)
 
     @property

@@ -7,11 +7,13 @@ from concurrent.futures import wait
 import numpy as np
 import pytest
 
+from numasync.agent.evaluation import play_steps
 from numasync.runtime.jit import FLOAT
 from numasync.training.background_evaluation import BackgroundEvaluator
 from numasync.training.console import Console
 from numasync.training.report import Report
 from numasync.training.run import Run, make_agent
+from numasync.training.trainer import Trainer
 
 WAIT_SECONDS = 30
 
@@ -147,7 +149,14 @@ def test_what_a_periodic_evaluation_needs_is_compiled_after_the_line_that_says_s
         def print_start(self):
             order.append("says that it compiles")
 
-    monkeypatch.setattr("numasync.training.run.compile_play", lambda *_: order.append("compiles"))
+    build = Trainer.build
+
+    def recorded_build(trainer, call):
+        order.append([job.kernel for job in trainer.more_jobs])
+        build(trainer, call)
+        assert all(job.is_done for job in trainer.more_jobs)
+
+    monkeypatch.setattr(Trainer, "build", recorded_build)
     agent = make_agent(env="Catch-v0", network="mlp", workers=1, steps=100, final_eval_episodes=1, eval_every=1000)
     Run(agent, None, Recorded(agent.config, console=Console(quiet=True))).run()
-    assert order == ["says that it compiles", "compiles"]
+    assert order == ["says that it compiles", [play_steps]]
