@@ -26,7 +26,7 @@ from numba.core import event
 from numasync.runtime.affinity import cores
 from numasync.runtime.cache import KernelCache
 from numasync.runtime.cache_folder import PACKAGE, open_folder
-from numasync.runtime.jit import DISABLED, compile_signature
+from numasync.runtime.jit import DISABLED, compile_signature, compile_type
 
 # More than these have nothing to do: the loop is the longest compilation, and this process makes it.
 MOST_HELPERS = 2
@@ -67,7 +67,8 @@ class Job(NamedTuple):
     def compile(self) -> None:
         """Compile it, or load it from the cache."""
         if not self.is_done:
-            compile_signature(self.kernel, self.signature)
+            # A kernel that is passed as a function has a signature. It may be compiled for other types too.
+            (compile_signature if isinstance(self.signature, tuple) else compile_type)(self.kernel, self.signature)
 
 
 def find_kernel(module: str, name: str) -> Any:

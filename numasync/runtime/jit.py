@@ -146,6 +146,12 @@ def compile_signature(function: Any, signature: Any) -> None:
         type(function).compile(Compiling(function), signature)
 
 
+def compile_type(function: Any, signature: Any) -> None:
+    """Compile kernel `function` for a signature. It may be compiled for other types later."""
+    with COMPILING:
+        function.compile(signature)
+
+
 def compile_for(function: Any, *arguments: Any) -> None:
     """Compile kernel `function` for these Numba types and no others. Call it before threads start.
 

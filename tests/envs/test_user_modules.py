@@ -59,7 +59,7 @@ def test_a_module_that_calls_exit_is_named_and_does_not_choose_the_exit_code(tmp
 
 
 def test_whatever_else_calls_exit_is_one_sentence_on_the_command_line(monkeypatch, capsys):
-    monkeypatch.setattr(cli, "bench", lambda *_: sys.exit(0))
+    monkeypatch.setattr("numasync.commands.bench.bench", lambda *_: sys.exit(0))
     assert cli.main(["bench"]) == 1
     message = capsys.readouterr().err
     assert "of test_user_modules.py called sys.exit(0)" in message and message.count("\n") == 1

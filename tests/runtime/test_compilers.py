@@ -14,7 +14,7 @@ from numasync.nn.layers import relu
 from numasync.runtime import compilers
 from numasync.runtime.compilation import Compilation, kernels_below
 from numasync.runtime.compilers import COMPILED_ELSEWHERE, Compilers, Job, can_help, find_kernel
-from numasync.runtime.jit import DISABLED, float64, int64, kernel
+from numasync.runtime.jit import DISABLED, float64, function_type, int64, kernel
 from numasync.runtime.pointers import pointer_to
 
 pytestmark = pytest.mark.skipif(DISABLED, reason="about compiled kernels")
@@ -136,3 +136,8 @@ def test_what_a_helper_compiles_is_counted_with_all_that_it_calls():
     compilation.on_end(finished)
     number = len(kernels_below(relu.forward))
     assert number > 1 and lines == [(number, number)]
+
+
+def test_a_kernel_that_is_passed_stays_open_for_other_types():
+    Job(summed, function_type(float64, float64, float64).signature).compile()
+    assert summed(1, 2) == 3 and summed(1.5, 2.0) == 3.5

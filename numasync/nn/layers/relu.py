@@ -11,14 +11,18 @@ from numasync.nn.products.views import vector_of
 from numasync.nn.table import output_rows
 from numasync.runtime.jit import FLOAT, kernel, pointer_kernel
 
+# A number below this is raised to it before it meets 0, because infinity times 0 would be NaN.
+LOWEST = FLOAT(-3e38)
+
 
 @kernel
 def relu_forward(y):
-    """y = max(y, 0), in place. What is not finite does not become 0: NaN stays. y: (rows, units)."""
+    """y = max(y, 0), in place. NaN stays NaN. y: (rows, units)."""
     flat = vector_of(y)
     for i in range(flat.size):
         # A product, because the compiler makes vectors of it. It would take the numbers of a `max` one by one.
-        flat[i] *= flat[i] > FLOAT(0)
+        x = flat[i]
+        flat[i] = (LOWEST if x < LOWEST else x) * (x > FLOAT(0))
 
 
 @kernel
