@@ -254,6 +254,13 @@ def test_relu_keeps_nan(size):
 
 
 @dtypes
+def test_relu_of_infinity(dtype):
+    y = np.array([[-np.inf, np.finfo(dtype).min, np.inf, np.finfo(dtype).max]])
+    relu_forward(y := y.astype(dtype))
+    np.testing.assert_array_equal(y, [[0, 0, np.inf, np.finfo(dtype).max]])
+
+
+@dtypes
 @pytest.mark.parametrize("m, n", [(1, 1), (3, 5), (16, 1)])
 def test_concat(dtype, m, n):
     draw = drawer(dtype)
