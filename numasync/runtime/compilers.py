@@ -1,4 +1,4 @@
-"""Processes that compile kernels beside this one: on two cores a first start takes little more than half of the time.
+"""Processes that compile kernels beside this one: on two cores a first start takes two thirds of the time.
 
 Numba compiles under a lock and with the GIL, so that threads cannot share the work. A helper is a process of Python. It
 gets one kernel after another by its name, compiles it, and leaves it in the cache. This process loads it from there.
@@ -157,7 +157,7 @@ class Compilers:
             helper.end()
 
     def compile(self, jobs: Sequence[Job]) -> None:
-        """Compile all jobs. This process begins with the first of them, and the helpers with the last."""
+        """Compile all jobs. This process takes jobs from the front of the list, helpers take them from the end."""
         left = [job for job in jobs if not job.is_done]
         alone = [job for job in left if not job.can_be_shared]
         shared = deque(job for job in left if job not in alone)

@@ -54,7 +54,7 @@ class PartLowering(typed_passes.NativeLowering):
 
 
 class Passes(compiler_machinery.PassManager):
-    """Passes that run one after the other. Numba's own manager also times them and tells listeners of them."""
+    """Run passes one after the other. Numba's own manager also times each pass and reports it to listeners."""
 
     def _runPass(self, index: int, each: Any, state: Any) -> None:
         each.analysis = self._analysis

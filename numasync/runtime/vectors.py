@@ -43,5 +43,5 @@ def find_registers() -> tuple[int, int]:
 
 LANES, REGISTERS = find_registers()
 
-# Whether tiles may keep twice as many sums.
+# With 32 registers a tile may keep more sums than with 16.
 MANY_REGISTERS = REGISTERS == 32

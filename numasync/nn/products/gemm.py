@@ -17,7 +17,7 @@ from numasync.runtime.vectors import LANES, MANY_REGISTERS
 # The tiles that cover a panel of C, some vectors of columns wide: (vectors, most rows, fewer rows, fewest rows). Single
 # rows cover the rest. A tile of r rows by v vectors takes r v registers for its sums and v + 1 for its operands, out of
 # 32 or 16. Enough sums keep the processor from waiting for the last multiply-add. Enough of both r and v make loads
-# rare. 0 vectors: columns that fill no vector, NARROW at a time, such as the columns of the heads.
+# rare. 0 vectors: columns that fill no vector, NARROW at a time, such as the last 3 of 19.
 WIDE_PANEL = (4, 5, 2, 2) if MANY_REGISTERS else (3, 4, 2, 2)
 PANELS = (WIDE_PANEL, (2, 6, 5, 3), (1, 8, 4, 4), (0, 8, 4, 4))
 
@@ -35,7 +35,7 @@ WIDEST, WIDE = 16, 8
 # With one zero in this many numbers, or fewer, looking for zeros takes longer than their rows of B.
 FEW_ZEROS = 8
 
-# Rows of B of this length are taken whole: some of them, and what is on its way, fit in the innermost cache.
+# Rows of B up to this length are taken whole. A few of them, and the rows fetched ahead, fit in the innermost cache.
 SHORT_ROWS = 512
 
 NT_ROWS = 4

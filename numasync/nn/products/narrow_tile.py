@@ -1,7 +1,7 @@
 """The tiles of a layer with a few units, such as the heads: fewer than a vector has numbers.
 
 The weights of a unit do not lie side by side, and a vector along the units would be mostly empty. So these tiles take W
-as it lies, flat. A *group* is the weights of as many inputs as a vector has numbers, LANES. It fills `units` vectors:
+as it lies, flat. A *group* is the weights of LANES inputs. It fills `units` vectors:
 
     three units, vectors of four numbers    w00 w01 w02 w10 | w11 w12 w20 w21 | w22 w30 w31 w32
     meets the inputs                        x0  x0  x0  x1  | x1  x1  x2  x2  | x2  x3  x3  x3

@@ -65,9 +65,9 @@ class RowProduct:
             self.code.fetch(self.at(p, j))
 
     def add(self, numbers, next_numbers=()):
-        """Add the products of the rows of B with these numbers. C is loaded and stored once for all of them.
+        """Add a[p] B[p] to C for each p of `numbers`. C is loaded and stored once.
 
-        next_numbers: of rows that are brought from the memory meanwhile.
+        next_numbers: the rows of B to bring from the memory meanwhile.
         """
         code, builder = self.code, self.builder
         xs = [code.broadcast(code.at(self.a, p)) for p in numbers]
@@ -103,8 +103,8 @@ def vector_row(typing, c, a, b):
 def vector_sparse_row(typing, c, a, b):
     """`reference_row` without the rows of B that meet a zero.
 
-    A ring of 2 ROWS places holds the numbers of the rows that were found last: ROWS of them to compute with, while the
-    others are on their way from the memory.
+    A ring buffer holds the numbers of the last 2 ROWS rows that were found. ROWS of them are computed with while the
+    other ROWS come from the memory.
     """
     check_operands(c, a, b)
 

@@ -107,7 +107,7 @@ NOT_THE_SAME = {
         "JAX A2C: with 256 environments and t 20 there is one update in 5,120 steps; numasync makes one in 20.",
         "JAX A2C: devices share the environments between cores. One uses several for large products alone.",
         "JAX A2C: the environments are gymnax's. Its Breakout has no sticky actions and ends after 1,000 steps.",
-        "JAX A2C: a time limit is taken for the end of a game, as many programs on gymnax do.",
+        "JAX A2C: a time limit counts as the end of a game, as in many programs on gymnax.",
         "JAX A2C: a start includes the import of gymnax. The full cache is JAX's own, which is off by default.",
     ),
     "SB3 A2C": (
