@@ -9,6 +9,7 @@ nothing is left to compile, where there is one core or no cache, or in a process
 
 import contextlib
 import functools
+import gc
 import importlib
 import multiprocessing
 import os
@@ -17,7 +18,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,7 +35,11 @@ MOST_HELPERS = 2
 # Numba's event of this kind says that a helper has compiled a kernel.
 COMPILED_ELSEWHERE = "numasync:compiled_elsewhere"
 
-SERVE = "from numasync.runtime.compilers import serve; serve()"
+# A helper lives for some seconds, so that it never collects garbage.
+SERVE = "import gc; gc.disable(); from numasync.runtime.compilers import serve; serve()"
+
+# Python collects garbage when this many objects have been made. It looks at all of them each 2,500th time.
+OBJECTS_OF_A_COLLECTION = 100_000, 50, 50
 
 
 class Job(NamedTuple):
@@ -158,6 +163,10 @@ class Compilers:
 
     def compile(self, jobs: Sequence[Job]) -> None:
         """Compile all jobs. This process takes jobs from the front of the list, helpers take them from the end."""
+        with rarely_collect():
+            self._compile(jobs)
+
+    def _compile(self, jobs: Sequence[Job]) -> None:
         left = [job for job in jobs if not job.is_done]
         alone = [job for job in left if not job.can_be_shared]
         shared = deque(job for job in left if job not in alone)
@@ -173,6 +182,21 @@ class Compilers:
             thread.join()
         for job in left:  # out of the cache, or because a helper has ended
             job.compile()
+
+
+@contextlib.contextmanager
+def rarely_collect() -> Iterator[None]:
+    """Let Python collect garbage rarely in a `with` block.
+
+    Numba makes millions of objects, and keeps many. Collections took a twelfth of a first start.
+    """
+    before = gc.get_threshold()
+    if before[0]:  # 0: never
+        gc.set_threshold(*OBJECTS_OF_A_COLLECTION)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 def can_help() -> bool:
