@@ -79,7 +79,9 @@ class Config:
     normalize: bool = option(False, "centre and scale screens by the mean and deviation of 1,000 random frames")
     terminal_on_life_loss: bool = option(False, "treat a lost life as terminal while learning (Atari)")
     deterministic: bool = option(False, "run all workers in turn on one thread: repeatable bit for bit, but slower")
-    checkpoint_every: int = option(1_000_000, "steps between checkpoints", 1)
+    checkpoint_every: int = option(1_000_000, "steps between checkpoints, which are a second apart at least", 1)
+    checkpoint_minutes: float = option(0.0, "most minutes between checkpoints; 0 for no limit", 0.0)
+    keep_checkpoints: int = option(0, "keep the agents of this many checkpoints, each with its steps in its name", 0)
     final_eval_episodes: int = option(100, "episodes of the final evaluation, after training", 1)
     eval_every: int = option(0, "steps between periodic evaluations during training; 0 for none", 0)
     periodic_eval_episodes: int = option(10, "episodes of each periodic evaluation", 1)
@@ -117,6 +119,8 @@ class TrainOptions(TypedDict, total=False):
     terminal_on_life_loss: bool
     deterministic: bool
     checkpoint_every: int
+    checkpoint_minutes: float
+    keep_checkpoints: int
     final_eval_episodes: int
     eval_every: int
     periodic_eval_episodes: int

@@ -5,6 +5,7 @@ import itertools
 import os
 import sys
 import threading
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +231,17 @@ class Agent:
         cannot be written, or `path` is no place for a file. This error is an OSError too.
         """
         path, half = as_path("path", path), as_switch("half", half)
+        description, arrays = self.contents(half)
+        try:
+            save_checkpoint(path, description, arrays, compressed=half)
+        except OSError as error:
+            raise unwritable(path, error) from error
+
+    def contents(self, half: bool = False) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+        """Return what a checkpoint holds of the agent: its description, and its arrays by name. half: see `save`.
+
+        Raises InputError where `theta` and `result` are not as `load` expects them.
+        """
         check_theta(self.theta, self.network)
         parse_result(self.result)
         observation = dataclasses.asdict(self.spec.observation)
@@ -245,10 +257,7 @@ class Agent:
             "spec": {**self.spec._asdict(), "observation": observation},
             "result": self.result,
         }
-        try:
-            save_checkpoint(path, description, arrays, compressed=half)
-        except OSError as error:
-            raise unwritable(path, error) from error
+        return description, arrays
 
 
 def name_network(layers: str | tuple[Layer, ...]) -> str:
@@ -285,8 +294,10 @@ def load(path: str | os.PathLike, env: str | None = None) -> Agent:
     return agent
 
 
-def read_agent(path: str | os.PathLike, file: CheckpointFile) -> Agent:
+def read_agent(path: str | os.PathLike, file: CheckpointFile, others: Collection[str] = ()) -> Agent:
     """Return the agent of an open checkpoint. Its arrays are read once their sizes are known to fit its network.
+
+    others: the names of arrays that the file may hold besides those of the agent
 
     Raises InputError, with the path, where what the file says is not allowed.
     """
@@ -305,7 +316,7 @@ def read_agent(path: str | os.PathLike, file: CheckpointFile) -> Agent:
         raise InputError(f"{path} holds parameters that do not fit its network; the file is damaged.")
     observation = spec.observation
     mean = file.read("mean", observation.mean_shape, ("<f4",)) if observation.is_screen else None
-    if (mean is None and "mean" in file.names) or not file.names <= ARRAYS:
+    if (mean is None and "mean" in file.names) or not file.names <= {*ARRAYS, *others}:
         raise InputError(f"{path} holds a mean that does not fit its screen; the file is damaged.")
     if not np.isfinite(theta).all() or (mean is not None and not np.isfinite(mean).all()):
         raise InputError(f"{path} holds numbers that are not finite; the file is damaged.")

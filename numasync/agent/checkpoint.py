@@ -53,7 +53,11 @@ PIECE = 2**20
 
 
 def save_checkpoint(
-    path: str | os.PathLike, description: dict[str, Any], arrays: dict[str, Any], compressed: bool = False
+    path: str | os.PathLike,
+    description: dict[str, Any],
+    arrays: dict[str, Any],
+    compressed: bool = False,
+    previous: Path | None = None,
 ) -> None:
     """Write a checkpoint, whole or not at all.
 
@@ -61,6 +65,7 @@ def save_checkpoint(
     description  a dict that JSON can hold
     arrays       NumPy arrays by name
     compressed   whether to compress the arrays
+    previous     where the file that it replaces is kept; by default it goes
 
     Raises InputError where `path` is no place for a file or JSON cannot hold the description, OSError where the file
     cannot be written.
@@ -70,7 +75,7 @@ def save_checkpoint(
         text = json.dumps({"format": FORMAT, **description})
     except (TypeError, ValueError, RecursionError) as error:
         raise InputError("The config, the spec or the result of the agent holds what JSON cannot hold.") from error
-    write_atomically(Path(path), lambda file: save(file, description=np.array(text), **arrays))
+    write_atomically(Path(path), lambda file: save(file, description=np.array(text), **arrays), previous)
 
 
 class CheckpointFile:
@@ -101,11 +106,11 @@ class CheckpointFile:
             raise ValueError("a description without a format")
         return description
 
-    def read(self, name: str, shape: tuple[int, ...], codes: Collection[str]) -> np.ndarray | None:
+    def read(self, name: str, shape: tuple[int, ...] | None, codes: Collection[str]) -> np.ndarray | None:
         """Return an array, or None where the file has no such array. Nothing is read before its header is compared.
 
         name   the name of the array
-        shape  the shape that it must have
+        shape  the shape that it must have; None for any
         codes  the dtypes that it may have: '<f4', '<f2'
         """
         info = self.members.get(name)
@@ -113,9 +118,9 @@ class CheckpointFile:
             return None
         with self.archive.open(info) as file:
             code, found, size = read_header(file, info)
-            if found != shape or code not in codes or size != math.prod(shape) * np.dtype(code).itemsize:
+            if shape not in (None, found) or code not in codes or size != math.prod(found) * np.dtype(code).itemsize:
                 return None
-            array = np.empty(shape, code)
+            array = np.empty(found, code)
             read_into(array.reshape(-1).view(np.uint8), file)
         return array
 

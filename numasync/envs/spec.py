@@ -208,6 +208,12 @@ class Environment(Protocol):
     def new_state(self) -> np.ndarray:
         """Return the `state` argument of reset and step for one more worker."""
 
+    def keep_history(self) -> None:
+        """Prepare to be saved in the middle of an episode. It is called before the first reset, or never."""
+
+    def save(self) -> np.ndarray | None:
+        """Return what an environment in Python needs to go on in the middle of an episode, int32 (n,), or None."""
+
     def close(self) -> None:
         """Release what it holds."""
 
@@ -233,6 +239,12 @@ class JittedEnv(NamedTuple):
     def new_state(self) -> np.ndarray:
         """Return the state of one more worker: zeros, float64 (state_size,)."""
         return aligned_zeros((self.state_size,), np.float64)
+
+    def keep_history(self) -> None:
+        """Do nothing. Its state has everything."""
+
+    def save(self) -> None:
+        """Return None: its state has everything."""
 
     def close(self) -> None:
         """Do nothing. An environment in Python has something to release."""

@@ -102,7 +102,8 @@ class Settings(NamedTuple):
     t_max: int
     gamma: float
     beta: float
-    lr: float
+    lr: float  # the learning rate at T = 0; it falls in a straight line
+    lr_steps: int  # T where it is 0
     rms_decay: float
     rms_eps: float
     clip_norm: float
@@ -282,7 +283,7 @@ def learn(shared, worker, theta, table, settings, n, terminated, T, algorithm, u
     scale = clip_scale(scratch.squares, settings.clip_norm)
     if not (np.isfinite(loss) and np.isfinite(scale)):
         return False
-    lr = settings.lr * FLOAT(max(1.0 - T / settings.max_steps, 0.0))
+    lr = settings.lr * FLOAT(max(1.0 - T / settings.lr_steps, 0.0))
     apply_gradient(shared, worker, settings, lr, scale, update, copy)
     return True
 

@@ -34,11 +34,13 @@ def is_special(path: str | os.PathLike) -> bool:
     return not stat.S_ISREG(mode) and not stat.S_ISDIR(mode)
 
 
-def write_atomically(path: str | Path, write: Callable[[IO[bytes]], Any]) -> None:
+def write_atomically(path: str | Path, write: Callable[[IO[bytes]], Any], previous: Path | None = None) -> None:
     """Replace a file as a whole: it holds the old content or the new, and never a part, also after a power cut.
 
-    path   the file
-    write  called with a temporary binary file in the same folder, which is then renamed
+    path      the file
+    write     called with a temporary binary file in the same folder, which is then renamed
+    previous  the name that the old file gets; by default it goes. A program that is killed between the two renames
+              leaves the old content under this name, and no file under the other
 
     A link stays, and the file that it leads to is replaced. Temporary files that killed programs have left in the
     folder are removed.
@@ -55,6 +57,9 @@ def write_atomically(path: str | Path, write: Callable[[IO[bytes]], Any]) -> Non
             file.flush()
             # The content must be on the disk before the old content is given up.
             os.fsync(handle)
+            if previous:
+                with contextlib.suppress(FileNotFoundError):
+                    os.replace(path, previous)
             os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):

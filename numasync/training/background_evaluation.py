@@ -31,6 +31,8 @@ class BackgroundEvaluator:
     ) -> None:
         self.every, self.evaluate, self.on_score, self.on_error = Every(every), evaluate, on_score, on_error
         self.copy: tuple[int, float, np.ndarray] | None = None
+        # An evaluation that had begun when the run was stopped. It begins again.
+        self.waiting: tuple[int, float, np.ndarray] | None = None
         self.future: Future | None = None
         self.stop = threading.Event()
         self.pool = ThreadPoolExecutor(1)
@@ -42,16 +44,33 @@ class BackgroundEvaluator:
         seconds  wall time since the workers started
         theta    the parameters; a copy is evaluated
         """
+        self.collect()
+        if not self.future and self.every.crossed(steps):
+            self.begin(steps, seconds, theta.copy())
+
+    def collect(self) -> None:
+        """Pass on a score that is ready, and begin the evaluation that waits."""
         if self.future and self.future.done():
             self._pass_on()
-        if not self.future and self.every.crossed(steps):
-            self.copy = (steps, seconds, theta.copy())
-            if np.isfinite(self.copy[2]).all():  # otherwise the supervisor soon ends the run
-                self.stop = threading.Event()  # an evaluation that fails sets its own
-                self.future = self.pool.submit(self.evaluate, self.copy[2], self.stop)
+        if self.waiting and not self.future:
+            waiting, self.waiting = self.waiting, None
+            self.begin(*waiting)
+
+    def begin(self, steps: int, seconds: float, theta: np.ndarray) -> None:
+        """Begin an evaluation. There is none under way. theta: the parameters, which do not change any more."""
+        self.copy = (steps, seconds, theta)
+        if np.isfinite(theta).all():  # otherwise the supervisor soon ends the run
+            self.stop = threading.Event()  # an evaluation that fails sets its own
+            self.future = self.pool.submit(self.evaluate, theta, self.stop)
+
+    @property
+    def pending(self) -> tuple[int, float, np.ndarray] | None:
+        """T, seconds and parameters of the evaluation whose score has not been passed on; None where there is none."""
+        return self.copy if self.future else self.waiting
 
     def finish(self) -> None:
         """Wait for the evaluation that is running, if any, and pass its score on."""
+        self.collect()
         if self.future:
             self._pass_on()
 

@@ -45,6 +45,11 @@ class EpisodeLog:
         """The number of episodes that have ended."""
         return int(self._counts.sum())
 
+    def restore(self, count: int, returns: list[float]) -> None:
+        """Go on after `count` episodes, whose last returns are given. They have been taken."""
+        self._counts[0] = count
+        self.returns.extend(returns)
+
     def add(self, worker: int, rows: list[tuple[float, float, float]], seconds: float) -> None:
         """Add episodes of a worker that have ended.
 

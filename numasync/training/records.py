@@ -6,6 +6,9 @@ monitor.csv      one line for each training episode: r (return, unclipped), l (l
                  t_start: the time when the workers started
 evaluations.csv  one line for each evaluation, periodic or final: T and t of the parameters, and the scores
 checkpoint.npz   the agent with the last parameters
+checkpoints/     the agents of the last checkpoints, named by their T, with keep_checkpoints
+training.npz     the training state of the last checkpoint: what `numasync resume` needs. It has the parameters too
+training-previous.npz  the training state before it, which is used where the last one is damaged
 best.npz         the agent with the parameters of the best evaluation, if there are periodic evaluations
 result.json      the end of the run: steps, wall time, the evaluation of the last parameters
 """
@@ -38,6 +41,8 @@ from numasync.runtime.files import (
 CONFIG, RESULT = "config.json", "result.json"
 MONITOR, EVALUATIONS = "monitor.csv", "evaluations.csv"
 CHECKPOINT, BEST = "checkpoint.npz", "best.npz"
+STATE, PREVIOUS_STATE = "training.npz", "training-previous.npz"
+KEPT = "checkpoints"
 
 EPISODE_COLUMNS = ("r", "l", "t", "T")
 EPISODE_LINE = "%.10g,%d,%.2f,%d\n"
@@ -50,18 +55,27 @@ class FolderTakenError(InputError):
 
 
 class RunFolder:
-    """A new folder for a run of `config`. It is made, with config.json in it, when this object is.
+    """The folder of a run of `config`. Until `close` no other run can take it.
 
-    A folder in which a run could not begin, so that nothing but its config.json is in it, is taken again. Until `close`
-    no other run can take it.
+    A new one is made, with config.json in it, when this object is. A folder in which a run could not begin, so that
+    nothing but its config.json is in it, is taken again.
 
-    Raises InputError, and writes nothing, where the folder cannot be made or is not empty.
+    out      the folder
+    config   the options of the run
+    resumed  whether it is the folder of a run that goes on
+
+    Raises InputError, and writes nothing, where a new folder cannot be made or is not empty, and where a program trains
+    in it now.
     """
 
-    def __init__(self, out: str | os.PathLike, config: Config) -> None:
+    def __init__(self, out: str | os.PathLike, config: Config, resumed: bool = False) -> None:
         self.config = config
         self._handle: int | None
-        self.path, self._handle, self._made = claim_folder(out, CONFIG, dataclasses.asdict(config), again=True)
+        self._made: list[Path] = []
+        if resumed:
+            self.path, self._handle = Path(out), reopen(Path(out))
+        else:
+            self.path, self._handle, self._made = claim_folder(out, CONFIG, dataclasses.asdict(config), again=True)
 
     def close(self) -> None:
         """Let go of the folder. It stays."""
@@ -80,10 +94,58 @@ class RunFolder:
         self.path.mkdir(parents=True, exist_ok=True)
         write_json(self.path / CONFIG, dataclasses.asdict(self.config))
 
+    def go_on(self, config: Config, monitor_bytes: int, evaluations_bytes: int) -> None:
+        """Prepare the folder for a run that goes on: cut off what its files hold beyond the state. Raises OSError.
+
+        config                            the options from now on
+        monitor_bytes, evaluations_bytes  the lengths of monitor.csv and evaluations.csv at the state
+        """
+        for name, size in ((MONITOR, monitor_bytes), (EVALUATIONS, evaluations_bytes)):
+            with contextlib.suppress(FileNotFoundError):
+                if os.path.getsize(self.path / name) > size:
+                    os.truncate(self.path / name, size)
+        if config != self.config:
+            self.config = config
+            write_json(self.path / CONFIG, dataclasses.asdict(config))
+            # The lock belongs to the old file.
+            handle = reopen(self.path)
+            self.close()
+            self._handle = handle
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path / RESULT)
+
+    @property
+    def sizes(self) -> tuple[int, int]:
+        """The lengths of monitor.csv and evaluations.csv, in bytes."""
+        paths = self.path / MONITOR, self.path / EVALUATIONS
+        monitor, evaluations = (path.stat().st_size if path.exists() else 0 for path in paths)
+        return monitor, evaluations
+
+    @property
+    def state(self) -> Path:
+        """The path of the training state."""
+        return self.path / STATE
+
+    @property
+    def previous_state(self) -> Path:
+        """The path of the training state before the last."""
+        return self.path / PREVIOUS_STATE
+
     @property
     def checkpoint(self) -> Path:
         """The path of the checkpoint."""
         return self.path / CHECKPOINT
+
+    def kept_checkpoint(self, steps: int) -> Path:
+        """Return the path of the checkpoint at T = steps, which is kept. Make its folder. Raises OSError."""
+        folder = self.path / KEPT
+        folder.mkdir(exist_ok=True)
+        return folder / f"{steps:012d}.npz"
+
+    def remove_kept(self, most: int) -> None:
+        """Remove the oldest of the checkpoints that are kept, if there are more than `most`. Raises OSError."""
+        for path in sorted((self.path / KEPT).glob("[0-9]*.npz"))[:-most]:
+            path.unlink(missing_ok=True)
 
     @property
     def best(self) -> Path:
@@ -240,6 +302,22 @@ def check_free(folder: Path, name: str | None) -> None:
         taken = not all(is_leftover(found) or found in own for found in os.listdir(folder))
     if taken:
         raise FolderTakenError(f"{folder} already exists and is not empty; give another --out, nothing is overwritten.")
+
+
+def reopen(folder: Path) -> int:
+    """Lock the config.json of a run that goes on, and return it open.
+
+    Raises FolderTakenError where a program trains in the folder, InputError where it cannot be written.
+    """
+    try:
+        handle = os.open(folder / CONFIG, os.O_RDWR)
+    except OSError as error:
+        raise InputError(f"The run in {folder} cannot go on: {CONFIG}: {error.strerror}.") from error
+    if lock(handle) is False:
+        os.close(handle)
+        raise FolderTakenError(f"Another program trains in {folder} now; stop it, or wait for its end.")
+    remove_leftovers(folder)
+    return handle
 
 
 def open_new(path: Path, again: bool) -> int:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from numasync.agent.agent import Agent
+from numasync.agent.agent import Agent, load
 from numasync.agent.evaluation import PERIODIC_EVAL_STREAM, play_episodes, play_job, summarize
 from numasync.config import Config, make_config, validate_options
 from numasync.envs import make_env
@@ -18,12 +18,15 @@ from numasync.envs.normalization import measure_normalization
 from numasync.errors import EvaluationError, InputError, NotFiniteError, WorkerError, failure_of, one_line
 from numasync.runtime.checks import as_folder, as_switch
 from numasync.runtime.compilation import watch_compilation
+from numasync.runtime.interrupts import EndedBySignal, unwind_when_ended
 from numasync.training.background_evaluation import BackgroundEvaluator
 from numasync.training.console import Console
 from numasync.training.progress import Progress
 from numasync.training.records import CHECKPOINT, RunFolder
 from numasync.training.report import Report
+from numasync.training.schedule import Schedule
 from numasync.training.signature import show_options
+from numasync.training.state import PENDING, TrainingState, write_state
 from numasync.training.supervisor import Supervisor
 from numasync.training.trainer import Trainer
 
@@ -98,16 +101,26 @@ def make_agent(**options: Any) -> Agent:
 class Run:
     """A run of an agent: training, evaluations, files and lines of progress.
 
-    agent   the untrained agent; the run trains it
-    folder  where to write; None for nowhere
-    report  what to print
+    agent     the agent that the run trains
+    folder    where to write; None for nowhere
+    report    what to print
+    state     the training state to go on from; None to begin
+    schedule  how the learning rate falls; by default to 0 over the run
     """
 
-    def __init__(self, agent: Agent, folder: RunFolder | None, report: Report) -> None:
+    def __init__(
+        self,
+        agent: Agent,
+        folder: RunFolder | None,
+        report: Report,
+        state: TrainingState | None = None,
+        schedule: Schedule | None = None,
+    ) -> None:
         self.agent, self.folder, self.report = agent, folder, report
-        self.trainer = Trainer(agent.config, agent.spec, agent.network, agent.theta)
-        self.supervisor = Supervisor(self.trainer)
-        self.highest: float | None = None
+        self.trainer = Trainer(agent.config, agent.spec, agent.network, agent.theta, schedule)
+        self.supervisor = Supervisor(self.trainer, state)
+        self.supervisor.keeps_state = folder is not None
+        self.highest = state.numbers.best if state else None
         self.episodes: list[tuple[float, float, float, float]] = []  # that are not yet in a file
         self.troubles: set[str] = set()
         self.unsaved = False  # whether the last checkpoint could not be written
@@ -121,13 +134,44 @@ class Run:
                 self._record_periodic_evaluation,
                 self._say_evaluation_failed,
             )
+            self._restore_evaluations(state)
+
+    def _restore_evaluations(self, state: TrainingState | None) -> None:
+        """Go on with the evaluations where a state has left them."""
+        assert self.evaluator
+        evaluator, config = self.evaluator, self.agent.config
+        if config.deterministic:
+            # Otherwise a run would be evaluated where it is by chance when somebody looks.
+            self.supervisor.pause_at = lambda steps: steps < config.steps and evaluator.every.is_due(steps)
+        if state:
+            evaluator.every.multiples = state.numbers.evaluations
+            if state.numbers.pending:
+                evaluator.waiting = (*state.numbers.pending, state.arrays[PENDING])
+            found = [score for score in (self.highest, self._score_of_best()) if score is not None]
+            self.highest = max(found, default=None)
+
+    def _score_of_best(self) -> float | None:
+        """Return the score of the best agent. It may be newer than the state, and is kept unless another is better."""
+        try:
+            assert self.folder
+            result = load(self.folder.best).result
+        except InputError:  # there is none, or it is damaged
+            return None
+        return result["evaluation"]["mean"] if result and result["evaluation"] else None
 
     def run(self) -> Agent:
-        """Train and evaluate the agent, write everything down, and return it. Raises what `Supervisor.run` raises."""
+        """Train and evaluate the agent, write everything down, and return it. Raises what `Supervisor.run` raises.
+
+        SIGTERM and SIGHUP end the run as Ctrl-C does, and then the program: EndedBySignal is raised.
+        """
+        with unwind_when_ended():
+            return self._run()
+
+    def _run(self) -> Agent:
         self.report.print_start()
         try:
             with watch_compilation(self._kernels(), self.report.print_compilation):
-                self.supervisor.run(self._progress, self._checkpoint)
+                self.supervisor.run(self._progress, self._checkpoint, self._pause)
             self._write_episodes()
             evaluation = self._evaluate_at_the_end()
         except Exception:
@@ -142,10 +186,13 @@ class Run:
         result = make_result(self.agent.config, self.supervisor.progress(), evaluation, interrupted)
         self.agent.result = result
         if self.folder and self._save():
+            self._write(self._write_state)
             self._write(lambda folder: folder.write_result(result))
         if self.evaluation_error:
             raise self.evaluation_error
         self.report.print_result(result)
+        if self.supervisor.ended_by:
+            raise self.supervisor.ended_by
         return self.agent
 
     def _kernels(self) -> list[Any]:
@@ -160,10 +207,23 @@ class Run:
         # A crossing at the end of the run is left to the final evaluation.
         steps = self.trainer.steps
         if self.evaluator and steps < progress.max_steps:
-            self.evaluator.poll(steps, self.trainer.clock.seconds, self.trainer.theta)
+            if self.agent.config.deterministic:  # `_pause` begins evaluations
+                self.evaluator.collect()
+            else:
+                self.evaluator.poll(steps, self.trainer.clock.seconds, self.trainer.theta)
+
+    def _pause(self) -> None:
+        """Take the episodes so far, and in deterministic mode begin an evaluation that is due. No worker plays now."""
+        self.episodes += self.trainer.episode_log.take()
+        if self.evaluator and self.supervisor.pause_at(self.trainer.steps):
+            self.evaluator.finish()
+            self.evaluator.poll(self.trainer.steps, self.trainer.clock.seconds, self.trainer.theta)
 
     def _write_episodes(self) -> None:
         self.episodes += self.trainer.episode_log.take()
+        self._write_waiting_episodes()
+
+    def _write_waiting_episodes(self) -> None:
         if self.folder and self.episodes and not self._write(lambda folder: folder.add_episodes(self.episodes)):
             del self.episodes[:-MOST_EPISODES]
         else:
@@ -172,7 +232,34 @@ class Run:
     def _checkpoint(self, theta: np.ndarray) -> None:
         self.agent.theta = theta.copy()
         if self.folder:
-            self.unsaved = not self._write(lambda folder: self.agent.save(folder.checkpoint))
+            self._write_waiting_episodes()
+            self.unsaved = not self._write(self._write_checkpoint)
+
+    def _write_checkpoint(self, folder: RunFolder) -> None:
+        """Write the agent and the training state. Raises OSError."""
+        self.agent.save(folder.checkpoint)
+        keep = self.agent.config.keep_checkpoints
+        if keep:
+            self.agent.save(folder.kept_checkpoint(self.trainer.steps))
+            folder.remove_kept(keep)
+        self._write_state(folder)
+
+    def _write_state(self, folder: RunFolder) -> None:
+        """Write the last training state, with what the files of the folder hold now. Raises OSError."""
+        state = self.supervisor.state
+        if state is None or not self.supervisor.keeps_state:  # a run that has failed keeps its last state
+            return
+        monitor_bytes, evaluations_bytes = folder.sizes
+        pending = self.evaluator.pending if self.evaluator else None
+        numbers = state.numbers._replace(
+            monitor_bytes=monitor_bytes,
+            evaluations_bytes=evaluations_bytes,
+            evaluations=self.evaluator.every.multiples if self.evaluator else 0,
+            best=self.highest,
+            pending=pending and pending[:2],
+        )
+        state = state._replace(numbers=numbers)
+        write_state(folder.state, folder.previous_state, self.agent, state, pending and pending[2])
 
     def _write(self, write: Callable[[RunFolder], None]) -> bool:
         """Write to the folder, and return whether it was written. A folder that was removed is made again.
@@ -261,6 +348,9 @@ class Run:
                 self.evaluator.finish()
             self.report.print_final_evaluation()
             evaluation = self.agent.evaluate(self.agent.config.final_eval_episodes)
+        except EndedBySignal as signal:
+            self.supervisor.ended_by = signal
+            return None
         except (KeyboardInterrupt, BrokenPipeError):  # a broken pipe: nobody reads the output any more
             return None
         except (WorkerError, NotFiniteError) as error:

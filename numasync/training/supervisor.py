@@ -14,9 +14,10 @@ import numpy as np
 from numasync.errors import InputError, NotFiniteError, WorkerError
 from numasync.learner.loop import MAX_SEGMENTS
 from numasync.runtime.affinity import pinned
-from numasync.runtime.interrupts import is_main_thread, main_thread_was_interrupted
+from numasync.runtime.interrupts import EndedBySignal, is_main_thread, main_thread_was_interrupted
 from numasync.training.progress import Progress
 from numasync.training.schedule import Every
+from numasync.training.state import TrainingState, copy_state, restore_environment, restore_trainer
 from numasync.training.trainer import Trainer
 
 # A call of the loop grows until it takes this long; between two calls Python can stop the worker. Workers that share a
@@ -25,10 +26,13 @@ CALL_SECONDS = 0.02
 SHARED_CALL_SECONDS = 0.002
 
 POLL_SECONDS = 0.1
+# The workers pause for a checkpoint. On a fast environment more than ten could be due in a second.
+LEAST_SECONDS = 1.0
 PARAMETER_CHECK_SECONDS = 1.0
 
 OnProgress = Callable[[Progress], None]
 OnCheckpoint = Callable[[np.ndarray], None]
+OnPause = Callable[[], None]
 
 
 class RunThread:
@@ -67,19 +71,39 @@ class RunThread:
 
 
 class Supervisor:
-    """Runs a Trainer in threads until T_max, a failure or Ctrl-C.
+    """Runs a Trainer in threads until T_max, a failure, Ctrl-C or another signal that ends the program.
 
-    snapshot     the last copy of theta
-    interrupted  whether Ctrl-C has ended the run early
+    trainer  what it runs
+    state    the training state to go on from; None to begin
+
+    It also has these attributes:
+
+    snapshot        the last copy of theta
+    state           the last training state; None where there is none, or it is not wanted
+    interrupted     whether Ctrl-C or another signal has ended the run early
+    ended_by        the other signal, if there was one
+    keeps_state     whether each checkpoint takes a training state. Somebody sets it before `run`
+    pause_at        (T) -> whether the workers must pause here. Only deterministic mode asks it, before each turn of a
+                    worker. Somebody sets it before `run`
+    anew            whether episodes begin anew, because an environment cannot go on in the middle of one
     """
 
-    def __init__(self, trainer: Trainer) -> None:
+    def __init__(self, trainer: Trainer, state: TrainingState | None = None) -> None:
         self.trainer = trainer
         self.snapshot = trainer.theta.copy()
+        self.state = state
         self.interrupted = False
+        self.ended_by: EndedBySignal | None = None
+        self.keeps_state = False
+        self.pause_at: Callable[[int], bool] = lambda steps: False
+        self.anew = False
         # An environment never leaves the thread that it is made in.
         self._threads: list[RunThread] = []
-        self._stop = threading.Event()
+        # Stop: at once, whatever is lost. Pause: between two calls of the loop, to go on later.
+        self._stop, self._pause = threading.Event(), threading.Event()
+        self._turns = [0] * len(trainer.threads)
+        self._segments = [1] * len(trainer.threads)
+        self._checkpoints, self._checkpoint_at = Every(trainer.config.checkpoint_every), time.perf_counter()
         self._failure: Exception | None = None
 
     def progress(self) -> Progress:
@@ -90,16 +114,19 @@ class Supervisor:
         self,
         on_progress: OnProgress = lambda progress: None,
         on_checkpoint: OnCheckpoint = lambda theta: None,
+        on_pause: OnPause = lambda: None,
     ) -> None:
-        """Build the trainer, run it to its end, and close it. Both callbacks are called from this thread.
+        """Build the trainer, run it to its end, and close it. The callbacks are called from this thread.
 
         on_progress    gets the Progress, every POLL_SECONDS
-        on_checkpoint  gets a finite copy of theta, which is valid until the next call: at the start, at each crossing
-                       of a multiple of checkpoint_every, and at the end
+        on_checkpoint  gets a finite copy of theta, which is valid until the next call: at the start, where a checkpoint
+                       is due, and at the end
+        on_pause       called while all workers pause, before the state of a checkpoint is taken
 
         Raises WorkerError if a worker failed (after the last checkpoint), NotFiniteError if a loss, a gradient or a
-        parameter is NaN or infinite (without it), and what a callback raises. The first KeyboardInterrupt ends the run
-        early, but one during compilation, before the workers start, is passed on, and so is a second one.
+        parameter is NaN or infinite (without it), and what a callback raises. The first KeyboardInterrupt or
+        EndedBySignal ends the run early, but one during compilation, before the workers start, is passed on, and so is
+        a second one.
         """
         patient = True
         try:
@@ -107,19 +134,44 @@ class Supervisor:
                 for core in self.trainer.threads:
                     self._threads.append(RunThread(core))
                 self.trainer.build(self._call)
-            if self._checkpoint(on_checkpoint):
-                self._run_threads(on_progress, on_checkpoint)
+            self._restore()
+            if self._take_checkpoint(on_pause):
+                on_checkpoint(self.snapshot)
+                self._run_threads(on_progress, on_checkpoint, on_pause)
+            self._finish(on_checkpoint, on_pause)
         except (WorkerError, NotFiniteError) as error:
             self._fail(error)
-        except KeyboardInterrupt:  # the second one, or one during compilation
+        except (KeyboardInterrupt, EndedBySignal):  # the second one, or one during compilation
             patient = False
             raise
         finally:
             self._close(patient)
-        if not isinstance(self._failure, NotFiniteError):
-            self._checkpoint(on_checkpoint)
         if self._failure:
             raise self._failure
+
+    def _finish(self, on_checkpoint: OnCheckpoint, on_pause: OnPause) -> None:
+        """Make the last checkpoint. After a failure it has no state: a worker has ended in the middle of a segment."""
+        if isinstance(self._failure, NotFiniteError):
+            return
+        self.keeps_state = self.keeps_state and not self._failure
+        if self._take_checkpoint(on_pause):
+            on_checkpoint(self.snapshot)
+
+    def _restore(self) -> None:
+        """Write the state to go on from, if there is one, into the trainer."""
+        state = self.state
+        if state is None:
+            return
+        restore_trainer(self.trainer, state)
+        self._turns[0] = state.numbers.turn % len(self.trainer.workers_of(0))
+        restored = self._in_each_thread(lambda i: restore_environment(self.trainer, i, state))
+        self.anew = not all(restored)
+
+    def _in_each_thread(self, function: Callable[[int], Any]) -> list[Any]:
+        """Call a function for each worker, in the thread that plays it, and return the results."""
+        workers = range(self.trainer.config.workers)
+        calls = [self._submit(i % len(self._threads), function, i) for i in workers]
+        return [call.result() for call in calls]
 
     def _close(self, patient: bool) -> None:
         """Close the environments and end the threads. patient: wait for it. A worker may sleep in its environment."""
@@ -135,46 +187,67 @@ class Supervisor:
         """Call a function in a thread of the run and return its result."""
         return self._submit(thread, function, *arguments).result()
 
-    def _run_threads(self, on_progress: OnProgress, on_checkpoint: OnCheckpoint) -> None:
+    def _run_threads(self, on_progress: OnProgress, on_checkpoint: OnCheckpoint, on_pause: OnPause) -> None:
         trainer = self.trainer
-        # One segment compiles the rest. The other threads start after it.
-        self._call(0, trainer.run_segments_of, 0, 1)
+        # A call that plays nothing compiles the rest. The other threads start after it.
+        self._call(0, trainer.run_segments_of, 0, 0)
         trainer.clock.start()
         runs: list[Future] = []
+        checkpoint_due = False
         try:
-            runs += [thread.submit(self._run_workers_of, i) for i, thread in enumerate(self._threads)]
-            self._watch(runs, on_progress, on_checkpoint)
+            while True:
+                runs = [thread.submit(self._run_workers_of, i) for i, thread in enumerate(self._threads)]
+                if checkpoint_due:  # it is written while the workers go on
+                    on_checkpoint(self.snapshot)
+                checkpoint_due = self._watch(runs, on_progress)
+                if not any(run.result() for run in runs) or self._stop.is_set():
+                    break
+                if checkpoint_due:
+                    checkpoint_due = self._take_checkpoint(on_pause)
+                else:
+                    on_pause()
+        except EndedBySignal as signal:
+            self.interrupted, self.ended_by = True, signal
         except (KeyboardInterrupt, BrokenPipeError):  # a broken pipe: nobody reads the output any more
             self.interrupted = True
         except Exception as error:  # of a callback, such as a periodic evaluation
             self._fail(error)
         finally:
-            self._stop.set()
+            self._pause.set()
             wait(runs)
         trainer.clock.stop()
 
-    def _watch(self, runs: list[Future], on_progress: OnProgress, on_checkpoint: OnCheckpoint) -> None:
-        """Call the callbacks and check the parameters until all threads have ended."""
-        config = self.trainer.config
-        checkpoints, checked = Every(config.checkpoint_every), time.perf_counter()
+    def _watch(self, runs: list[Future], on_progress: OnProgress) -> bool:
+        """Call the callback and check the parameters until all threads have ended, or pause.
+
+        Return whether they pause for a checkpoint.
+        """
+        checked = time.perf_counter()
+        self._pause.clear()
         while True:
             ended, running = wait(runs, POLL_SECONDS)
             for run in ended:
                 run.result()  # raises what `_run_workers_of` does not catch
             if not running:
-                return
+                return self._pause.is_set()
             on_progress(self.progress())
             if not is_main_thread() and main_thread_was_interrupted():
                 raise KeyboardInterrupt
-            steps = self.trainer.steps
-            if steps < config.steps and checkpoints.crossed(steps):
-                self._checkpoint(on_checkpoint)
+            if self._checkpoint_is_due():
+                self._pause.set()
             if time.perf_counter() - checked > PARAMETER_CHECK_SECONDS:
                 checked = time.perf_counter()
                 self._take_snapshot()
 
-    def _run_workers_of(self, thread: int) -> None:
-        """Run the workers of a thread in turn until the run ends. This is the body of the thread.
+    def _checkpoint_is_due(self) -> bool:
+        """Return whether the workers should pause for a checkpoint. The one at the end of the run is made anyway."""
+        config, steps = self.trainer.config, self.trainer.steps
+        seconds = time.perf_counter() - self._checkpoint_at
+        crossed = self._checkpoints.is_due(steps) and seconds >= LEAST_SECONDS
+        return steps < config.steps and (crossed or 0 < config.checkpoint_minutes * 60 <= seconds)
+
+    def _run_workers_of(self, thread: int) -> bool:
+        """Run the workers of a thread in turn until the run ends or pauses. Return whether it pauses.
 
         Workers that share a thread change between two calls of the loop. If each worker had its own thread, the system
         would stop most of them in the middle of a segment, until all others had run. A gradient would then be as old
@@ -184,28 +257,40 @@ class Supervisor:
         In deterministic mode a call is always one segment, so that the run repeats.
         """
         trainer, workers = self.trainer, self.trainer.workers_of(thread)
-        segments, longest = 1, CALL_SECONDS if len(workers) == 1 else SHARED_CALL_SECONDS
+        deterministic = trainer.config.deterministic
+        longest = CALL_SECONDS if len(workers) == 1 else SHARED_CALL_SECONDS
         try:
             while True:
                 started = time.perf_counter()
-                for i in workers:
-                    if self._stop.is_set() or not trainer.run_segments_of(i, segments):
-                        return
+                for turn in range(self._turns[thread], len(workers)):
+                    if self._stop.is_set():
+                        return False
+                    if self._pause.is_set() or (deterministic and self.pause_at(trainer.steps)):
+                        return True
+                    if not trainer.run_segments_of(workers[turn], self._segments[thread]):
+                        return False
+                    self._turns[thread] = (turn + 1) % len(workers)
                 seconds = time.perf_counter() - started
-                if not trainer.config.deterministic and seconds < longest * len(workers):
-                    segments = min(2 * segments, MAX_SEGMENTS)
+                if not deterministic and seconds < longest * len(workers):
+                    self._segments[thread] = min(2 * self._segments[thread], MAX_SEGMENTS)
         except Exception as error:
             self._fail(error)
+            return False
 
-    def _checkpoint(self, on_checkpoint: OnCheckpoint) -> bool:
-        """Take a snapshot and pass it on. Return false, and fail, if it is not finite."""
+    def _take_checkpoint(self, on_pause: OnPause) -> bool:
+        """Take a snapshot, and a state if it is wanted, while no worker plays. Return false where it is not finite."""
         finite = self._take_snapshot()
         if finite:
-            on_checkpoint(self.snapshot)
+            on_pause()
+            self._checkpoints.crossed(self.trainer.steps)
+            self._checkpoint_at = time.perf_counter()
+            if self.keeps_state:
+                saved = self._in_each_thread(lambda i: self.trainer.envs[i].save())
+                self.state = copy_state(self.trainer, saved, self._turns[0])
         return finite
 
     def _take_snapshot(self) -> bool:
-        """Copy theta while the workers go on writing. Return false, and fail, if the copy is not finite."""
+        """Copy theta. Return false, and fail, if the copy is not finite."""
         np.copyto(self.snapshot, self.trainer.theta)
         finite = bool(np.isfinite(self.snapshot).all())
         if not finite:

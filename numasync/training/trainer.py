@@ -19,7 +19,7 @@ from numasync.runtime.affinity import core_per_thread, cores
 from numasync.runtime.compilers import Compilers, Job
 from numasync.runtime.memory import CACHE_LINE, aligned_copy, aligned_zeros
 from numasync.training.progress import EpisodeLog, Progress
-from numasync.training.schedule import Stopwatch
+from numasync.training.schedule import Schedule, Stopwatch
 from numasync.training.workers import describe_not_finite, make_settings, make_worker, share_scratch
 
 
@@ -38,6 +38,7 @@ class Trainer:
     spec     the environment
     network  the network, see `build_network`
     theta    the parameters to begin with, which are copied; None draws the initial parameters of config.seed
+    schedule how the learning rate falls; by default to 0 over the run
 
     It also has these attributes:
 
@@ -51,14 +52,22 @@ class Trainer:
     more_jobs    what `build` compiles too, because other threads need it while the workers train
     """
 
-    def __init__(self, config: Config, spec: EnvSpec, network: Network, theta: np.ndarray | None = None) -> None:
+    def __init__(
+        self,
+        config: Config,
+        spec: EnvSpec,
+        network: Network,
+        theta: np.ndarray | None = None,
+        schedule: Schedule | None = None,
+    ) -> None:
         self.config = config
         self.algorithm = algorithm_for(config.algo, spec)
         self.update = OPTIMIZERS[config.optimizer].kernel
         self.network = network
         self.observation, self.action_map = spec.observation, spec.action_map
         self.shared = make_shared(network.initial(config.seed) if theta is None else theta, config.workers)
-        self.settings = make_settings(config, self.algorithm, spec.n_actions)
+        self.schedule = schedule or Schedule(config.lr, config.steps)
+        self.settings = make_settings(config, self.algorithm, spec.n_actions, self.schedule)
         self.threads = core_per_thread(1 if config.deterministic else min(config.workers, cores()))
         self.episode_log = EpisodeLog(config.workers)
         self.clock = Stopwatch()
@@ -127,6 +136,7 @@ class Trainer:
     def _add_worker(self, i: int, optimizer_state: OptimizerState) -> None:
         env = make_env(self.config.env, self.config.terminal_on_life_loss, self.observation)
         self.envs.append(env)
+        env.keep_history()
         worker = make_worker(i, self.config, self.algorithm, self.network, env, self.action_map, optimizer_state)
         # One set of scratch arrays for each thread fits into its caches; one set for each worker does not.
         if i >= len(self.threads):

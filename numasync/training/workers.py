@@ -14,6 +14,7 @@ from numasync.nn.network import Network
 from numasync.runtime.jit import FLOAT
 from numasync.runtime.memory import aligned_copy, aligned_zeros
 from numasync.runtime.rng import seed_row, uniform
+from numasync.training.schedule import Schedule
 
 # Section 5.1: a worker's final epsilon is one of these values, with these probabilities.
 FINAL_EPSILONS = (0.1, 0.01, 0.5)
@@ -21,18 +22,23 @@ FINAL_EPSILON_PROBABILITIES = (0.4, 0.3, 0.3)
 EPSILON_STREAM = 4_000_000
 
 
-def make_settings(config: Config, algorithm: Algorithm, n_actions: int) -> Settings:
+def make_settings(config: Config, algorithm: Algorithm, n_actions: int, schedule: Schedule | None = None) -> Settings:
     """Return the numbers and switches that kernels read: options of the run, and columns of its algorithm's row.
+
+    schedule: of the learning rate; by default it falls to 0 over the run.
 
     Real numbers become FLOAT, so that arithmetic with them keeps the dtype of the arrays.
     """
     options = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     reals = {field.name: FLOAT(options[field.name]) for field in dataclasses.fields(config) if field.type is float}
+    schedule = schedule or Schedule(config.lr, config.steps)
     known: dict[str, Any] = {
         **options,
         **reals,
         **algorithm._asdict(),
         "max_steps": config.steps,
+        "lr": FLOAT(schedule.lr),
+        "lr_steps": schedule.steps,
         "n_actions": n_actions,
         "reward_clip": float(config.reward_clip),  # a reward is float64 until it is clipped
         "lazy": OPTIMIZERS[config.optimizer].lazy,

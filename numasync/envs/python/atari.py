@@ -33,6 +33,10 @@ PIXELS = 84
 NO_OPS = 30
 MAX_FRAMES = 108_000
 
+# An episode that begins this many steps after the last seed gets a new seed, where the game must be saved. Longer
+# takes longer to restore. A seed takes as long as 200 steps.
+STEPS_OF_A_SEED = 20_000
+
 # The settings of a registered id that the vector interface can be given, with the values that they have in Gymnasium
 # where the id does not set them.
 HONOURED: dict[str, Any] = {"game": None, "repeat_action_probability": 0.25, "full_action_space": False}
@@ -124,7 +128,9 @@ class AtariEnv(PythonEnv):
         self.action = np.zeros(1, np.int64)
         self.lives = 0
         self.steps = 0
-        self.seeded = False
+        self.seed: int | None = None
+        # The actions since the seed, where the game must be saved.
+        self.history: bytearray | None = None
         frames = Observation("frames", (STACK, PIXELS, PIXELS), 1.0 / 255.0)
         n_actions = int(self.env.single_action_space.n)  # type: ignore[attr-defined]
         super().__init__(EnvSpec(env_id, "atari", frames, n_actions))
@@ -132,14 +138,25 @@ class AtariEnv(PythonEnv):
     def on_reset(self, rng: np.ndarray, obs: np.ndarray) -> None:
         # Only the first reset is seeded, because seeding loads the ROM again and takes as long as 200 steps. Later ones
         # go on with ALE's own generator. This reset replaces ALE's autoreset step, which nothing may learn from.
-        raw, info = self.env.reset(seed=None if self.seeded else int(choice(rng, SEEDS)))
-        self.seeded = True
+        if self.seed is None or len(self.history or ()) >= STEPS_OF_A_SEED:
+            self.seed = int(choice(rng, SEEDS))
+            if self.history is not None:
+                self.history.clear()
+            self.begin(self.seed, obs)
+        else:
+            self.begin(None, obs)
+
+    def begin(self, seed: int | None, obs: np.ndarray) -> None:
+        """Begin an episode and write its first observation into obs. seed: None to go on with ALE's generator."""
+        raw, info = self.env.reset(seed=seed)
         self.lives = int(info["lives"][0])
         self.steps = 0
         self.spec.observation.encode(raw[0], obs)
 
-    def on_step(self, action: Any, rng: np.ndarray, obs: np.ndarray) -> tuple[Any, int]:
+    def on_step(self, action: Any, rng: np.ndarray | None, obs: np.ndarray) -> tuple[Any, int]:
         self.action[0] = action
+        if self.history is not None:
+            self.history.append(self.action[0])
         raw, reward, terminated, truncated, info = self.env.step(self.action)
         self.spec.observation.encode(raw[0], obs)
         lives = int(info["lives"][0])
@@ -150,6 +167,23 @@ class AtariEnv(PythonEnv):
         if truncated[0] or self.steps == self.most_steps:
             return reward[0], TRUNCATED
         return reward[0], LIFE_LOST if lost and self.terminal_on_life_loss else RUNNING
+
+    def keep_history(self) -> None:
+        """Keep the actions since the last seed. ALE's vector interface does not give its state away."""
+        self.history = bytearray()
+
+    def save(self) -> np.ndarray | None:
+        """Return the seed and the actions since then, int32 (n,)."""
+        return None if self.history is None else np.array([self.seed, *self.history], np.int32)
+
+    def restore(self, saved: np.ndarray, obs: np.ndarray) -> None:
+        """Play the actions again, because a game repeats from its seed. It takes as long as they took."""
+        self.seed, self.history = int(saved[0]), bytearray()
+        self.begin(self.seed, obs)
+        for action in saved[1:].tolist():
+            _, end = self.on_step(action, None, obs)
+            if end in (TERMINATED, TRUNCATED):
+                self.begin(None, obs)
 
     def release(self) -> None:
         self.env.close()

@@ -107,6 +107,21 @@ class PythonEnv:
         """Play one action and write the next observation into obs; return reward and end."""
         raise NotImplementedError
 
+    def keep_history(self) -> None:
+        """Prepare to be saved in the middle of an episode. It is called before the first reset, or never."""
+
+    def save(self) -> np.ndarray | None:
+        """Return what `restore` needs, int32 (n,), or None where it cannot go on in the middle of an episode."""
+        return None
+
+    def restore(self, saved: np.ndarray, obs: np.ndarray) -> None:
+        """Go on in the middle of an episode, in a new environment.
+
+        saved  what `save` returned
+        obs    float32 (inputs,), where the last observation is written
+        """
+        raise NotImplementedError
+
     def new_state(self) -> np.ndarray:
         """Return the handle as a state: float64 (1,)."""
         state = aligned_zeros((1,), np.float64)

@@ -1,0 +1,132 @@
+"""Go on with a run that was stopped, killed or has ended."""
+
+import dataclasses
+import os
+
+from numasync.agent.agent import Agent
+from numasync.agent.description import parse_config
+from numasync.config import Config
+from numasync.errors import InputError, one_line, warn_of
+from numasync.runtime.checks import as_folder, as_switch, as_whole_number, check_choice
+from numasync.training.console import Console
+from numasync.training.records import CONFIG, STATE, RunFolder, RunRecord, read_run
+from numasync.training.report import Report
+from numasync.training.run import Run, make_agent
+from numasync.training.schedule import Schedule
+from numasync.training.state import TrainingState, read_state
+
+STRETCH, HOLD = "stretch", "hold"
+SCHEDULES = STRETCH, HOLD
+
+
+def resume(run: str | os.PathLike, steps: int | None = None, schedule: str = STRETCH, verbose: bool = False) -> Agent:
+    """Go on with a run in its own folder, from its last training state, and return its agent.
+
+    A deterministic run goes on bit for bit as if it had never stopped. With threads, what was done since the last state
+    is done again. What monitor.csv and evaluations.csv hold beyond the state is cut off. A run that was stopped before
+    its first state begins again.
+
+    run       the folder of the run
+    steps     the steps of the whole run, over all workers; by default as planned. More than planned goes on for longer
+    schedule  where steps are given, how the learning rate goes on. 'stretch': it falls in a straight line to 0 at the
+              new end, as if the run had been planned like this; it jumps up here. 'hold': it stays as it is now
+    verbose   whether to print progress
+
+    An environment of Gymnasium that is no game of ALE cannot be saved: its episodes begin anew. A game of ALE plays its
+    last 20,000 steps again, to be where it was.
+
+    Returns and raises what `train` does. Raises InputError too where there is no run to go on with, it has finished, or
+    another program trains in its folder.
+    """
+    path, quiet = as_folder("run", run), not as_switch("verbose", verbose)
+    check_choice(schedule, SCHEDULES, "no schedule")
+    if steps is not None:
+        steps = as_whole_number("steps", steps, 1)
+    record = read_run(path)
+    config = config_of(record)
+    folder = RunFolder(path, config, resumed=True)
+    try:
+        found = read_last_state(folder)
+        state = found and found[1]
+        if found:
+            check_steps(record, found[1], found[0].config.steps, steps)
+            agent, rate = go_on(*found, steps, schedule)
+            sizes = found[1].numbers.monitor_bytes, found[1].numbers.evaluations_bytes
+        else:
+            agent, rate, sizes = begin_again(config, steps), None, (0, 0)
+        prepare(folder, agent.config, *sizes)
+        return Run(agent, folder, Report(agent.config, folder.checkpoint, Console(quiet=quiet)), state, rate).run()
+    finally:
+        folder.close()
+
+
+def config_of(record: RunRecord) -> Config:
+    """Return the options of a run as they are in its folder. Raises InputError where they are not allowed."""
+    try:
+        return parse_config(record.config)
+    except (KeyError, TypeError, AttributeError) as error:
+        raise InputError(f"{record.path / CONFIG} does not hold the options of a run.") from error
+
+
+def read_last_state(folder: RunFolder) -> tuple[Agent, TrainingState] | None:
+    """Return the agent and the last training state of a run, or None where it has not begun.
+
+    A damaged state is left out with a warning, and the state before it is taken. Raises InputError where there is none.
+    """
+    found = [path for path in (folder.state, folder.previous_state) if path.exists()]
+    if not found and not folder.checkpoint.exists():
+        return None
+    if not found:
+        raise InputError(
+            f"{folder.path} has no training state ({STATE}), as a run of an earlier version; "
+            f"numasync train --from {folder.checkpoint} starts another run from its agent."
+        )
+    for path in found[:-1]:
+        try:
+            return read_state(path)
+        except InputError as error:
+            warn_of(f"{one_line(error).rstrip('.')}; the run goes on from the state before it, {found[-1].name}.")
+    return read_state(found[-1])
+
+
+def check_steps(record: RunRecord, state: TrainingState, planned: int, steps: int | None) -> None:
+    """Raise InputError where nothing is left to do: there are no more steps, and the last evaluation was played.
+
+    planned, steps  the steps of the run as it was planned, and as it shall be now
+    """
+    finished = record.result is not None and not record.result["interrupted"]
+    if steps is not None and steps < state.steps:
+        raise InputError(f"steps is {steps}; the run in {record.path} has made {state.steps} steps already.")
+    if finished and state.steps >= (steps or planned):
+        raise InputError(
+            f"The run in {record.path} has finished its {planned} steps; give more steps (--steps) to go on."
+        )
+
+
+def go_on(agent: Agent, state: TrainingState, steps: int | None, schedule: str) -> tuple[Agent, Schedule]:
+    """Return the agent of the run that goes on, and how its learning rate falls. The arguments: see `resume`.
+
+    Raises InputError where the learning rate would stay 0.
+    """
+    rate = Schedule(state.numbers.lr, state.numbers.lr_steps)
+    if steps is None or steps == agent.config.steps:
+        return agent, rate
+    config = dataclasses.replace(agent.config, steps=steps)
+    rate = Schedule(config.lr, steps) if schedule == STRETCH else rate.hold(state.steps)
+    if not rate.lr:
+        raise InputError(f"The learning rate is 0 after {state.steps} steps; 'hold' would keep it, give 'stretch'.")
+    return Agent(config, agent.spec, agent.theta), rate
+
+
+def begin_again(config: Config, steps: int | None) -> Agent:
+    """Return the untrained agent of a run that was stopped before its first state. steps: None for as planned."""
+    given = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    return make_agent(**{**given, **({"steps": steps} if steps else {})})
+
+
+def prepare(folder: RunFolder, config: Config, monitor_bytes: int, evaluations_bytes: int) -> None:
+    """Call `go_on` of a folder. Raises InputError where it cannot be written."""
+    try:
+        folder.go_on(config, monitor_bytes, evaluations_bytes)
+    except OSError as error:
+        raise InputError(f"{folder.path} cannot be written: {error.strerror or error}.") from error
