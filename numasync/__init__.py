@@ -21,7 +21,8 @@ from numasync.tools.plots import plot
 from numasync.tools.studies import study
 from numasync.tools.warmup import warmup
 from numasync.tools.watch import watch
-from numasync.training.run import train
+from numasync.training.resume import resume
+from numasync.training.train import train
 
 __version__ = "0.2.0.dev0"
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "reference",
     "register",
     "relu",
+    "resume",
     "study",
     "towers",
     "train",

@@ -15,6 +15,7 @@ from numasync.commands.command import Command
 from numasync.commands.envs import ENVS
 from numasync.commands.eval import EVAL
 from numasync.commands.plot import PLOT
+from numasync.commands.resume import RESUME
 from numasync.commands.study import STUDY
 from numasync.commands.train import TRAIN
 from numasync.commands.warmup import WARMUP
@@ -35,12 +36,14 @@ from numasync.tools.program import (
 )
 
 # The first one is the default. The help text lists them in this order.
-COMMANDS = (TRAIN, EVAL, WATCH, PLOT, STUDY, ENVS, WARMUP, BENCH)
+COMMANDS = (TRAIN, RESUME, EVAL, WATCH, PLOT, STUDY, ENVS, WARMUP, BENCH)
 VERBS = tuple(command.name for command in COMMANDS)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit code: 0, 1 (the run failed), 2 (bad input) or 130 (interrupted).
+
+    Another signal that ends the program raises EndedBySignal: 143 for SIGTERM, 129 for SIGHUP.
 
     argv: the words after the name of the program; by default from the command line
     """
@@ -48,7 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not argv or (argv[0] not in VERBS and argv[0] not in ("-h", "--help", "--version")):
         argv.insert(0, TRAIN.name)
     prepare_output()
-    with interrupts.handle_ctrl_c(), show_troubles():
+    with interrupts.handle_signals(), show_troubles():
         try:
             return run(argv)
         finally:

@@ -9,14 +9,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from numasync.agent.agent import Agent
 from numasync.commands.command import Command, given_by
 from numasync.commands.options import add_options, rename_old_options
 from numasync.config import Config
 from numasync.runtime import interrupts
 from numasync.runtime.files import safe_name
 from numasync.tools.program import EXIT_FAILED, Parser, path_argument
-from numasync.training.records import RESULT, FolderTakenError
-from numasync.training.run import train
+from numasync.training.records import CONFIG, RESULT, FolderTakenError, resume_command
+from numasync.training.train import train
 
 
 def add_arguments(parser: Parser) -> None:
@@ -24,22 +25,35 @@ def add_arguments(parser: Parser) -> None:
     add_options(parser)
     text = "new folder for the run; by default one under runs/"
     parser.add_argument("--out", type=path_argument, metavar="DIR", help=text)
+    text = "begin with the parameters of an agent: its file, or the name of a pretrained one [random parameters]"
+    parser.add_argument("--from", dest="from_agent", type=path_argument, metavar="AGENT", help=text)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train an agent."""
     given = given_by(arguments)
-    folder = given.pop("out")
+    folder, from_agent = given.pop("out"), given.pop("from_agent")
     options = rename_old_options(given)
     config = {field.name: field.default for field in dataclasses.fields(Config)} | options
     for out in [folder] if folder else default_folders(config):
         try:
-            agent = train(out=out, verbose=True, **options)
+            say_how_to_go_on(out)
+            agent = train(out=out, verbose=True, from_agent=from_agent, **options)
             break
         except FolderTakenError:
             if folder:
                 raise
-    if not os.path.exists(Path(out, RESULT)):
+    return exit_code_of(agent, out)
+
+
+def say_how_to_go_on(folder: str | os.PathLike) -> None:
+    """Have a signal that stops the program say how its run goes on. folder: of the run."""
+    interrupts.last_words = os.path.join(folder, CONFIG), f"Go on with: {resume_command(folder)}"
+
+
+def exit_code_of(agent: Agent, folder: str | os.PathLike) -> int:
+    """Return the exit code of a run that has ended. folder: of the run."""
+    if not os.path.exists(Path(folder, RESULT)):
         return EXIT_FAILED  # the run has said that it could not write it
     return interrupts.EXIT_INTERRUPTED if agent.result and agent.result["interrupted"] else 0
 

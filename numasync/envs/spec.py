@@ -214,6 +214,9 @@ class Environment(Protocol):
     def save(self) -> np.ndarray | None:
         """Return what an environment in Python needs to go on in the middle of an episode, int32 (n,), or None."""
 
+    def restore(self, saved: np.ndarray, obs: np.ndarray) -> None:
+        """Go on in the middle of an episode from what `save` returned, and write its last observation into obs."""
+
     def close(self) -> None:
         """Release what it holds."""
 
@@ -245,6 +248,9 @@ class JittedEnv(NamedTuple):
 
     def save(self) -> None:
         """Return None: its state has everything."""
+
+    def restore(self, saved: np.ndarray, obs: np.ndarray) -> None:
+        """Do nothing: its state has everything."""
 
     def close(self) -> None:
         """Do nothing. An environment in Python has something to release."""

@@ -8,13 +8,13 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
 EXIT_INTERRUPTED = 130
-STOPPED = b"numasync: stopped.\n"
+STOPPED = "numasync: stopped.\n"
 
 # A KeyboardInterrupt inside these packages becomes another error, or is lost: they catch what they do not know.
 IMPORT_AND_COMPILE = ("importlib", "numba", "llvmlite")
@@ -22,59 +22,74 @@ IMPORT_AND_COMPILE = ("importlib", "numba", "llvmlite")
 # The signals with which a system or a terminal ends a program. There is no SIGHUP on Windows.
 ENDING = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
 
-
-def leave_at_once(*_: Any) -> NoReturn:
-    """End this process with one sentence, as a handler of a signal."""
-    with contextlib.suppress(OSError):
-        os.write(2, STOPPED)
-    os._exit(EXIT_INTERRUPTED)
-
-
-def leave_or_interrupt(number: int, frame: FrameType | None) -> None:
-    """Handle Ctrl-C: raise KeyboardInterrupt, but end this process at once where it imports or compiles."""
-    while frame:
-        if frame.f_globals.get("__name__", "").split(".")[0] in IMPORT_AND_COMPILE:
-            leave_at_once()
-        frame = frame.f_back
-    raise KeyboardInterrupt
-
-
-@contextlib.contextmanager
-def handle_ctrl_c() -> Iterator[None]:
-    """Let Ctrl-C do what `leave_or_interrupt` does in a `with` block, unless it is ignored or the user handles it."""
-    ours = is_main_thread() and signal.getsignal(signal.SIGINT) in (signal.default_int_handler, leave_at_once)
-    before = signal.signal(signal.SIGINT, leave_or_interrupt) if ours else None
-    try:
-        yield
-    finally:
-        if ours:
-            signal.signal(signal.SIGINT, before)
+# A file of the run that this program makes, and what to say where the program is stopped and the file exists.
+last_words: tuple[str, str] | None = None
 
 
 class EndedBySignal(SystemExit):
-    """A signal ends this process. `code` is the exit code."""
+    """A signal ends this process. `code` is the exit code, 128 and the number of the signal, as a shell has it."""
+
+
+def leave_at_once(number: int = signal.SIGINT, _: Any = None) -> NoReturn:
+    """End this process with one sentence, and how to go on. It is a handler of signals too."""
+    with contextlib.suppress(OSError):
+        text = f"{last_words[1]}\n" if last_words and os.path.exists(last_words[0]) else ""
+        os.write(2, (STOPPED + text).encode(errors="backslashreplace"))
+    os._exit(128 + number)
+
+
+def end_by(number: int, _: FrameType | None) -> NoReturn:
+    """Handle a signal that ends this process: raise EndedBySignal, which ends what the process has started."""
+    for other in ENDING:  # a second signal must not stop the unwinding
+        signal.signal(other, signal.SIG_IGN)
+    raise EndedBySignal(128 + number)
+
+
+def leave_or_raise(number: int, frame: FrameType | None) -> NoReturn:
+    """Handle a signal that ends this program: raise KeyboardInterrupt for Ctrl-C, EndedBySignal for another one.
+
+    Where this process imports or compiles, it ends at once.
+    """
+    inside = frame
+    while inside:
+        if inside.f_globals.get("__name__", "").split(".")[0] in IMPORT_AND_COMPILE:
+            leave_at_once(number)
+        inside = inside.f_back
+    if number == signal.SIGINT:
+        raise KeyboardInterrupt
+    end_by(number, frame)
+
+
+@contextlib.contextmanager
+def handle_signals() -> Iterator[None]:
+    """Let Ctrl-C and the signals of ENDING do what `leave_or_raise` does in a `with` block.
+
+    A signal that is ignored, or that the user handles, is left alone.
+    """
+    defaults = (signal.default_int_handler, signal.SIG_DFL, leave_at_once)
+    with handled([signal.SIGINT, *ENDING], leave_or_raise, defaults):
+        yield
 
 
 @contextlib.contextmanager
 def unwind_when_ended() -> Iterator[None]:
-    """Let a signal that ends this process raise EndedBySignal in a `with` block, which ends what it has started.
+    """Let a signal of ENDING that would end this process raise EndedBySignal in a `with` block."""
+    with handled(ENDING, end_by, (signal.SIG_DFL,)):
+        yield
 
-    The exit code is 128 and the number of the signal, as a shell has it.
-    """
 
-    def unwind(number: int, _: FrameType | None) -> None:
-        for other in changed:  # a second signal must not stop the unwinding
-            signal.signal(other, signal.SIG_IGN)
-        raise EndedBySignal(128 + number)
-
-    changed = [number for number in ENDING if is_main_thread() and signal.getsignal(number) == signal.SIG_DFL]
+@contextlib.contextmanager
+def handled(numbers: Sequence[int], handler: Callable[..., NoReturn], instead_of: Sequence[Any]) -> Iterator[None]:
+    """Handle signals in a `with` block of the main thread, as far as their handlers are among `instead_of`."""
+    before = {number: signal.getsignal(number) for number in numbers if is_main_thread()}
+    changed = [number for number, old in before.items() if old in instead_of]
     for number in changed:
-        signal.signal(number, unwind)
+        signal.signal(number, handler)
     try:
         yield
     finally:
         for number in changed:
-            signal.signal(number, signal.SIG_DFL)
+            signal.signal(number, before[number])
 
 
 def is_main_thread() -> bool:
@@ -112,5 +127,10 @@ def is_program() -> bool:
     return Path(first).stem == "numasync"
 
 
-if is_program() and is_main_thread() and signal.getsignal(signal.SIGINT) is signal.default_int_handler:
-    signal.signal(signal.SIGINT, leave_at_once)
+if is_program() and is_main_thread():
+    for each, default in (
+        (signal.SIGINT, signal.default_int_handler),
+        *((number, signal.SIG_DFL) for number in ENDING),
+    ):
+        if signal.getsignal(each) == default:
+            signal.signal(each, leave_at_once)

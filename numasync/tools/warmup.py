@@ -22,8 +22,8 @@ from numasync.runtime.rng import seed_row
 from numasync.tools.watch import make_choose_action, play_frames
 from numasync.training.console import Console, plural
 from numasync.training.report import Report
-from numasync.training.run import make_agent
 from numasync.training.signature import show_options
+from numasync.training.train import make_agent
 from numasync.training.trainer import Trainer
 
 if TYPE_CHECKING:

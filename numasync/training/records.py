@@ -17,6 +17,7 @@ import contextlib
 import dataclasses
 import json
 import os
+import shlex
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -48,6 +49,11 @@ EPISODE_COLUMNS = ("r", "l", "t", "T")
 EPISODE_LINE = "%.10g,%d,%.2f,%d\n"
 EVALUATION_COLUMNS = ("T", "t", "episodes", "mean", "std", "min", "max")
 EVALUATION_LINE = "%d,%.2f,%d,%.10g,%.10g,%.10g,%.10g\n"
+
+
+def resume_command(folder: str | os.PathLike) -> str:
+    """Return the command that goes on with the run in a folder."""
+    return f"numasync resume {shlex.quote(os.fspath(folder))}"
 
 
 class FolderTakenError(InputError):

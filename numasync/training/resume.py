@@ -11,9 +11,10 @@ from numasync.runtime.checks import as_folder, as_switch, as_whole_number, check
 from numasync.training.console import Console
 from numasync.training.records import CONFIG, STATE, RunFolder, RunRecord, read_run
 from numasync.training.report import Report
-from numasync.training.run import Run, make_agent
+from numasync.training.run import Run
 from numasync.training.schedule import Schedule
 from numasync.training.state import TrainingState, read_state
+from numasync.training.train import make_agent
 
 STRETCH, HOLD = "stretch", "hold"
 SCHEDULES = STRETCH, HOLD

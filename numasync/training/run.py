@@ -1,101 +1,30 @@
-"""A run, from its options to its result."""
+"""A run: training, evaluations, files and lines of progress, up to its result."""
 
-import os
 import tempfile
 import threading
 from collections.abc import Callable
-from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from numasync.agent.agent import Agent, load
 from numasync.agent.evaluation import PERIODIC_EVAL_STREAM, play_episodes, play_job, summarize
-from numasync.config import Config, make_config, validate_options
-from numasync.envs import make_env
-from numasync.envs.normalization import measure_normalization
+from numasync.config import Config
 from numasync.errors import EvaluationError, InputError, NotFiniteError, WorkerError, failure_of, one_line
-from numasync.runtime.checks import as_folder, as_switch
 from numasync.runtime.compilation import watch_compilation
 from numasync.runtime.interrupts import EndedBySignal, unwind_when_ended
 from numasync.training.background_evaluation import BackgroundEvaluator
-from numasync.training.console import Console
 from numasync.training.progress import Progress
 from numasync.training.records import CHECKPOINT, RunFolder
 from numasync.training.report import Report
 from numasync.training.schedule import Schedule
-from numasync.training.signature import show_options
 from numasync.training.state import PENDING, TrainingState, write_state
 from numasync.training.supervisor import Supervisor
 from numasync.training.trainer import Trainer
 
-if TYPE_CHECKING:
-    from typing_extensions import Unpack
-
-    from numasync.config import TrainOptions
-
 # Episodes that wait for a disk with room. The oldest are left out beyond that.
 MOST_EPISODES = 100_000
-
-
-@show_options
-def train(
-    env: str = Config.env,
-    algo: str = Config.algo,
-    out: str | os.PathLike | None = None,
-    verbose: bool = False,
-    **options: "Unpack[TrainOptions]",
-) -> Agent:
-    """Train an agent and return it.
-
-    env      environment id, see `numasync envs`; 'gymnasium:ID' asks for Gymnasium's version of a jitted environment
-    algo     'one_step_q', 'one_step_sarsa', 'nstep_q' or 'a3c'
-    out      a new folder for the files of the run; by default nothing is written
-    verbose  whether to print progress
-
-    Every other option has a default from the preset of the environment's family, else the paper's value, which stands
-    in brackets below. `numasync train --help` also lists what the presets change. A step is one action of one worker,
-    on Atari 4 frames. A number of steps counts the steps of all workers, unless its text says otherwise.
-
-    OPTIONS
-
-    Returns the Agent; `agent.result` has the result of the run. The first Ctrl-C during training ends the run early and
-    returns the agent as it is, without its final evaluation. A second Ctrl-C, or one during compilation, raises
-    KeyboardInterrupt.
-
-    Raises InputError for bad input, and then leaves nothing; WorkerError if a worker or the final evaluation failed;
-    NotFiniteError if the run diverged. After a failure the folder keeps the last good checkpoint. Where the folder
-    cannot be written, or a periodic evaluation fails, the run goes on with a warning.
-    """
-    out, quiet = None if out is None else as_folder("out", out), not as_switch("verbose", verbose)
-    agent = make_agent(env=env, algo=algo, **options)
-    folder = None if out is None else RunFolder(out, agent.config)
-    report = Report(agent.config, folder.checkpoint if folder else None, Console(quiet=quiet))
-    try:
-        return Run(agent, folder, report).run()
-    except InputError:
-        if folder and not folder.checkpoint.exists():
-            folder.discard()
-        raise
-    finally:
-        if folder:
-            folder.close()
-
-
-def make_agent(**options: Any) -> Agent:
-    """Return the untrained Agent that a run begins with.
-
-    options: fields of Config, env among them. Presets give the others. Raises InputError for bad input.
-    """
-    given = validate_options(options)
-    with closing(make_env(given["env"], flatten=given.get("flatten", False))) as env:
-        config = make_config(env.spec.family, **given)
-        agent = Agent(config, env.spec)  # refuses options that do not fit, before anything is measured
-        if config.normalize:
-            spec = env.spec._replace(observation=measure_normalization(env, config.seed))
-            agent = Agent(config, spec, agent.theta)
-    return agent
 
 
 class Run:

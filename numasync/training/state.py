@@ -21,7 +21,6 @@ import numpy as np
 
 from numasync.agent.agent import Agent, read_agent
 from numasync.agent.checkpoint import open_checkpoint, save_checkpoint
-from numasync.envs.python.bridge import PythonEnv
 from numasync.errors import InputError
 from numasync.runtime.checks import LARGEST, MOST, as_real_number, as_whole_number
 from numasync.training.progress import RECENT_EPISODES
@@ -149,7 +148,7 @@ def restore_environment(trainer: Trainer, i: int, state: TrainingState) -> bool:
     Return false where it cannot: then its episode begins anew.
     """
     env, worker = trainer.envs[i], trainer.workers[i]
-    if not isinstance(env, PythonEnv):
+    if env.jitted:
         return True
     saved = split_saved(state)[i]
     if saved is not None:

@@ -12,7 +12,8 @@ from numasync.runtime.jit import FLOAT
 from numasync.training.background_evaluation import BackgroundEvaluator
 from numasync.training.console import Console
 from numasync.training.report import Report
-from numasync.training.run import Run, make_agent
+from numasync.training.run import Run
+from numasync.training.train import make_agent
 from numasync.training.trainer import Trainer
 
 WAIT_SECONDS = 30

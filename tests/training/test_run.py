@@ -18,6 +18,7 @@ from numasync.config import make_config
 from numasync.envs.jitted.cartpole import CARTPOLE
 from numasync.training import run as run_module
 from numasync.training import supervisor
+from numasync.training import train as train_module
 from numasync.training.background_evaluation import BackgroundEvaluator
 from numasync.training.console import Console
 from numasync.training.records import read_run
@@ -36,7 +37,7 @@ WAIT_SECONDS = 30
 class InTurns(Supervisor):
     """Runs the workers in the thread of its caller and reports the progress after every turn of all workers."""
 
-    def _run_threads(self, on_progress, on_checkpoint):
+    def _run_threads(self, on_progress, on_checkpoint, on_pause):
         self.trainer.clock.start()
         workers = range(self.trainer.config.workers)
         while sum(self.trainer.run_segments_of(i, 1) for i in workers) == len(workers):  # all() would stop at the first
@@ -87,7 +88,8 @@ def threads_end():
 
 
 def names(folder):
-    return sorted(path.name for path in folder.iterdir())
+    """Return the names of the files of a run, without its training states."""
+    return sorted({path.name for path in folder.iterdir()} - {"training.npz", "training-previous.npz"})
 
 
 # --- Episodes
@@ -122,7 +124,7 @@ def test_episodes_are_written_while_the_run_lasts(tmp_path, monkeypatch):
         def print_progress(self, progress):
             growing.append(len(read_run(folder).episodes))
 
-    monkeypatch.setattr(run_module, "Report", Looks)
+    monkeypatch.setattr(train_module, "Report", Looks)
     result = numasync.train(out=folder, **SHORT).result
     assert growing[0] == 0 < growing[len(growing) // 2] < result["episodes"] and growing == sorted(growing)
 
@@ -246,7 +248,7 @@ def test_parameters_that_are_not_finite_are_never_the_best(tmp_path, monkeypatch
                 (trainer,) = trainers
                 trainer.network.views(trainer.theta)["dense1.bias"][0] = -np.inf
 
-    monkeypatch.setattr(run_module, "Report", Poisons)
+    monkeypatch.setattr(train_module, "Report", Poisons)
     means = iter(range(100))
     monkeypatch.setattr(run_module, "play_episodes", lambda *_: [next(means)])
     with pytest.raises(NotFiniteError, match="^A parameter became NaN or infinite"):
@@ -318,7 +320,7 @@ def test_ctrl_c_does_not_wait_for_a_periodic_evaluation(tmp_path, monkeypatch, w
             if evaluating.is_set():
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_module, "Report", Interrupts)
+    monkeypatch.setattr(train_module, "Report", Interrupts)
     agent = numasync.train(ID, out=tmp_path / "run", **OPTIONS)
     evaluators = made[3:]
     assert threads_end() and len(evaluators) == 4 and all(env.closed for env in made)
@@ -338,7 +340,7 @@ def test_ctrl_c_at_the_end_does_not_wait_for_it_either(tmp_path, monkeypatch, wa
     def interrupted(background):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_module, "Report", Begins)
+    monkeypatch.setattr(train_module, "Report", Begins)
     monkeypatch.setattr(BackgroundEvaluator, "finish", interrupted)
     agent = numasync.train(ID, out=tmp_path / "run", **OPTIONS)
     assert threads_end() and max(env.steps for env in made[3:]) < Watched.limit

@@ -38,6 +38,7 @@ def interrupt(progress):
 
 def test_a_checkpoint_is_due_at_the_start_at_every_crossing_and_at_the_end(scripted, monkeypatch):
     monkeypatch.setattr(supervisor, "POLL_SECONDS", 0.001)
+    monkeypatch.setattr(supervisor, "LEAST_SECONDS", 0.0)
     permits = threading.Semaphore(30)
 
     def script(number, n):
@@ -49,7 +50,7 @@ def test_a_checkpoint_is_due_at_the_start_at_every_crossing_and_at_the_end(scrip
         permits.release(1 if permits.acquire(blocking=False) else 30)
 
     scripted(script)
-    run = make_trainer(workers=1, steps=400, checkpoint_every=100)
+    run = make_trainer(workers=1, steps=400, checkpoint_every=100, deterministic=True)
     saved = []
     Supervisor(run).run(permit, lambda theta: saved.append(run.steps))
     first, *middle, last = saved
@@ -67,7 +68,7 @@ def test_a_failing_worker_ends_the_run_and_the_agent_is_saved(scripted, tmp_path
     assert len(made) == 4 and all(env.closed for env in made)
     # An episode is 10 steps: others may have ended some even where worker 1 fails at its first.
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert names - {"monitor.csv"} == {"checkpoint.npz", "config.json"} and ("monitor.csv" in names or step == 1)
+    assert names - {"monitor.csv"} == {"checkpoint.npz", "config.json", "training.npz"} and ("monitor.csv" in names or step == 1)
     assert np.isfinite(numasync.load(tmp_path / "run" / "checkpoint.npz").theta).all()
 
 
@@ -294,7 +295,7 @@ def test_workers_beyond_the_cores_share_threads_and_take_turns(scripted, monkeyp
     scripted(plain)
     monkeypatch.setattr(trainer, "cores", lambda: cores)
     run, played = make_trainer(workers=5, deterministic=deterministic, steps=3_000), {}
-    alone = [True]  # the first segment is played before the threads run at the same time
+    alone = [True]  # the first call plays nothing, before the threads run at the same time
     run_segments_of = run.run_segments_of
 
     def recorded(i, segments):

@@ -16,9 +16,10 @@ from support.text import is_one_sentence
 import numasync
 from numasync import InputError, WorkerError
 from numasync.agent.agent import Agent
+from numasync.config import make_config
 from numasync.errors import EvaluationError, TroubleWarning
 from numasync.training import records, supervisor, trainer
-from numasync.training import run as run_module
+from numasync.training import train as train_module
 from numasync.training.records import FolderTakenError, RunFolder, read_run
 from numasync.training.report import Report
 
@@ -43,7 +44,7 @@ def during_the_run(monkeypatch, action):
                 called.append(True)
                 action()
 
-    monkeypatch.setattr(run_module, "Report", Acts)
+    monkeypatch.setattr(train_module, "Report", Acts)
 
 
 def slow(number, n):
@@ -196,8 +197,8 @@ def test_a_folder_that_is_removed_is_made_again(scripted, monkeypatch, tmp_path)
     scripted(slow)
     during_the_run(monkeypatch, lambda: shutil.rmtree(tmp_path / "run"))
     agent = numasync.train(ID, out=tmp_path / "run", **SHORT)
-    names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert names == {"checkpoint.npz", "config.json", "evaluations.csv", "monitor.csv", "result.json"}
+    names = {path.name for path in (tmp_path / "run").iterdir()} - {"training-previous.npz"}
+    assert names == {"training.npz", "checkpoint.npz", "config.json", "evaluations.csv", "monitor.csv", "result.json"}
     assert np.array_equal(numasync.load(tmp_path / "run" / "checkpoint.npz").theta, agent.theta)
 
 
@@ -212,7 +213,7 @@ def test_the_parameters_are_written_before_their_score(scripted, monkeypatch, tm
 # --- The folder
 
 
-CONFIG = run_module.make_config("classic", env="CartPole-v1")
+CONFIG = make_config("classic", env="CartPole-v1")
 
 
 def test_a_folder_in_which_a_run_could_not_begin_is_taken_again(tmp_path):

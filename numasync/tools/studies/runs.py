@@ -12,9 +12,9 @@ from numasync.envs.spec import EnvSpec
 from numasync.errors import NotFiniteError
 from numasync.nn.network import Network
 from numasync.tools.studies.plan import options_of
-from numasync.training.run import make_agent, train
 from numasync.training.schedule import Every
 from numasync.training.supervisor import Supervisor
+from numasync.training.train import make_agent, train
 from numasync.training.trainer import Trainer
 
 # How many times the parameters of a run are copied, between its start and its end, to draw a curve.
