@@ -51,6 +51,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not argv or (argv[0] not in VERBS and argv[0] not in ("-h", "--help", "--version")):
         argv.insert(0, TRAIN.name)
     prepare_output()
+    interrupts.last_words = None
     with interrupts.handle_signals(), show_troubles():
         try:
             return run(argv)
@@ -76,8 +77,12 @@ def run(argv: Sequence[str]) -> int:
             traceback.print_exception(error.__cause__)
         complain(f"{error}{command.kept if command else ''}")
         return EXIT_FAILED
+    except interrupts.EndedBySignal as signal:
+        if interrupts.last_words:  # it came before the run could save itself
+            interrupts.leave_at_once(signal.number)
+        raise
     except SystemExit as error:
-        if command is None or isinstance(error, interrupts.EndedBySignal):  # of the parser, or of a signal
+        if command is None:  # of the parser
             raise
         # A user's module or environment has called sys.exit().
         complain(f"{place_of(error)} called sys.exit({error.code!r}) and so ended the command.")

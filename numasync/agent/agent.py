@@ -231,33 +231,35 @@ class Agent:
         cannot be written, or `path` is no place for a file. This error is an OSError too.
         """
         path, half = as_path("path", path), as_switch("half", half)
-        description, arrays = self.contents(half)
+        description, arrays = contents_of(self, half)
         try:
             save_checkpoint(path, description, arrays, compressed=half)
         except OSError as error:
             raise unwritable(path, error) from error
 
-    def contents(self, half: bool = False) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
-        """Return what a checkpoint holds of the agent: its description, and its arrays by name. half: see `save`.
 
-        Raises InputError where `theta` and `result` are not as `load` expects them.
-        """
-        check_theta(self.theta, self.network)
-        parse_result(self.result)
-        observation = dataclasses.asdict(self.spec.observation)
-        with np.errstate(over="ignore"):
-            arrays = {"theta": self.theta.astype(np.float16) if half else self.theta}
-        if not np.isfinite(arrays["theta"]).all():
-            raise InputError(f"theta has numbers that {arrays['theta'].dtype} cannot hold, or that are not finite.")
-        mean = observation.pop("mean", None)
-        if mean is not None:
-            arrays["mean"] = mean
-        description = {
-            "config": dataclasses.asdict(self.config),
-            "spec": {**self.spec._asdict(), "observation": observation},
-            "result": self.result,
-        }
-        return description, arrays
+def contents_of(agent: Agent, half: bool = False) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
+    """Return what a checkpoint holds of an agent: its description, and its arrays by name. half: see `Agent.save`.
+
+    Raises InputError where its theta and its result are not as `load` expects them.
+    """
+    spec, theta = agent.spec, agent.theta
+    check_theta(theta, agent.network)
+    parse_result(agent.result)
+    observation = dataclasses.asdict(spec.observation)
+    with np.errstate(over="ignore"):
+        arrays = {"theta": theta.astype(np.float16) if half else theta}
+    if not np.isfinite(arrays["theta"]).all():
+        raise InputError(f"theta has numbers that {arrays['theta'].dtype} cannot hold, or that are not finite.")
+    mean = observation.pop("mean", None)
+    if mean is not None:
+        arrays["mean"] = mean
+    description = {
+        "config": dataclasses.asdict(agent.config),
+        "spec": {**spec._asdict(), "observation": observation},
+        "result": agent.result,
+    }
+    return description, arrays
 
 
 def name_network(layers: str | tuple[Layer, ...]) -> str:
@@ -297,7 +299,7 @@ def load(path: str | os.PathLike, env: str | None = None) -> Agent:
 def read_agent(path: str | os.PathLike, file: CheckpointFile, others: Collection[str] = ()) -> Agent:
     """Return the agent of an open checkpoint. Its arrays are read once their sizes are known to fit its network.
 
-    others: the names of arrays that the file may hold besides those of the agent
+    others: the names of further arrays that the file may hold
 
     Raises InputError, with the path, where what the file says is not allowed.
     """

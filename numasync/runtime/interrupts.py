@@ -29,6 +29,10 @@ last_words: tuple[str, str] | None = None
 class EndedBySignal(SystemExit):
     """A signal ends this process. `code` is the exit code, 128 and the number of the signal, as a shell has it."""
 
+    def __init__(self, number: int) -> None:
+        super().__init__(128 + number)
+        self.number = number
+
 
 def leave_at_once(number: int = signal.SIGINT, _: Any = None) -> NoReturn:
     """End this process with one sentence, and how to go on. It is a handler of signals too."""
@@ -42,7 +46,7 @@ def end_by(number: int, _: FrameType | None) -> NoReturn:
     """Handle a signal that ends this process: raise EndedBySignal, which ends what the process has started."""
     for other in ENDING:  # a second signal must not stop the unwinding
         signal.signal(other, signal.SIG_IGN)
-    raise EndedBySignal(128 + number)
+    raise EndedBySignal(number)
 
 
 def leave_or_raise(number: int, frame: FrameType | None) -> NoReturn:

@@ -19,7 +19,7 @@ import json
 import os
 import shlex
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -206,16 +206,35 @@ class RunRecord(NamedTuple):
 def read_run(folder: str | os.PathLike) -> RunRecord:
     """Read the folder of a run, which may still be going on. Raises InputError if it is none or is damaged."""
     folder = Path(folder)
-    if not os.path.isfile(folder / CONFIG):
-        raise InputError(f"{folder} is no folder of a run; there is no {CONFIG} in it.")
-    try:
-        config = read_config(folder / CONFIG)
-        result = json.loads(read_text(folder / RESULT)) if (folder / RESULT).exists() else None
+    config, result = read_ends(folder)
+    with explain_damage(folder):
         episodes = read_table(folder / MONITOR, EPISODE_COLUMNS)
         evaluations = read_table(folder / EVALUATIONS, EVALUATION_COLUMNS)
+    return RunRecord(folder, config, episodes, evaluations, result)
+
+
+def read_ends(folder: Path) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """Return what config.json and result.json of a run hold; None where there is no result.json.
+
+    Raises InputError where the folder is none of a run, or they are damaged.
+    """
+    if not os.path.isfile(folder / CONFIG):
+        raise InputError(f"{folder} is no folder of a run; there is no {CONFIG} in it.")
+    with explain_damage(folder):
+        config = read_config(folder / CONFIG)
+        result = json.loads(read_text(folder / RESULT)) if (folder / RESULT).exists() else None
+        if result is not None and not isinstance(result, dict):
+            raise ValueError(f"{RESULT} holds no result")
+    return config, result
+
+
+@contextlib.contextmanager
+def explain_damage(folder: Path) -> Iterator[None]:
+    """Raise an InputError where a file of a run that the `with` block reads is damaged."""
+    try:
+        yield
     except (OSError, ValueError) as error:
         raise InputError(f"The records in {folder} are damaged: {str(error).rstrip('.')}.") from error
-    return RunRecord(folder, config, episodes, evaluations, result)
 
 
 def read_text(path: Path) -> str:

@@ -78,6 +78,10 @@ class Report:
         if self.checkpoint:
             self.console.print_lines(f"Checkpoint: {self.checkpoint}")
 
+    def print_stopped(self, command: str) -> None:
+        """Say how a run that was stopped goes on. command: the command that does it."""
+        self.console.print_lines(f"Go on with: {command}")
+
 
 def progress_line(progress: Progress) -> str:
     """Return a line of steps, steps a second, episodes, mean return of the last episodes, and time left."""

@@ -2,6 +2,8 @@
 
 import dataclasses
 import os
+from pathlib import Path
+from typing import Any
 
 from numasync.agent.agent import Agent
 from numasync.agent.description import parse_config
@@ -9,7 +11,7 @@ from numasync.config import Config
 from numasync.errors import InputError, one_line, warn_of
 from numasync.runtime.checks import as_folder, as_switch, as_whole_number, check_choice
 from numasync.training.console import Console
-from numasync.training.records import CONFIG, STATE, RunFolder, RunRecord, read_run
+from numasync.training.records import CONFIG, STATE, RunFolder, read_ends
 from numasync.training.report import Report
 from numasync.training.run import Run
 from numasync.training.schedule import Schedule
@@ -43,14 +45,15 @@ def resume(run: str | os.PathLike, steps: int | None = None, schedule: str = STR
     check_choice(schedule, SCHEDULES, "no schedule")
     if steps is not None:
         steps = as_whole_number("steps", steps, 1)
-    record = read_run(path)
-    config = config_of(record)
+    options, result = read_ends(path)
+    config = config_of(path, options)
     folder = RunFolder(path, config, resumed=True)
     try:
         found = read_last_state(folder)
         state = found and found[1]
         if found:
-            check_steps(record, found[1], found[0].config.steps, steps)
+            finished = result is not None and not result.get("interrupted")
+            check_steps(path, found[1].steps, found[0].config.steps, steps, finished)
             agent, rate = go_on(*found, steps, schedule)
             sizes = found[1].numbers.monitor_bytes, found[1].numbers.evaluations_bytes
         else:
@@ -61,12 +64,12 @@ def resume(run: str | os.PathLike, steps: int | None = None, schedule: str = STR
         folder.close()
 
 
-def config_of(record: RunRecord) -> Config:
+def config_of(path: Path, options: dict[str, Any]) -> Config:
     """Return the options of a run as they are in its folder. Raises InputError where they are not allowed."""
     try:
-        return parse_config(record.config)
+        return parse_config(options)
     except (KeyError, TypeError, AttributeError) as error:
-        raise InputError(f"{record.path / CONFIG} does not hold the options of a run.") from error
+        raise InputError(f"{path / CONFIG} does not hold the options of a run.") from error
 
 
 def read_last_state(folder: RunFolder) -> tuple[Agent, TrainingState] | None:
@@ -90,18 +93,19 @@ def read_last_state(folder: RunFolder) -> tuple[Agent, TrainingState] | None:
     return read_state(found[-1])
 
 
-def check_steps(record: RunRecord, state: TrainingState, planned: int, steps: int | None) -> None:
+def check_steps(path: Path, made: int, planned: int, steps: int | None, finished: bool) -> None:
     """Raise InputError where nothing is left to do: there are no more steps, and the last evaluation was played.
 
-    planned, steps  the steps of the run as it was planned, and as it shall be now
+    path      the folder of the run
+    made      the steps that it has made
+    planned   the steps that it was planned for
+    steps     the steps that it shall make; None for as planned
+    finished  whether its last evaluation was played
     """
-    finished = record.result is not None and not record.result["interrupted"]
-    if steps is not None and steps < state.steps:
-        raise InputError(f"steps is {steps}; the run in {record.path} has made {state.steps} steps already.")
-    if finished and state.steps >= (steps or planned):
-        raise InputError(
-            f"The run in {record.path} has finished its {planned} steps; give more steps (--steps) to go on."
-        )
+    if steps is not None and steps < made:
+        raise InputError(f"steps is {steps}; the run in {path} has made {made} steps already.")
+    if finished and made >= (steps or planned):
+        raise InputError(f"The run in {path} has finished its {planned} steps; give more steps (--steps) to go on.")
 
 
 def go_on(agent: Agent, state: TrainingState, steps: int | None, schedule: str) -> tuple[Agent, Schedule]:

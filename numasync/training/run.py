@@ -12,11 +12,12 @@ from numasync.agent.agent import Agent, load
 from numasync.agent.evaluation import PERIODIC_EVAL_STREAM, play_episodes, play_job, summarize
 from numasync.config import Config
 from numasync.errors import EvaluationError, InputError, NotFiniteError, WorkerError, failure_of, one_line
+from numasync.runtime import interrupts
 from numasync.runtime.compilation import watch_compilation
 from numasync.runtime.interrupts import EndedBySignal, unwind_when_ended
 from numasync.training.background_evaluation import BackgroundEvaluator
 from numasync.training.progress import Progress
-from numasync.training.records import CHECKPOINT, RunFolder
+from numasync.training.records import CHECKPOINT, RunFolder, resume_command
 from numasync.training.report import Report
 from numasync.training.schedule import Schedule
 from numasync.training.state import PENDING, TrainingState, write_state
@@ -68,16 +69,19 @@ class Run:
     def _restore_evaluations(self, state: TrainingState | None) -> None:
         """Go on with the evaluations where a state has left them."""
         assert self.evaluator
-        evaluator, config = self.evaluator, self.agent.config
-        if config.deterministic:
+        if self.agent.config.deterministic:
             # Otherwise a run would be evaluated where it is by chance when somebody looks.
-            self.supervisor.pause_at = lambda steps: steps < config.steps and evaluator.every.is_due(steps)
+            self.supervisor.pause_at = self._evaluation_is_due
         if state:
-            evaluator.every.multiples = state.numbers.evaluations
+            self.evaluator.every.multiples = state.numbers.evaluations
             if state.numbers.pending:
-                evaluator.waiting = (*state.numbers.pending, state.arrays[PENDING])
+                self.evaluator.waiting = (*state.numbers.pending, state.arrays[PENDING])
             found = [score for score in (self.highest, self._score_of_best()) if score is not None]
             self.highest = max(found, default=None)
+
+    def _evaluation_is_due(self, steps: int) -> bool:
+        """Return whether a deterministic run must be evaluated at T = steps. The end is left to the final evaluation."""
+        return self.evaluator is not None and steps < self.agent.config.steps and self.evaluator.every.is_due(steps)
 
     def _score_of_best(self) -> float | None:
         """Return the score of the best agent. It may be newer than the state, and is kept unless another is better."""
@@ -114,12 +118,16 @@ class Run:
         interrupted = evaluation is None and not self.evaluation_error
         result = make_result(self.agent.config, self.supervisor.progress(), evaluation, interrupted)
         self.agent.result = result
-        if self.folder and self._save():
+        saved = self.folder is not None and self._save()
+        if saved:
             self._write(self._write_state)
             self._write(lambda folder: folder.write_result(result))
         if self.evaluation_error:
             raise self.evaluation_error
         self.report.print_result(result)
+        if interrupted and saved and self.folder:
+            self.report.print_stopped(resume_command(self.folder.path))
+            interrupts.last_words = None  # they are said
         if self.supervisor.ended_by:
             raise self.supervisor.ended_by
         return self.agent
@@ -143,8 +151,11 @@ class Run:
 
     def _pause(self) -> None:
         """Take the episodes so far, and in deterministic mode begin an evaluation that is due. No worker plays now."""
+        if self.supervisor.anew:
+            env, reason = self.agent.config.env, "because their environment cannot be saved in the middle of one"
+            self._say_once(f"The episodes of {env} that were under way begin anew, {reason}.")
         self.episodes += self.trainer.episode_log.take()
-        if self.evaluator and self.supervisor.pause_at(self.trainer.steps):
+        if self.evaluator and self.agent.config.deterministic and self._evaluation_is_due(self.trainer.steps):
             self.evaluator.finish()
             self.evaluator.poll(self.trainer.steps, self.trainer.clock.seconds, self.trainer.theta)
 

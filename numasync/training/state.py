@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numasync.agent.agent import Agent, read_agent
+from numasync.agent.agent import Agent, contents_of, read_agent
 from numasync.agent.checkpoint import open_checkpoint, save_checkpoint
 from numasync.errors import InputError
 from numasync.runtime.checks import LARGEST, MOST, as_real_number, as_whole_number
@@ -178,7 +178,7 @@ def write_state(path: Path, previous: Path, agent: Agent, state: TrainingState, 
     agent           its theta may be another than that of the state
     pending         the parameters of the evaluation that has begun
     """
-    description, arrays = agent.contents()
+    description, arrays = contents_of(agent)
     arrays = {**arrays, **state.arrays, "theta": state.arrays["theta"][0]}
     if pending is not None:
         arrays[PENDING] = pending
