@@ -80,7 +80,7 @@ class Run:
             self.highest = max(found, default=None)
 
     def _evaluation_is_due(self, steps: int) -> bool:
-        """Return whether a deterministic run must be evaluated at T = steps. The end is left to the final evaluation."""
+        """Return whether a deterministic run must be evaluated at T = steps. Its end has the final evaluation."""
         return self.evaluator is not None and steps < self.agent.config.steps and self.evaluator.every.is_due(steps)
 
     def _score_of_best(self) -> float | None:

@@ -1,0 +1,117 @@
+"""A run that is killed at random moments, again and again, and goes on each time, is the run that nobody killed.
+
+By default a few kills of a few runs are tried. `pytest -m slow tests/front/test_kills.py` tries them all.
+"""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+from support.stops import check_equal
+
+import numasync
+from numasync.algorithms import ALGORITHMS
+from numasync.learner.optim import OPTIMIZERS
+from numasync.training.records import read_run
+
+pytestmark = pytest.mark.compiled
+
+COMMAND = [sys.executable, "-m", "numasync"]
+SECONDS = 600
+
+# Steps that take some seconds, and networks without and with memory.
+RUNS = {
+    "CartPole-v1": (150_000, "mlp", "mlp_lstm"),
+    "Catch-v0": (150_000, "mlp", "mlp_lstm"),
+    "MinAtar/Breakout-v1": (20_000, "minatar", "minatar_lstm"),
+    "PongNoFrameskip-v4": (3_000, "nips", "nature_lstm"),
+}
+FEW = [("CartPole-v1", "nstep_q", "shared_rmsprop", False), ("MinAtar/Breakout-v1", "a3c", "rmsprop", True)]
+ALL = [
+    (env, algo, optimizer, memory)
+    for env in RUNS
+    for algo in ALGORITHMS
+    for optimizer in OPTIMIZERS
+    for memory in (False, True)
+]
+
+
+def words_of(env, algo, optimizer, memory):
+    """Return the command line of a run."""
+    steps, *networks = RUNS[env]
+    options = dict(env=env, algo=algo, optimizer=optimizer, network=networks[memory], steps=steps, workers=8, seed=7)
+    options |= {"checkpoint-minutes": 0.005, "eval-every": steps // 4, "periodic-eval-episodes": 1}
+    options |= {"final-eval-episodes": 1, "epsilon-steps": steps, "target-interval": steps // 10}
+    return [
+        "train",
+        "--deterministic",
+        *[part for name, value in options.items() for part in (f"--{name}", str(value))],
+    ]
+
+
+def kill_again_and_again(folder, words, kills, moments):
+    """Start a run, kill it at random moments, go on each time, and return how often it was killed."""
+    killed, command = 0, words
+    while True:
+        process = subprocess.Popen([*COMMAND, *command], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        try:
+            _, err = process.communicate(timeout=moments.uniform(0.5, 4.0) if killed < kills else SECONDS)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            process.communicate()
+            killed += 1
+        else:
+            assert process.returncode == 0, err
+            return killed
+        if (folder / "run" / "config.json").exists():
+            command = ["resume", "run"]
+
+
+def check(tmp_path, run, kills):
+    words = words_of(*run)
+    subprocess.run([*COMMAND, *words, "--out", "whole"], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
+    killed = kill_again_and_again(tmp_path, [*words, "--out", "run"], kills, random.Random(str(run)))
+    check_equal(tmp_path / "whole", tmp_path / "run")
+    print(f"{' '.join(map(str, run))}: killed {killed} times, equal")
+    return killed
+
+
+@pytest.mark.parametrize("run", FEW, ids=str)
+def test_a_run_that_is_killed_goes_on_bit_for_bit(tmp_path, run):
+    assert check(tmp_path, run, kills=3) == 3
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("run", ALL, ids=str)
+def test_every_kind_of_run_that_is_killed_goes_on_bit_for_bit(tmp_path, run):
+    if "Pong" in run[0]:
+        pytest.importorskip("ale_py")
+    check(tmp_path, run, kills=10)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("env", ["MinAtar/Breakout-v1", "PongNoFrameskip-v4"])
+def test_a_run_with_threads_that_is_killed_loses_one_interval_at_most(tmp_path, env):
+    """50 kills. Every file loads, and the steps never fall by more than what a state's interval holds."""
+    steps = {"MinAtar/Breakout-v1": 4_000_000, "PongNoFrameskip-v4": 400_000}[env]
+    words = ["train", "--env", env, "--algo", "a3c", "--steps", str(steps), "--seed", "7", "--out", "run"]
+    words += ["--checkpoint-minutes", "0.02", "--final-eval-episodes", "1", "--eval-every", str(steps // 8)]
+    moments, command, lost = random.Random(env), words, []
+    for _ in range(50):
+        process = subprocess.Popen([*COMMAND, *command], cwd=tmp_path, stdout=subprocess.DEVNULL)
+        time.sleep(moments.uniform(3.0, 9.0))
+        process.kill()
+        if process.wait() == 0:
+            break
+        command = ["resume", "run"]
+        for path in (tmp_path / "run").glob("*.npz"):
+            if not path.name.startswith("training"):
+                numasync.load(path)
+        run = read_run(tmp_path / "run")
+        _, state = numasync.training.state.read_state(tmp_path / "run" / "training.npz")
+        lost.append(run.episodes[-1, 2] - state.numbers.seconds if len(run.episodes) else 0.0)
+    print(f"{env}: {len(lost)} kills; seconds of episodes beyond the state: at most {max(lost):.2f}")
+    assert max(lost) < 3.0
