@@ -22,7 +22,6 @@ from numasync.commands.watch import WATCH
 from numasync.errors import EvaluationError, InputError, NotFiniteError, WorkerError
 from numasync.runtime import interrupts
 from numasync.tools.program import (
-    EXIT_BAD_INPUT,
     EXIT_FAILED,
     Parser,
     complain,
@@ -64,7 +63,7 @@ def run(argv: Sequence[str]) -> int:
         return command.run(arguments)
     except InputError as error:
         complain(str(error))
-        return EXIT_BAD_INPUT
+        return interrupts.EXIT_BAD_INPUT
     except NotFiniteError as error:
         complain(f"{error}{command.kept_of_divergence if command else ''}")
         return EXIT_FAILED
@@ -88,7 +87,7 @@ def run(argv: Sequence[str]) -> int:
         interrupts.leave_at_once()
     except (MemoryError, OSError) as error:
         complain(describe_lack(error))
-        return EXIT_BAD_INPUT if is_folder_gone() else EXIT_FAILED
+        return interrupts.EXIT_BAD_INPUT if is_folder_gone() else EXIT_FAILED
 
 
 def parser() -> Parser:

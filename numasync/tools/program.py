@@ -11,9 +11,9 @@ from typing import Any, NoReturn
 
 from numasync.errors import TroubleWarning, escape_unprintable, one_line
 from numasync.runtime.checks import parse_number
+from numasync.runtime.interrupts import EXIT_BAD_INPUT
 
 EXIT_FAILED = 1
-EXIT_BAD_INPUT = 2
 
 
 class Parser(argparse.ArgumentParser):
