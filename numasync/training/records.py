@@ -1,13 +1,14 @@
 """The folder of a run: what is written there while the run lasts, and how it is read again.
 
-config.json      all options of the run
+config.json      all options of the run, and made_by: the versions, the processor, its cores and the system
 monitor.csv      one line for each training episode: r (return, unclipped), l (length in steps), t (seconds since the
                  workers started), T (steps over all workers). Its first line is JSON, as other tools expect, with
                  t_start: the time when the workers started
 evaluations.csv  one line for each evaluation, periodic or final: T and t of the parameters, and the scores
 checkpoint.npz   the agent with the last parameters
 best.npz         the agent with the parameters of the best evaluation, if there are periodic evaluations
-result.json      the end of the run: steps, wall time, the evaluation of the last parameters
+result.json      the end of the run: steps, wall time, the evaluation of the last parameters, and made_by
+failure.json     of a run that failed: error (one sentence) and steps (over all workers until then)
 """
 
 import contextlib
@@ -15,7 +16,7 @@ import dataclasses
 import json
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -34,10 +35,17 @@ from numasync.runtime.files import (
     write_all,
     write_json,
 )
+from numasync.runtime.machine import made_by
 
-CONFIG, RESULT = "config.json", "result.json"
+CONFIG, RESULT, FAILURE = "config.json", "result.json", "failure.json"
 MONITOR, EVALUATIONS = "monitor.csv", "evaluations.csv"
 CHECKPOINT, BEST = "checkpoint.npz", "best.npz"
+
+# The key under which config.json and result.json say what wrote them. It is no option of the run.
+MADE_BY = "made_by"
+
+# A JSON file that is longer is none of this program.
+LONGEST_JSON = 2**22
 
 EPISODE_COLUMNS = ("r", "l", "t", "T")
 EPISODE_LINE = "%.10g,%d,%.2f,%d\n"
@@ -52,16 +60,22 @@ class FolderTakenError(InputError):
 class RunFolder:
     """A new folder for a run of `config`. It is made, with config.json in it, when this object is.
 
-    A folder in which a run could not begin, so that nothing but its config.json is in it, is taken again. Until `close`
-    no other run can take it.
+    A folder in which a run could not begin, so that nothing but its config.json is in it, or why it failed, is taken
+    again. Until `close` no other run can take it.
 
     Raises InputError, and writes nothing, where the folder cannot be made or is not empty.
     """
 
     def __init__(self, out: str | os.PathLike, config: Config) -> None:
-        self.config = config
+        self.config, self._made_by = config, made_by()
         self._handle: int | None
-        self.path, self._handle, self._made = claim_folder(out, CONFIG, dataclasses.asdict(config), again=True)
+        self.path, self._handle, self._made = claim_folder(out, CONFIG, self._options(), again=True)
+        with contextlib.suppress(OSError):
+            os.unlink(self.path / FAILURE)  # of the run before
+
+    def _options(self) -> dict[str, Any]:
+        """Return what config.json holds."""
+        return {**dataclasses.asdict(self.config), MADE_BY: self._made_by}
 
     def close(self) -> None:
         """Let go of the folder. It stays."""
@@ -78,7 +92,7 @@ class RunFolder:
     def make_again(self) -> None:
         """Make the folder again, with its config.json, where it was removed. Raises OSError."""
         self.path.mkdir(parents=True, exist_ok=True)
-        write_json(self.path / CONFIG, dataclasses.asdict(self.config))
+        write_json(self.path / CONFIG, self._options())
 
     @property
     def checkpoint(self) -> Path:
@@ -115,7 +129,11 @@ class RunFolder:
 
     def write_result(self, result: dict[str, Any]) -> None:
         """Write result.json."""
-        write_json(self.path / RESULT, result)
+        write_json(self.path / RESULT, {**result, MADE_BY: self._made_by})
+
+    def write_failure(self, error: str, steps: int) -> None:
+        """Write failure.json. error: why the run failed, one sentence. steps: T until then."""
+        write_json(self.path / FAILURE, {"error": error, "steps": steps})
 
 
 class RunRecord(NamedTuple):
@@ -126,6 +144,7 @@ class RunRecord(NamedTuple):
     episodes     float64 (n, 4), with EPISODE_COLUMNS, in the order of T
     evaluations  float64 (n, 7), with EVALUATION_COLUMNS, in the order of T
     result       as in result.json; None where the run has not ended
+    failure      as in failure.json; None where the run has not failed
     """
 
     path: Path
@@ -133,48 +152,72 @@ class RunRecord(NamedTuple):
     episodes: np.ndarray
     evaluations: np.ndarray
     result: dict[str, Any] | None
+    failure: dict[str, Any] | None = None
 
 
-def read_run(folder: str | os.PathLike) -> RunRecord:
-    """Read the folder of a run, which may still be going on. Raises InputError if it is none or is damaged."""
+def read_run(folder: str | os.PathLike, most: int | None = None) -> RunRecord:
+    """Read the folder of a run, which may still be going on. Raises InputError if it is none or is damaged.
+
+    most: of a longer monitor.csv, read this number of bytes at the beginning and at the end; None for all of it
+    """
     folder = Path(folder)
     if not os.path.isfile(folder / CONFIG):
         raise InputError(f"{folder} is no folder of a run; there is no {CONFIG} in it.")
     try:
         config = read_config(folder / CONFIG)
-        result = json.loads(read_text(folder / RESULT)) if (folder / RESULT).exists() else None
-        episodes = read_table(folder / MONITOR, EPISODE_COLUMNS)
+        result, failure = (read_json(folder / n) if (folder / n).exists() else None for n in (RESULT, FAILURE))
+        episodes = read_table(folder / MONITOR, EPISODE_COLUMNS, most)
         evaluations = read_table(folder / EVALUATIONS, EVALUATION_COLUMNS)
     except (OSError, ValueError) as error:
         raise InputError(f"The records in {folder} are damaged: {str(error).rstrip('.')}.") from error
-    return RunRecord(folder, config, episodes, evaluations, result)
+    if isinstance(result, dict):
+        result.pop(MADE_BY, None)
+    return RunRecord(folder, config, episodes, evaluations, result, failure)
 
 
-def read_text(path: Path) -> str:
-    """Return the text of a file. Raises OSError where it is a pipe or a device, whose end may never come."""
+def read_text(path: Path, most: int | None = None) -> str:
+    """Return the text of a file. Raises OSError where it is a pipe or a device, whose end may never come.
+
+    most: of a file of more than twice this number of bytes, read the whole lines in as many at both its ends
+    """
     if is_special(path):
         raise OSError(f"{path.name} is no file")
-    return path.read_text(encoding="utf-8")
+    if most is None or os.path.getsize(path) <= 2 * most:
+        return path.read_text(encoding="utf-8")
+    with open(path, "rb") as file:
+        beginning = file.read(most).rpartition(b"\n")[0]
+        file.seek(-most, os.SEEK_END)
+        return b"\n".join([beginning, file.read().partition(b"\n")[2]]).decode()
+
+
+def read_json(path: Path) -> Any:
+    """Return the value in a JSON file. Raises OSError as `read_text` does, and ValueError where it is damaged."""
+    if os.path.isfile(path) and os.path.getsize(path) > LONGEST_JSON:
+        raise ValueError(f"{path.name} is longer than any that numasync writes")
+    try:
+        return json.loads(read_text(path))
+    except RecursionError as error:
+        raise ValueError(f"{path.name} is nested too deeply") from error
 
 
 def read_config(path: Path) -> dict[str, Any]:
     """Return the options in config.json, also of a run of an earlier version. Raises ValueError if it is damaged."""
-    config = json.loads(read_text(path))
+    config = read_json(path)
     valid = isinstance(config, dict) and config.get("algo") in tuple(ALGORITHMS) and isinstance(config.get("env"), str)
     if not valid:
         raise ValueError(f"{path.name} does not say which algorithm was run on which environment")
-    return rename_options(config)
+    return rename_options({name: value for name, value in config.items() if name != MADE_BY})
 
 
-def read_table(path: Path, columns: Sequence[str]) -> np.ndarray:
+def read_table(path: Path, columns: Sequence[str], most: int | None = None) -> np.ndarray:
     """Return the numbers of a file that `append` wrote: float64 (lines, columns), in the order of T.
 
     There are no lines where there is no file. A last line without its end is left out. Raises ValueError if a line is
-    damaged.
+    damaged. most: as for `read_text`
     """
     if not path.exists():
         return np.empty((0, len(columns)))
-    whole = read_text(path).split("\n")[:-1]
+    whole = read_text(path, most).split("\n")[:-1]
     rows = [line.split(",") for line in whole if not line.startswith("#")]
     if rows and rows[0] != list(columns):
         raise ValueError(f"{path.name} does not begin with the columns {','.join(columns)}")
@@ -204,18 +247,19 @@ def claim_folder(out: str | os.PathLike, name: str, value: Any, again: bool = Fa
     out    the folder; an empty one may exist
     name   the name of the file
     value  its content, as JSON
-    again  whether a folder with nothing but this file is taken again
+    again  whether a folder with nothing but this file and failure.json is taken again
 
     Returns the path, the open file, which is locked until it is closed, and the folders that were made. Raises
     InputError, and writes nothing, where the folder cannot be made or is not empty.
     """
     folder, made = Path(out), []
+    own = {name, FAILURE} if again else {name}
     try:
-        check_free(folder, name if again else None)
+        check_free(folder, own if again else ())
         made = make_folders(folder)
         handle = open_new(folder / name, again)
         try:
-            check_free(folder, name)
+            check_free(folder, own)
             write_new(handle, folder / name, json_text(value))
         except BaseException:
             os.close(handle)
@@ -229,14 +273,14 @@ def claim_folder(out: str | os.PathLike, name: str, value: Any, again: bool = Fa
     return folder, handle, made
 
 
-def check_free(folder: Path, name: str | None) -> None:
-    """Raise FolderTakenError unless there is nothing at a path, or a folder with at most a file of this name in it.
+def check_free(folder: Path, names: Collection[str]) -> None:
+    """Raise FolderTakenError unless there is nothing at a path, or a folder with at most files of these names in it.
 
     Temporary files of killed programs do not count.
     """
     taken = os.path.lexists(folder) and not os.path.isdir(folder)
     if not taken and os.path.lexists(folder):
-        own = {name} if name and os.path.isfile(folder / name) else set()
+        own = {name for name in names if os.path.isfile(folder / name)}
         taken = not all(is_leftover(found) or found in own for found in os.listdir(folder))
     if taken:
         raise FolderTakenError(f"{folder} already exists and is not empty; give another --out, nothing is overwritten.")
