@@ -15,6 +15,7 @@ from numasync.commands.command import Command
 from numasync.commands.envs import ENVS
 from numasync.commands.eval import EVAL
 from numasync.commands.plot import PLOT
+from numasync.commands.runs import RUNS
 from numasync.commands.study import STUDY
 from numasync.commands.train import TRAIN
 from numasync.commands.warmup import WARMUP
@@ -34,7 +35,7 @@ from numasync.tools.program import (
 )
 
 # The first one is the default. The help text lists them in this order.
-COMMANDS = (TRAIN, EVAL, WATCH, PLOT, STUDY, ENVS, WARMUP, BENCH)
+COMMANDS = (TRAIN, EVAL, WATCH, RUNS, PLOT, STUDY, ENVS, WARMUP, BENCH)
 VERBS = tuple(command.name for command in COMMANDS)
 
 

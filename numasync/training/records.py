@@ -158,7 +158,7 @@ class RunRecord(NamedTuple):
 def read_run(folder: str | os.PathLike, most: int | None = None) -> RunRecord:
     """Read the folder of a run, which may still be going on. Raises InputError if it is none or is damaged.
 
-    most: of a longer monitor.csv, read this number of bytes at the beginning and at the end; None for all of it
+    most: of a longer monitor.csv, read this number of bytes at its end; None for all of it
     """
     folder = Path(folder)
     if not os.path.isfile(folder / CONFIG):
@@ -178,16 +178,16 @@ def read_run(folder: str | os.PathLike, most: int | None = None) -> RunRecord:
 def read_text(path: Path, most: int | None = None) -> str:
     """Return the text of a file. Raises OSError where it is a pipe or a device, whose end may never come.
 
-    most: of a file of more than twice this number of bytes, read the whole lines in as many at both its ends
+    most: of a file of more bytes, read its first two lines and the whole lines in this number of bytes at its end
     """
     if is_special(path):
         raise OSError(f"{path.name} is no file")
-    if most is None or os.path.getsize(path) <= 2 * most:
+    if most is None or os.path.getsize(path) <= most:
         return path.read_text(encoding="utf-8")
     with open(path, "rb") as file:
-        beginning = file.read(most).rpartition(b"\n")[0]
-        file.seek(-most, os.SEEK_END)
-        return b"\n".join([beginning, file.read().partition(b"\n")[2]]).decode()
+        first = file.readline(most) + file.readline(most)
+        file.seek(max(file.tell(), os.path.getsize(path) - most) - 1)  # where a line begins, this is the end before it
+        return (first + file.read().partition(b"\n")[2]).decode()
 
 
 def read_json(path: Path) -> Any:

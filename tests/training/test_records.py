@@ -179,15 +179,16 @@ def test_the_columns_of_an_evaluation_are_the_names_of_a_score():
 
 
 @pytest.mark.parametrize("lines", [10, 400, 5000])
-def test_of_a_long_table_the_whole_lines_at_both_ends_are_read(folder, lines):
+def test_of_a_long_table_the_whole_lines_at_its_end_are_read(folder, lines):
     folder.add_episodes([(i, 1, i / 10, i) for i in range(lines)])
     with open(folder.path / "monitor.csv", "a") as file:
         file.write("7,7")  # a line that is still written
-    every, ends = (read_run(folder.path, most).episodes for most in (None, 1000))
-    assert len(every) == lines and set(map(tuple, ends)) <= set(map(tuple, every))
-    assert ends[-1, 3] == lines - 1 and len(np.unique(ends[:, 3])) == len(ends)
-    assert len(ends) == lines if lines == 10 else 50 < len(ends) < 200
-    np.testing.assert_array_equal(ends[-40:], every[-40:] if lines > 40 else every)
+    every = read_run(folder.path).episodes
+    assert len(every) == lines
+    for most in range(1000, 1040):
+        last = read_run(folder.path, most).episodes
+        assert len(last) == lines if lines == 10 else 50 < len(last) < 100
+        np.testing.assert_array_equal(last, every[-len(last) :])
 
 
 @pytest.mark.parametrize("text", ["[" * 100_000, " " * (LONGEST_JSON + 1)])
