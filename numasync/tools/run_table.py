@@ -12,20 +12,26 @@ HEADINGS = [heading for name in COLUMNS for heading in ((name, "of") if name == 
 NUMBERS = ("seed", "steps", "score", "time")
 UNITS = {"G": 10**9, "M": 10**6, "k": 10**3}
 UNKNOWN = "-"
+MINUTE, MINUTE_OF_YEAR = "%Y-%m-%d %H:%M", "%m-%d %H:%M"
 
 
 def run_table(rows: Sequence[RunRow], width: int | None = None) -> list[str]:
-    """Return the lines of the table. width: of the terminal, in columns; None where a line can have any length."""
-    cells = [HEADINGS, *([escape_unprintable(cell) for cell in row_cells(row)] for row in rows)]
+    """Return the lines of the table. width: of the terminal, in columns; None where a line can have any length.
+
+    Where a terminal is too narrow the year is left out, and then a run takes several lines.
+    """
     left = [i for i, heading in enumerate(HEADINGS) if heading not in NUMBERS]
-    return align(cells, left) if width is None else fold(cells, left, width)
+    lines = align([HEADINGS, *(row_cells(row, MINUTE) for row in rows)], left)
+    if width is None or max(map(len, lines)) <= width:
+        return lines
+    return fold([HEADINGS, *(row_cells(row, MINUTE_OF_YEAR) for row in rows)], left, width)
 
 
-def row_cells(row: RunRow) -> list[str]:
-    """Return the texts of a row, below HEADINGS."""
-    return [
+def row_cells(row: RunRow, start_format: str) -> list[str]:
+    """Return the texts of a row, below HEADINGS. start_format: of the time when it started."""
+    cells = [
         row.folder,
-        UNKNOWN if row.started is None else f"{row.started:%Y-%m-%d %H:%M}",
+        UNKNOWN if row.started is None else row.started.strftime(start_format),
         row.algorithm or UNKNOWN,
         row.environment or UNKNOWN,
         UNKNOWN if row.seed is None else str(row.seed),
@@ -35,6 +41,7 @@ def row_cells(row: RunRow) -> list[str]:
         row.score_of or UNKNOWN,
         UNKNOWN if row.seconds is None else hours(row.seconds),
     ]
+    return [escape_unprintable(cell) for cell in cells]
 
 
 def row_json(row: RunRow) -> dict[str, Any]:
