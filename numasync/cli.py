@@ -16,6 +16,7 @@ from numasync.commands.envs import ENVS
 from numasync.commands.eval import EVAL
 from numasync.commands.plot import PLOT
 from numasync.commands.resume import RESUME
+from numasync.commands.runs import RUNS
 from numasync.commands.study import STUDY
 from numasync.commands.train import TRAIN
 from numasync.commands.warmup import WARMUP
@@ -23,7 +24,6 @@ from numasync.commands.watch import WATCH
 from numasync.errors import EvaluationError, InputError, NotFiniteError, WorkerError
 from numasync.runtime import interrupts
 from numasync.tools.program import (
-    EXIT_BAD_INPUT,
     EXIT_FAILED,
     Parser,
     complain,
@@ -36,7 +36,7 @@ from numasync.tools.program import (
 )
 
 # The first one is the default. The help text lists them in this order.
-COMMANDS = (TRAIN, RESUME, EVAL, WATCH, PLOT, STUDY, ENVS, WARMUP, BENCH)
+COMMANDS = (TRAIN, RESUME, EVAL, WATCH, RUNS, PLOT, STUDY, ENVS, WARMUP, BENCH)
 VERBS = tuple(command.name for command in COMMANDS)
 
 
@@ -68,7 +68,7 @@ def run(argv: Sequence[str]) -> int:
         return command.run(arguments)
     except InputError as error:
         complain(str(error))
-        return EXIT_BAD_INPUT
+        return interrupts.EXIT_BAD_INPUT
     except NotFiniteError as error:
         complain(f"{error}{command.kept_of_divergence if command else ''}")
         return EXIT_FAILED
@@ -96,7 +96,7 @@ def run(argv: Sequence[str]) -> int:
         interrupts.leave_at_once()
     except (MemoryError, OSError) as error:
         complain(describe_lack(error))
-        return EXIT_BAD_INPUT if is_folder_gone() else EXIT_FAILED
+        return interrupts.EXIT_BAD_INPUT if is_folder_gone() else EXIT_FAILED
 
 
 def parser() -> Parser:

@@ -44,6 +44,7 @@ PRINTERS = (
     "tools.terminal",
     "commands.eval",
     "commands.plot",
+    "commands.runs",
     "commands.envs",
     "tools.bench.__init__",
     "tools.bench.__main__",

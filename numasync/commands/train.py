@@ -12,16 +12,20 @@ from typing import Any
 from numasync.agent.agent import Agent
 from numasync.commands.command import Command, given_by
 from numasync.commands.options import add_options, rename_old_options
+from numasync.commands.options_file import read_options
 from numasync.config import Config
 from numasync.runtime import interrupts
 from numasync.runtime.files import safe_name
 from numasync.tools.program import EXIT_FAILED, Parser, path_argument
-from numasync.training.records import CONFIG, RESULT, FolderTakenError, resume_command
+from numasync.training.folders import FolderTakenError
+from numasync.training.records import CONFIG, RESULT, resume_command
 from numasync.training.train import train
 
 
 def add_arguments(parser: Parser) -> None:
     """Add its arguments."""
+    text = "a run's config.json, or a TOML file with options by their Python names; a flag overrides it"
+    parser.add_argument("--config", type=path_argument, metavar="FILE", help=text)
     add_options(parser)
     text = "new folder for the run; by default one under runs/"
     parser.add_argument("--out", type=path_argument, metavar="DIR", help=text)
@@ -32,8 +36,10 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Train an agent."""
     given = given_by(arguments)
-    folder, from_agent = given.pop("out"), given.pop("from_agent")
+    folder, from_agent, file = given.pop("out"), given.pop("from_agent"), given.pop("config")
     options = rename_old_options(given)
+    if file:
+        options = {**read_options(file), **options}
     config = {field.name: field.default for field in dataclasses.fields(Config)} | options
     for out in [folder] if folder else default_folders(config):
         try:

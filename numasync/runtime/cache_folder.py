@@ -30,6 +30,9 @@ PACKAGE = Path(__file__).parents[1]
 # The folders of the package in which kernels, and what they call, lie.
 WITH_KERNELS = ("runtime", "nn", "envs", "algorithms", "learner", "agent", "tools/bench")
 
+# A folder inside these in which no kernel lies: programs of other packages, which bench compares with.
+WITHOUT_KERNELS = "tools/bench/peers"
+
 # As many folders stay. Whoever edits kernels makes many.
 MOST_FOLDERS = 5
 
@@ -48,10 +51,17 @@ def digest_of_kernels(package: Path = PACKAGE) -> str:
     total = hashlib.sha256()
     versions = (np.__version__, numba.__version__, llvmlite.__version__, sys.version_info[:3], sys.implementation.name)
     total.update(repr((*versions, LANES)).encode())
-    for path in sorted(path for folder in WITH_KERNELS for path in (package / folder).rglob("*.py")):
+    for path in sources_of_kernels(package):
         content = path.read_bytes()
         total.update(f"{path.relative_to(package).as_posix()} {len(content)}\n".encode() + content)
     return total.hexdigest()[:16]
+
+
+def sources_of_kernels(package: Path) -> list[Path]:
+    """Return the files in which kernels, and what they call, lie. package: the folder of the package."""
+    left_out = package / WITHOUT_KERNELS
+    found = (path for folder in WITH_KERNELS for path in (package / folder).rglob("*.py"))
+    return sorted(path for path in found if not path.is_relative_to(left_out))
 
 
 @functools.cache

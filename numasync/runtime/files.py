@@ -135,6 +135,28 @@ def lock(handle: int, wait: bool = False) -> bool | None:
     return True
 
 
+def is_locked(path: Path) -> bool | None:
+    """Return whether a program holds the lock of a file. None: there are no locks, or the file cannot be opened.
+
+    Nothing stays locked. Several programs can ask at the same time.
+    """
+    if fcntl is None:
+        return None
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return None
+    finally:
+        os.close(handle)
+    return False
+
+
 def sync_folder(folder: Path) -> None:
     """Have the names in a folder written to the disk, where the system can do it."""
     with contextlib.suppress(OSError):

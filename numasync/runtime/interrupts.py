@@ -1,4 +1,4 @@
-"""Signals: what this program does when it is told to stop, wherever it is.
+"""Signals: what this program does when it is told to stop, or cannot start, wherever it is.
 
 The first import of the package imports this module before all others, because Ctrl-C can come while they are imported.
 """
@@ -13,6 +13,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Any, NoReturn
 
+EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
 STOPPED = "numasync: stopped.\n"
 
@@ -129,6 +130,17 @@ def is_program() -> bool:
     if first == "-m":
         return any(word.split(".")[0] == "numasync" for word in sys.orig_argv)
     return Path(first).stem == "numasync"
+
+
+def end_program(error: Exception) -> None:
+    """End the command line with the sentence of an error that comes while the package is imported.
+
+    A program that only imports the package goes on, and gets the error itself.
+    """
+    if is_program():
+        with contextlib.suppress(OSError):
+            os.write(2, f"numasync: {error}\n".encode(errors="backslashreplace"))
+        raise SystemExit(EXIT_BAD_INPUT)
 
 
 if is_program() and is_main_thread():

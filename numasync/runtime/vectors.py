@@ -16,6 +16,7 @@ import numba
 from llvmlite import binding
 
 from numasync.errors import InputError
+from numasync.runtime.interrupts import end_program
 
 WIDTHS = 4, 8, 16
 
@@ -41,7 +42,11 @@ def find_registers() -> tuple[int, int]:
     return (8, 16) if features.get("avx") else (4, 16)
 
 
-LANES, REGISTERS = find_registers()
+try:
+    LANES, REGISTERS = find_registers()
+except InputError as error:
+    end_program(error)  # this runs while the package is imported, before the command line can say it
+    raise
 
 # With 32 registers a tile may keep more sums than with 16.
 MANY_REGISTERS = REGISTERS == 32

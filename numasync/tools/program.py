@@ -11,13 +11,28 @@ from typing import Any, NoReturn
 
 from numasync.errors import TroubleWarning, escape_unprintable, one_line
 from numasync.runtime.checks import parse_number
+from numasync.runtime.interrupts import EXIT_BAD_INPUT
 
 EXIT_FAILED = 1
-EXIT_BAD_INPUT = 2
 
 
 class Parser(argparse.ArgumentParser):
-    """An ArgumentParser whose complaint is one sentence."""
+    """An ArgumentParser whose complaint is one sentence.
+
+    dashed  the options whose value may begin with a dash, as in `--sort -score`
+    """
+
+    dashed: tuple[str, ...] = ()
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """Parse words as ArgumentParser does. It takes a value with a dash only as `--sort=-score`."""
+        words: list[str] = []
+        for word in sys.argv[1:] if args is None else args:
+            if words and words[-1] in self.dashed and word.startswith("-") and not word.startswith("--"):
+                words[-1] += f"={word}"
+            else:
+                words.append(word)
+        return super().parse_known_args(words, namespace)
 
     def error(self, message: str) -> NoReturn:
         """Print the sentence and exit."""

@@ -45,14 +45,14 @@ def resume(run: str | os.PathLike, steps: int | None = None, schedule: str = STR
     check_choice(schedule, SCHEDULES, "no schedule")
     if steps is not None:
         steps = as_whole_number("steps", steps, 1)
-    options, result = read_ends(path)
+    options, result, _ = read_ends(path)
     config = config_of(path, options)
     folder = RunFolder(path, config, resumed=True)
     try:
         found = read_last_state(folder)
         state = found and found[1]
         if found:
-            finished = result is not None and not result.get("interrupted")
+            finished = result is not None and not result["interrupted"]
             check_steps(path, found[1].steps, found[0].config.steps, steps, finished)
             agent, rate = go_on(*found, steps, schedule)
             sizes = found[1].numbers.monitor_bytes, found[1].numbers.evaluations_bytes

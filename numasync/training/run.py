@@ -107,9 +107,10 @@ class Run:
                 self.supervisor.run(self._progress, self._checkpoint, self._pause)
             self._write_episodes()
             evaluation = self._evaluate_at_the_end()
-        except Exception:
+        except Exception as error:
             if self.unsaved:
                 self._save()
+            self._write_failure(error)
             raise
         finally:
             if self.evaluator:
@@ -123,6 +124,7 @@ class Run:
             self._write(self._write_state)
             self._write(lambda folder: folder.write_result(result))
         if self.evaluation_error:
+            self._write_failure(self.evaluation_error)
             raise self.evaluation_error
         self.report.print_result(result)
         if interrupted and saved and self.folder:
@@ -235,6 +237,13 @@ class Run:
         except OSError as error:
             self.report.print_trouble(f"The last parameters cannot be saved: {error.strerror or error}.")
         return False
+
+    def _write_failure(self, error: Exception) -> None:
+        """Write down why the run failed. Where bad input is found before it begins, its folder does not stay."""
+        if self.folder and not (isinstance(error, InputError) and not self.folder.checkpoint.exists()):
+            known = isinstance(error, (WorkerError, InputError, NotFiniteError))
+            text, steps = one_line(error if known else failure_of("The run", error)), self.supervisor.progress().steps
+            self._write(lambda folder: folder.write_failure(text, steps))
 
     def _evaluate_periodically(self, theta: np.ndarray, stop: threading.Event) -> dict[str, Any] | None:
         """Return the scores of a copy of theta, or None if `stop` is set before the end."""

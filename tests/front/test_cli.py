@@ -155,7 +155,7 @@ def test_a_run_writes_its_records(trained):
     _, folder = trained
     assert names(folder) == FILES
     config = json.loads((folder / "config.json").read_text())
-    assert list(config) == [field.name for field in fields(Config)]
+    assert list(config) == [*(field.name for field in fields(Config)), "made_by"]
     assert (config["steps"], config["workers"], config["final_eval_episodes"], config["seed"]) == (20_000, 2, 5, 3)
     result = json.loads((folder / "result.json").read_text())
     wanted = dict(algorithm="nstep_q", env="CartPole-v1", seed=3, workers=2, interrupted=False)
@@ -334,7 +334,7 @@ def test_a_failing_worker_shows_its_traceback_and_saves_the_agent(numasync_comma
     assert any("trials.py" in line for line in traceback), "the traceback leads to the line that failed"
     assert last.startswith("numasync: Worker 1 failed with ZeroDivisionError: the pole broke")
     assert last.endswith(" The agent so far was saved.")
-    assert names(tmp_path / "run") == ["checkpoint.npz", "config.json"], "no episode has ended"
+    assert names(tmp_path / "run") == ["checkpoint.npz", "config.json", "failure.json"], "no episode has ended"
     assert np.isfinite(numasync.load(tmp_path / "run" / "checkpoint.npz").theta).all()
 
 
@@ -365,7 +365,7 @@ def test_ctrl_c_ends_the_run_with_its_agent_and_result(background, tmp_path, env
     assert result["interrupted"] is True and result["evaluation"] is None and 0 < result["steps"] < 100_000_000
     assert f"Interrupted after {result['steps']:,} steps in " in (tmp_path / "out.txt").read_text()
     agent = numasync.load(tmp_path / "run" / "checkpoint.npz")
-    assert agent.result == result
+    assert agent.result == {name: value for name, value in result.items() if name != "made_by"}
     start = numasync.Agent(agent.config, agent.spec).theta
     assert np.isfinite(agent.theta).all() and not np.array_equal(agent.theta, start), "the agent as it stands"
 

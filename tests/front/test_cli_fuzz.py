@@ -55,6 +55,7 @@ BAD_OPTIONS = {
     "watch": ("--steps", "--fps"),
     "plot": ("--window",),
     "study": ("--runs", "--steps", "--workers", "--jobs"),
+    "runs": ("--sort", "--state"),
     "warmup": ("--steps", "--workers"),
     "bench": ("--repetitions",),
     "envs": ("--nothing",),
@@ -66,6 +67,7 @@ NAMED = {
     "watch": ("--env",),
     "plot": ("--of",),
     "study": ("--algos", "--env"),
+    "runs": ("--sort", "--algo", "--state"),
     "warmup": ("--env", "--algo", "--network", "--optimizer", "--preset"),
     "bench": ("--only", "--workers"),
     "envs": ("--json=",),
@@ -137,7 +139,7 @@ def draw_bad_path(random: random.Random) -> list[str]:
         "agent": random.choice(
             [["eval", path], ["eval", "--agent", path], ["watch", path], ["watch", "--agent", path]]
         ),
-        "run": ["plot", path],
+        "run": random.choice([["plot", path], ["train", "--config", path]]),
         "pictures": ["plot", "missing", "--out", path],
         "gif": ["watch", "--env", "Catch-v0", "--gif", path],
         "folder": random.choice([["train", "--out", path], ["--out", path], ["study", "lr", "--out", path]]),

@@ -65,6 +65,24 @@ def test_ctrl_c_while_it_compiles_stops_with_one_sentence_and_the_folder_is_take
         assert [path.name for path in (tmp_path / "run").iterdir()] == ["config.json"]
 
 
+# --- Bad input before the command line is there
+
+
+BAD_LANES = {**os.environ, "NUMASYNC_LANES": "5"}
+LANES_SENTENCE = "NUMASYNC_LANES is '5'; it must be 4, 8 or 16.\n"
+
+
+@pytest.mark.parametrize("command", [COMMAND, RUN_PY], ids=["-m", "run.py"])
+def test_a_wrong_variable_that_the_import_refuses_is_one_sentence(tmp_path, command):
+    assert play(["envs"], tmp_path, command=command, env=BAD_LANES) == (2, "", f"numasync: {LANES_SENTENCE}")
+
+
+def test_a_wrong_variable_is_an_error_of_the_import_in_python(tmp_path):
+    script = "try:\n    import numasync\nexcept ValueError as error:\n    print(type(error).__name__, error)"
+    command = [sys.executable, "-c", script]
+    assert play([], tmp_path, command=command, env=BAD_LANES) == (0, f"InputError {LANES_SENTENCE}", "")
+
+
 # --- The folder of a run
 
 

@@ -97,7 +97,7 @@ def test_the_command_line_takes_every_command(command, capsys):
     else:
         assert options.get("old_agent") is None
         if words[0] == "train":
-            given = {name: value for name, value in options.items() if name not in ("command", "out")}
+            given = {name: value for name, value in options.items() if name not in ("command", "out", "config")}
             with warnings.catch_warnings():
                 warnings.simplefilter("error")  # no page has an old name of an option
                 validate_options(given)

@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from numasync.runtime import files
-from numasync.runtime.files import append, is_special, remove_leftovers, write_atomically
+from numasync.runtime.files import append, is_locked, is_special, lock, remove_leftovers, write_atomically
 
 KILLED = """
 import os, signal, sys
@@ -77,3 +77,20 @@ def test_what_is_neither_file_nor_folder_is_special(tmp_path, name, special):
     os.mkfifo(tmp_path / "pipe")
     (tmp_path / "loop").symlink_to(tmp_path / "loop")
     assert is_special(tmp_path / name) == special
+
+
+def test_whether_a_file_is_locked_is_asked_without_locking_it(tmp_path):
+    path = tmp_path / "file"
+    path.touch()
+    with open(path, "r+") as file, open(path, "r+") as other:
+        assert is_locked(path) is False and is_locked(path) is False
+        assert lock(file.fileno()) is True and is_locked(path) is True and is_locked(path) is True
+        file.close()
+        assert is_locked(path) is False and lock(other.fileno()) is True
+
+
+def test_whether_a_file_is_locked_is_not_known_without_locks_or_a_file(tmp_path, monkeypatch):
+    assert is_locked(tmp_path / "missing") is None
+    (tmp_path / "file").touch()
+    monkeypatch.setattr(files, "fcntl", None)
+    assert is_locked(tmp_path / "file") is None

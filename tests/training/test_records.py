@@ -11,7 +11,8 @@ import pytest
 from numasync import InputError
 from numasync.agent.evaluation import summarize
 from numasync.config import make_config
-from numasync.training.records import EVALUATION_COLUMNS, RunFolder, make_folder, read_run
+from numasync.training.folders import make_folder
+from numasync.training.records import EVALUATION_COLUMNS, LONGEST_JSON, RunFolder, read_run
 
 CONFIG = make_config("classic", env="CartPole-v1", algo="a3c", seed=7)
 EPISODES = [(1.0, 10, 0.5, 40), (-21.5, 3, 0.75, 12), (123456.789, 1, 3600.25, 80_000_000)]
@@ -111,6 +112,7 @@ def table(folder, name):
         ("config.json", '["algo", "env"]'),
         ("config.json", '{"env": "Catch-v0"}'),
         ("config.json", '{"algo": "a3c"}'),
+        ("failure.json", "{"),
         ("config.json", '{"algo": "dqn", "env": "Catch-v0"}'),
         ("config.json", '{"algo": ["a3c"], "env": "Catch-v0"}'),
         ("config.json", '{"algo": "a3c", "env": 5}'),
@@ -175,3 +177,24 @@ def test_a_make_folder_is_made_with_its_parents_or_taken_empty(tmp_path):
 
 def test_the_columns_of_an_evaluation_are_the_names_of_a_score():
     assert list(EVALUATION_COLUMNS) == ["T", "t", *summarize([1.0, 2.0])] and list(SCORE) == list(summarize([1.0, 2.0]))
+
+
+@pytest.mark.parametrize("lines", [10, 400, 5000])
+def test_of_a_long_table_the_whole_lines_at_its_end_are_read(folder, lines):
+    folder.add_episodes([(i, 1, i / 10, i) for i in range(lines)])
+    with open(folder.path / "monitor.csv", "a") as file:
+        file.write("7,7")  # a line that is still written
+    every = read_run(folder.path).episodes
+    assert len(every) == lines
+    for most in range(1000, 1040):
+        last = read_run(folder.path, most).episodes
+        assert len(last) == lines if lines == 10 else 50 < len(last) < 100
+        np.testing.assert_array_equal(last, every[-len(last) :])
+
+
+@pytest.mark.parametrize("text", ["[" * 100_000, " " * (LONGEST_JSON + 1)])
+@pytest.mark.parametrize("name", ["config.json", "result.json", "failure.json"])
+def test_a_json_file_that_is_very_long_or_deep_is_damage(full, name, text):
+    (full.path / name).write_text(text)
+    with pytest.raises(InputError, match=rf"^The records in \S+run are damaged: {name} is [^\n.]+\.$"):
+        read_run(full.path)

@@ -353,7 +353,7 @@ def test_a_failing_worker_ends_the_periodic_evaluation_too(tmp_path, watched, th
         numasync.train(ID, out=tmp_path / "run", **OPTIONS)
     assert evaluating.is_set() and threads_end() and all(env.closed for env in made)
     assert max(env.steps for env in made[3:]) < Watched.limit
-    assert names(tmp_path / "run") == ["checkpoint.npz", "config.json", "monitor.csv"]
+    assert names(tmp_path / "run") == ["checkpoint.npz", "config.json", "failure.json", "monitor.csv"]
 
 
 @pytest.mark.parametrize("reward", [1.0, np.nan])

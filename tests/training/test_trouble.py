@@ -20,7 +20,8 @@ from numasync.config import make_config
 from numasync.errors import EvaluationError, TroubleWarning
 from numasync.training import records, supervisor, trainer
 from numasync.training import train as train_module
-from numasync.training.records import FolderTakenError, RunFolder, read_run
+from numasync.training.folders import FolderTakenError
+from numasync.training.records import RunFolder, read_run
 from numasync.training.report import Report
 
 SHORT = dict(network=LAYERS, steps=2000, workers=2, seed=3, final_eval_episodes=4, periodic_eval_episodes=2)

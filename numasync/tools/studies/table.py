@@ -18,7 +18,7 @@ from typing import Any
 from numasync.config import rename_options
 from numasync.errors import InputError
 from numasync.runtime.files import append, remove_leftovers, write_atomically
-from numasync.training.records import make_folder
+from numasync.training.folders import make_folder
 
 SETTINGS, RUNS, POINTS = "study.json", "runs.csv", "points.csv"
 
