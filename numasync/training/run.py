@@ -19,12 +19,13 @@ from numasync.errors import EvaluationError, InputError, NotFiniteError, WorkerE
 from numasync.runtime.checks import as_folder, as_switch
 from numasync.runtime.compilation import watch_compilation
 from numasync.training.background_evaluation import BackgroundEvaluator
-from numasync.training.console import Console
+from numasync.training.display import Display, Silent
 from numasync.training.progress import Progress
 from numasync.training.records import CHECKPOINT, RunFolder
 from numasync.training.report import Report
 from numasync.training.signature import show_options
 from numasync.training.supervisor import Supervisor
+from numasync.training.terminal_bar import choose_display
 from numasync.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -65,10 +66,18 @@ def train(
     NotFiniteError if the run diverged. After a failure the folder keeps the last good checkpoint. Where the folder
     cannot be written, or a periodic evaluation fails, the run goes on with a warning.
     """
-    out, quiet = None if out is None else as_folder("out", out), not as_switch("verbose", verbose)
-    agent = make_agent(env=env, algo=algo, **options)
+    display = choose_display() if as_switch("verbose", verbose) else Silent()
+    return train_and_show(display, out, env=env, algo=algo, **options)
+
+
+def train_and_show(
+    display: Display, out: str | os.PathLike | None = None, env: str = Config.env, **options: Any
+) -> Agent:
+    """Train an agent and return it, as `train` does. display: what shows the progress."""
+    out = None if out is None else as_folder("out", out)
+    agent = make_agent(env=env, **options)
     folder = None if out is None else RunFolder(out, agent.config)
-    report = Report(agent.config, folder.checkpoint if folder else None, Console(quiet=quiet))
+    report = Report(agent.config, folder.checkpoint if folder else None, display)
     try:
         return Run(agent, folder, report).run()
     except InputError:
@@ -126,7 +135,7 @@ class Run:
         """Train and evaluate the agent, write everything down, and return it. Raises what `Supervisor.run` raises."""
         self.report.print_start()
         try:
-            with watch_compilation(self._kernels(), self.report.print_compilation):
+            with watch_compilation(self.trainer.kernels, self.report.print_compilation):
                 self.supervisor.run(self._progress, self._checkpoint)
             self._write_episodes()
             evaluation = self._evaluate_at_the_end()
@@ -138,6 +147,7 @@ class Run:
             if self.evaluator:
                 self.evaluator.close()
             self._write_episodes()  # of a run that failed
+            self.report.close()
         interrupted = evaluation is None and not self.evaluation_error
         result = make_result(self.agent.config, self.supervisor.progress(), evaluation, interrupted)
         self.agent.result = result
@@ -147,12 +157,6 @@ class Run:
             raise self.evaluation_error
         self.report.print_result(result)
         return self.agent
-
-    def _kernels(self) -> list[Any]:
-        """Return the kernels that a terminal waits for before the training begins."""
-        if not self.report.console.terminal:
-            return []
-        return self.trainer.kernels
 
     def _progress(self, progress: Progress) -> None:
         self.report.print_progress(progress)
@@ -173,6 +177,8 @@ class Run:
         self.agent.theta = theta.copy()
         if self.folder:
             self.unsaved = not self._write(lambda folder: self.agent.save(folder.checkpoint))
+            if not self.unsaved:
+                self.report.print_checkpoint(self.trainer.steps)
 
     def _write(self, write: Callable[[RunFolder], None]) -> bool:
         """Write to the folder, and return whether it was written. A folder that was removed is made again.
@@ -260,7 +266,9 @@ class Run:
             if self.evaluator:
                 self.evaluator.finish()
             self.report.print_final_evaluation()
-            evaluation = self.agent.evaluate(self.agent.config.final_eval_episodes)
+            evaluation = self.agent.evaluate(
+                self.agent.config.final_eval_episodes, on_progress=self.report.print_evaluated
+            )
         except (KeyboardInterrupt, BrokenPipeError):  # a broken pipe: nobody reads the output any more
             return None
         except (WorkerError, NotFiniteError) as error:

@@ -10,7 +10,7 @@ import pytest
 from numasync.agent.evaluation import play_steps
 from numasync.runtime.jit import FLOAT
 from numasync.training.background_evaluation import BackgroundEvaluator
-from numasync.training.console import Console
+from numasync.training.display import Silent
 from numasync.training.report import Report
 from numasync.training.run import Run, make_agent
 from numasync.training.trainer import Trainer
@@ -158,5 +158,5 @@ def test_what_a_periodic_evaluation_needs_is_compiled_after_the_line_that_says_s
 
     monkeypatch.setattr(Trainer, "build", recorded_build)
     agent = make_agent(env="Catch-v0", network="mlp", workers=1, steps=100, final_eval_episodes=1, eval_every=1000)
-    Run(agent, None, Recorded(agent.config, console=Console(quiet=True))).run()
+    Run(agent, None, Recorded(agent.config, display=Silent())).run()
     assert order == ["says that it compiles", [play_steps]]

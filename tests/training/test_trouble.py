@@ -137,7 +137,7 @@ def test_a_final_evaluation_that_cannot_begin_is_no_bad_input(scripted, monkeypa
 
 def test_periodic_evaluations_that_fail_do_not_end_the_run(scripted, monkeypatch, tmp_path):
     scripted(fails_in_evaluation)
-    monkeypatch.setattr(Agent, "evaluate", lambda *_: dict(episodes=1, mean=5.0, std=0.0, min=5.0, max=5.0))
+    monkeypatch.setattr(Agent, "evaluate", lambda *_, **__: dict(episodes=1, mean=5.0, std=0.0, min=5.0, max=5.0))
     with pytest.warns(TroubleWarning) as caught:
         agent = numasync.train(ID, out=tmp_path / "run", eval_every=100, **SHORT)
     assert "the pole broke" in str(caught[0].message) and "the run goes on" in str(caught[0].message)
