@@ -80,6 +80,10 @@ class Pace:
         self.interval = min(self.growth * self.interval, self.longest)
         return True
 
+    def hurry(self) -> None:
+        """Let the next status be due."""
+        self.due = self.seconds
+
 
 class Silent:
     """Shows nothing."""

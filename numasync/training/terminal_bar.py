@@ -9,9 +9,11 @@ from numasync.training.display import Display, Event, Pace, PlainLines, Status
 
 REWRITE_SECONDS = 0.5
 
-# A narrow terminal has no room for a bar. On others it is a part of the line, and words that change do not move it.
+# A narrow terminal has no room for a bar. On others its length is fixed, so that words that change do not move it. It
+# grows where there is room for all words of a training.
 COLUMNS_FOR_A_BAR = 60
-BAR_PART = 10
+COLUMNS_FOR_WORDS = 95
+SHORTEST_BAR, LONGEST_BAR = 7, 40
 
 # Gets the share that is done, 0 to 1, and a number of columns. Returns a text that fills the columns.
 Bar = Callable[[float, int], str]
@@ -41,10 +43,11 @@ class TerminalBar:
         self.pace, self.shown = Pace(REWRITE_SECONDS), False
 
     def show(self, event: Event) -> None:
-        """Print the lines of an event in the place of the status."""
+        """Print the lines of an event in the place of the status, which comes again below them."""
         if event.lines:
             self.clear()
             self.console.print_lines(*event.lines)
+            self.pace.hurry()
 
     def update(self, status: Status) -> None:
         """Rewrite the line, if it is due."""
@@ -71,7 +74,7 @@ def lay_out(status: Status, width: int, bar: Bar) -> str:
     if not status.total:
         return f"{status.stage} ..."[:width].ljust(width)
     share = min(status.done / status.total, 1.0)
-    length = width // BAR_PART if width >= COLUMNS_FOR_A_BAR else 0
+    length = min(max(width - COLUMNS_FOR_WORDS, SHORTEST_BAR), LONGEST_BAR) if width >= COLUMNS_FOR_A_BAR else 0
     room = width - len(status.stage) - (1 + length if length else 0)
     text = f" {int(100 * share):>{3 if length else 0}}%"
     for part in status.parts:

@@ -34,7 +34,7 @@ def terminal(monkeypatch):
         (80, "training [##---]   45%  0:30 left  return 436.4  1.61M/s  best 500.0 at 200k"),
         (
             120,
-            "training [####-----]   45%  0:30 left  return 436.4  1.61M/s  best 500.0 at 200k  450k steps",
+            "training [#########-----------]   45%  0:30 left  return 436.4  1.61M/s  best 500.0 at 200k  450k steps",
         ),
     ],
 )
@@ -100,6 +100,14 @@ def test_nothing_is_left_of_the_line_where_an_event_is_printed(terminal):
     terminal.file.write("^C")  # what a terminal shows of Ctrl-C
     terminal.display.show(Event("end", ("Trained.",)))
     assert screen(terminal.file.getvalue()) == ["Trained.", ""]
+
+
+def test_the_line_comes_again_below_an_event(terminal):
+    terminal.display.update(TRAINING)
+    terminal.display.show(Event("evaluation", ("An evaluation.",)))
+    terminal.display.update(TRAINING._replace(seconds=3.1))
+    first, second = screen(terminal.file.getvalue())
+    assert first == "An evaluation." and second.startswith("training [")
 
 
 def test_an_event_without_lines_leaves_the_line_alone(terminal):
