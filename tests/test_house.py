@@ -38,6 +38,7 @@ COMPILERS = {
 }
 PRINTERS = (
     "training.console",
+    "training.terminal_bar",  # rich prints its bar into a text
     "tools.program",
     "runtime.cache",
     "tools.watch",

@@ -5,7 +5,7 @@ import itertools
 import os
 import sys
 import threading
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from numasync.envs.spec import EnvSpec
 from numasync.errors import InputError, unwritable
 from numasync.nn.passes import reset_state
 from numasync.nn.spec import Layer
-from numasync.runtime.checks import as_path, as_switch, as_whole_number, check_kind, check_text
+from numasync.runtime.checks import as_path, as_switch, as_whole_number, check_kind, check_method, check_text
 from numasync.runtime.jit import FLOAT
 from numasync.runtime.rng import seed_row
 
@@ -171,16 +171,23 @@ class Agent:
         network = self.network
         return StreamState(np.zeros((1, network.n_inputs), FLOAT), network.tape(1), self.spec.new_actions(1), rng)
 
-    def evaluate(self, episodes: int = 100, seed: int | None = None, env: str | None = None) -> dict[str, Any]:
+    def evaluate(
+        self,
+        episodes: int = 100,
+        seed: int | None = None,
+        env: str | None = None,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> dict[str, Any]:
         """Play episodes with the current parameters and return their scores. Nothing is learned.
 
         config.eval_epsilon and config.eval_greedy decide how actions are picked. Rewards are not clipped.
 
-        episodes  the number of episodes
-        seed      the seed of the episodes; by default config.seed
-        env       the id of the environment to play; by default the agent's own. It must be the same environment, of
-                  numasync or of Gymnasium ('gymnasium:CartPole-v1'). An agent from a file whose own environment is in a
-                  module that has not been imported needs it: 'game:Game-v0' imports game.py.
+        episodes     the number of episodes
+        seed         the seed of the episodes; by default config.seed
+        env          the id of the environment to play; by default the agent's own. It must be the same environment, of
+                     numasync or of Gymnasium ('gymnasium:CartPole-v1'). An agent from a file whose own environment is
+                     in a module that has not been imported needs it: 'game:Game-v0' imports game.py.
+        on_progress  a function that gets the number of episodes that have ended, four times a second; None for none
 
         Returns a dict of episodes, mean, std, min and max, and `cut`: how many episodes ended at numasync's limit of
         steps, where there were any. Raises InputError for bad input, NotFiniteError where a score is NaN or infinite.
@@ -188,8 +195,10 @@ class Agent:
         env_id = self.env_to_play(env)
         episodes = as_whole_number("episodes", episodes, 1)
         seed = as_whole_number("seed", self.config.seed if seed is None else seed, 0)
-        spec = self.spec._replace(id=env_id)
-        return summarize(play_episodes(spec, self.evaluation_policy(), self.theta, episodes, seed))
+        if on_progress is not None:
+            check_method("on_progress", on_progress, "__call__", "a function, or None")
+        spec, policy = self.spec._replace(id=env_id), self.evaluation_policy()
+        return summarize(play_episodes(spec, policy, self.theta, episodes, seed, on_progress=on_progress))
 
     def evaluation_policy(self) -> EvaluationPolicy:
         """Return how the agent acts when it is evaluated."""

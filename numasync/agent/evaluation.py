@@ -2,7 +2,7 @@
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -38,6 +38,9 @@ EVALUATION_STREAM, PERIODIC_EVAL_STREAM = 1_000_000, 2_000_000
 
 # An episode of an environment that does not name a limit of its own stops here, four times as far as one of Atari.
 MAX_EPISODE_STEPS = 108_000
+
+# How often those who wait for many episodes hear how many have ended.
+POLL_SECONDS = 0.25
 
 # Steps of one call of the kernel. Between two calls Python can stop the episode.
 CALL_STEPS = 1_000
@@ -124,7 +127,7 @@ class EpisodePlayer:
     ) -> None:
         network, policy, epsilon, action_map = evaluation_policy
         check_theta(theta, network)
-        self.cut = 0
+        self.cut = self.played = 0
         self.env, self.rng, self.state, self.network = env, aligned_copy(rng), env.new_state(), network
         self.obs = aligned_zeros((1, network.n_inputs), FLOAT)
         self.tape = network.tape(1)
@@ -133,7 +136,7 @@ class EpisodePlayer:
         self.data = (actions, self.tape, self.obs, theta, network.table, *how)
 
     def score(self, stop: threading.Event) -> float:
-        """Play one episode, of at most `episode_limit` steps, and return its score. Count it if it is cut there.
+        """Play one episode, of at most `episode_limit` steps, and return its score. Count it, also if it is cut there.
 
         stop  an event that ends the episode; the score so far is then returned
         """
@@ -143,8 +146,10 @@ class EpisodePlayer:
         while episode[1] < limit and not stop.is_set():
             steps = min(CALL_STEPS, limit - int(episode[1]))
             if play_steps(episode, *self.data, self.rng, self.state, self.env.step, steps):
-                return episode[0]
-        self.cut += episode[1] >= limit
+                break
+        else:
+            self.cut += episode[1] >= limit
+        self.played += 1
         return episode[0]
 
 
@@ -156,6 +161,7 @@ def play_episodes(
     seed: int,
     stream: int = EVALUATION_STREAM,
     stop: threading.Event | None = None,
+    on_progress: Callable[[int], None] | None = None,
 ) -> Scores:
     """Play episodes with fixed parameters and return their scores in the order of the episodes.
 
@@ -165,6 +171,7 @@ def play_episodes(
     episodes           the number of episodes
     seed, stream       the random streams of the evaluators are `stream` and the numbers after it, of this seed
     stop               an event that ends the playing; the scores are then not valid
+    on_progress        gets the number of episodes that have ended, every POLL_SECONDS, in this thread
 
     Raises InputError where the environment of that id is no longer as `spec` says, EvaluationError where it fails.
     """
@@ -191,7 +198,11 @@ def play_episodes(
         compilers.compile(jobs)
     with ThreadPoolExecutor(shares) as pool:
         try:
-            played = play_in_turn_if_needed(pool, play_share, shares)
+            futures = [pool.submit(play_share, number) for number in range(shares)]
+            while wait(futures, POLL_SECONDS).not_done:
+                if on_progress:
+                    on_progress(sum(player.played for player in players))
+            played = play_in_turn_if_needed(pool, play_share, futures)
         except BaseException:
             stop.set()
             raise
@@ -201,14 +212,16 @@ def play_episodes(
 
 
 def play_in_turn_if_needed(
-    pool: ThreadPoolExecutor, play_share: Callable[[int], list[tuple[int, float]]], shares: int
+    pool: ThreadPoolExecutor,
+    play_share: Callable[[int], list[tuple[int, float]]],
+    futures: list[Future[list[tuple[int, float]]]],
 ) -> list[list[tuple[int, float]]]:
-    """Play all shares at once, and in turn the shares whose environment cannot be made beside the others.
+    """Return what the shares have played. Play in turn those whose environment cannot be made beside the others.
 
     Some environments hold what there is only once, such as a port. Raises InputError where not even one can be made.
+
+    futures  the shares, which were played at once
     """
-    futures = [pool.submit(play_share, number) for number in range(shares)]
-    wait(futures)
     again = [number for number, future in enumerate(futures) if isinstance(future.exception(), InputError)]
     for number in again:
         futures[number] = pool.submit(play_share, number)

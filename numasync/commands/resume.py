@@ -3,9 +3,9 @@
 import argparse
 
 from numasync.commands.command import Command
-from numasync.commands.train import exit_code_of, say_how_to_go_on
+from numasync.commands.train import add_output, choose_output, exit_code_of, say_how_to_go_on
 from numasync.tools.program import Parser, path_argument, whole_number
-from numasync.training.resume import SCHEDULES, STRETCH, resume
+from numasync.training.resume import SCHEDULES, STRETCH, resume_and_show
 
 
 def add_arguments(parser: Parser) -> None:
@@ -18,12 +18,14 @@ def add_arguments(parser: Parser) -> None:
         "end, 'hold' keeps it as it is now [%(default)s]"
     )
     parser.add_argument("--schedule", default=STRETCH, metavar="NAME", help=text)
+    add_output(parser)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Go on with a run."""
     say_how_to_go_on(arguments.run)
-    agent = resume(arguments.run, arguments.steps, arguments.schedule, verbose=True)
+    display = choose_output(arguments.quiet, arguments.json_lines)
+    agent = resume_and_show(display, arguments.run, arguments.steps, arguments.schedule)
     return exit_code_of(agent, arguments.run)
 
 

@@ -17,9 +17,12 @@ from numasync.config import Config
 from numasync.runtime import interrupts
 from numasync.runtime.files import safe_name
 from numasync.tools.program import EXIT_FAILED, Parser, path_argument
+from numasync.training.console import Console
+from numasync.training.display import Display, JsonLines, Silent
 from numasync.training.folders import FolderTakenError
 from numasync.training.records import CONFIG, RESULT, resume_command
-from numasync.training.train import train
+from numasync.training.terminal_bar import choose_display
+from numasync.training.train import train_and_show
 
 
 def add_arguments(parser: Parser) -> None:
@@ -31,11 +34,20 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--out", type=path_argument, metavar="DIR", help=text)
     text = "begin with the parameters of an agent: its file, or the name of a pretrained one [random parameters]"
     parser.add_argument("--from", dest="from_agent", type=path_argument, metavar="AGENT", help=text)
+    add_output(parser)
+
+
+def add_output(parser: Parser) -> None:
+    """Add the arguments that choose what a run prints. `choose_output` reads them."""
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--quiet", action="store_true", help="print nothing but problems")
+    output.add_argument("--json-lines", action="store_true", help="print a JSON object a line, for other programs")
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train an agent."""
     given = given_by(arguments)
+    display = choose_output(given.pop("quiet"), given.pop("json_lines"))
     folder, from_agent, file = given.pop("out"), given.pop("from_agent"), given.pop("config")
     options = rename_old_options(given)
     if file:
@@ -44,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     for out in [folder] if folder else default_folders(config):
         try:
             say_how_to_go_on(out)
-            agent = train(out=out, verbose=True, from_agent=from_agent, **options)
+            agent = train_and_show(display, out, from_agent, **options)
             break
         except FolderTakenError:
             if folder:
@@ -62,6 +74,13 @@ def exit_code_of(agent: Agent, folder: str | os.PathLike) -> int:
     if not os.path.exists(Path(folder, RESULT)):
         return EXIT_FAILED  # the run has said that it could not write it
     return interrupts.EXIT_INTERRUPTED if agent.result and agent.result["interrupted"] else 0
+
+
+def choose_output(quiet: bool, json_lines: bool) -> Display:
+    """Return what shows the progress. The arguments: whether the two flags are given."""
+    if quiet:
+        return Silent()
+    return JsonLines(Console()) if json_lines else choose_display()
 
 
 def default_folders(config: dict[str, Any]) -> Iterator[Path]:

@@ -20,9 +20,11 @@ from numasync.runtime.compilation import OnCompiled, collect_compiled, watch_com
 from numasync.runtime.jit import DISABLED
 from numasync.runtime.rng import seed_row
 from numasync.tools.watch import make_choose_action, play_frames
-from numasync.training.console import Console, plural
+from numasync.training.console import plural
+from numasync.training.display import Event, Silent
 from numasync.training.report import Report
 from numasync.training.signature import show_options
+from numasync.training.terminal_bar import choose_display
 from numasync.training.train import make_agent
 from numasync.training.trainer import Trainer
 
@@ -78,17 +80,17 @@ def warmup(
     NUMBA_DISABLE_JIT is set; WorkerError where an environment fails.
     """
     began = time.perf_counter()
-    console = Console(quiet=not as_switch("verbose", verbose))
+    display = choose_display() if as_switch("verbose", verbose) else Silent()
     ids, folder = as_ids(env), open_writable_folder()
     with collect_troubles() as troubles, collect_compiled() as compiled:
         agents = [make_agent(env=each, algo=algo, **options) for each in ids]  # refuses bad input at the start
         for agent in agents:
-            console.print_over(f"{agent.config.algo} on {agent.config.env}: compiling ...")
-            compile_all(agent, Report(agent.config, console=console).print_compilation)
+            display.show(Event("start", (f"{agent.config.algo} on {agent.config.env}: compiling ...",)))
+            compile_all(agent, Report(agent.config, display=display).print_compilation)
     if troubles:
         raise unwritable_cache(troubles[0])
     done = Warmup(len(compiled), time.perf_counter() - began, folder, size_of(folder))
-    console.print_over(describe(done))
+    display.show(Event("end", (describe(done),)))
     return done
 
 

@@ -1,68 +1,48 @@
-"""Lines of text on the standard output, and lines of progress that come at their own pace.
+"""Lines of text on the standard output, and numbers as text.
 
 Besides this file only `numasync watch`, the benchmark and the command line print.
 """
 
+import os
 import sys
 from typing import TextIO
 
 from numasync.errors import warn_of
 
-# A terminal shows one line that is rewritten. A file or a pipe gets new lines, less and less often.
-TERMINAL_SECONDS = 0.5
-FIRST_LINE_SECONDS = 1.0
-LONGEST_LINE_SECONDS = 60.0
+# On these terminals a line cannot be rewritten.
+PLAIN_TERMINALS = ("dumb", "unknown")
 
 
 class Console:
-    """Prints lines, and lines of progress when they are due.
+    """Prints text. Where it cannot be written, because a disk is full, the program goes on without output.
 
-    file   where to print; by default the standard output
-    quiet  whether all lines are dropped
+    file  where to print; by default the standard output. A program may have none, and then nothing is printed.
     """
 
-    def __init__(self, file: TextIO | None = None, quiet: bool = False) -> None:
+    def __init__(self, file: TextIO | None = None) -> None:
         self.file = file or sys.stdout
-        self.quiet = quiet or self.file is None  # a program may have no standard output
-        self.terminal = not self.quiet and self.file.isatty()
-        self.due = 0.0
-        self.interval = FIRST_LINE_SECONDS
+        self.failed = False
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a line can be rewritten."""
+        return bool(self.file) and self.file.isatty() and os.environ.get("TERM") not in PLAIN_TERMINALS
 
     def print_lines(self, *lines: str) -> None:
         """Print lines."""
         for line in lines:
-            self._write(line + "\n")
+            self.write(line + "\n")
 
-    def print_over(self, line: str) -> None:
-        """Print a line. On a terminal it replaces the line of progress."""
-        self.print_lines(f"\r{line:<100}" if self.terminal else line)
-
-    def is_due(self, seconds: float) -> bool:
-        """Return whether a line of progress is due. seconds: on a clock that the caller chooses."""
-        return not self.quiet and seconds >= self.due
-
-    def show_progress(self, line: str, seconds: float) -> None:
-        """Print a line of progress. The next one is due some time after `seconds`."""
-        if self.quiet:
-            return
-        if self.terminal:
-            self.due = seconds + TERMINAL_SECONDS
-            self._write(f"\r{line:<100}")
-        else:
-            self.print_lines(line)
-            self.due = seconds + self.interval
-            self.interval = min(1.5 * self.interval, LONGEST_LINE_SECONDS)
-
-    def _write(self, text: str) -> None:
-        """Write a text. Where it cannot be written, because a disk is full, the run goes on without output."""
-        if self.quiet:
+    def write(self, text: str) -> None:
+        """Write a text at once. Raises BrokenPipeError where nobody reads the output any more."""
+        if self.failed or not self.file:
             return
         try:
             print(encodable(text, self.file), end="", file=self.file, flush=True)
         except BrokenPipeError:
             raise
         except OSError as error:
-            self.quiet = True
+            self.failed = True
             warn_of(f"The output cannot be written: {error.strerror}; the rest of it is left out.")
 
 
@@ -77,6 +57,14 @@ def format_clock(seconds: float) -> str:
     minutes, whole_seconds = divmod(int(seconds + 0.5), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{whole_seconds:02}" if hours else f"{minutes}:{whole_seconds:02}"
+
+
+def format_short(number: float) -> str:
+    """Return a number of at least 0 in a few characters: 950, 1.61k, 45k or 12.5M."""
+    for unit, sign in ((1e9, "G"), (1e6, "M"), (1e3, "k")):
+        if number >= 0.9995 * unit:  # three digits of 999.7 are 1k
+            return f"{number / unit:.3g}{sign}"
+    return f"{number:.3g}"
 
 
 def plural(number: int, noun: str) -> str:

@@ -10,12 +10,13 @@ from numasync.agent.description import parse_config
 from numasync.config import Config
 from numasync.errors import InputError, one_line, warn_of
 from numasync.runtime.checks import as_folder, as_switch, as_whole_number, check_choice
-from numasync.training.console import Console
+from numasync.training.display import Display, Silent
 from numasync.training.records import CONFIG, STATE, RunFolder, read_ends
 from numasync.training.report import Report
 from numasync.training.run import Run
 from numasync.training.schedule import Schedule
 from numasync.training.state import TrainingState, read_state
+from numasync.training.terminal_bar import choose_display
 from numasync.training.train import make_agent
 
 STRETCH, HOLD = "stretch", "hold"
@@ -41,7 +42,15 @@ def resume(run: str | os.PathLike, steps: int | None = None, schedule: str = STR
     Returns and raises what `train` does. Raises InputError too where there is no run to go on with, it has finished, or
     another program trains in its folder.
     """
-    path, quiet = as_folder("run", run), not as_switch("verbose", verbose)
+    display = choose_display() if as_switch("verbose", verbose) else Silent()
+    return resume_and_show(display, run, steps, schedule)
+
+
+def resume_and_show(
+    display: Display, run: str | os.PathLike, steps: int | None = None, schedule: str = STRETCH
+) -> Agent:
+    """Go on with a run, as `resume` does. display: what shows the progress."""
+    path = as_folder("run", run)
     check_choice(schedule, SCHEDULES, "no schedule")
     if steps is not None:
         steps = as_whole_number("steps", steps, 1)
@@ -59,7 +68,7 @@ def resume(run: str | os.PathLike, steps: int | None = None, schedule: str = STR
         else:
             agent, rate, sizes = begin_again(config, steps), None, (0, 0)
         prepare(folder, agent.config, *sizes)
-        return Run(agent, folder, Report(agent.config, folder.checkpoint, Console(quiet=quiet)), state, rate).run()
+        return Run(agent, folder, Report(agent.config, folder.checkpoint, display), state, rate).run()
     finally:
         folder.close()
 

@@ -50,6 +50,7 @@ class Run:
         self.trainer = Trainer(agent.config, agent.spec, agent.network, agent.theta, schedule)
         self.supervisor = Supervisor(self.trainer, state)
         self.supervisor.keeps_state = folder is not None
+        self.supervisor.on_restore = lambda: report.print_stage("restoring")
         self.highest = state.numbers.best if state else None
         self.episodes: list[tuple[float, float, float, float]] = []  # that are not yet in a file
         self.troubles: set[str] = set()
@@ -76,21 +77,23 @@ class Run:
             self.evaluator.every.multiples = state.numbers.evaluations
             if state.numbers.pending:
                 self.evaluator.waiting = (*state.numbers.pending, state.arrays[PENDING])
-            found = [score for score in (self.highest, self._score_of_best()) if score is not None]
-            self.highest = max(found, default=None)
+            self._restore_best()
 
     def _evaluation_is_due(self, steps: int) -> bool:
         """Return whether a deterministic run must be evaluated at T = steps. Its end has the final evaluation."""
         return self.evaluator is not None and steps < self.agent.config.steps and self.evaluator.every.is_due(steps)
 
-    def _score_of_best(self) -> float | None:
-        """Return the score of the best agent. It may be newer than the state, and is kept unless another is better."""
+    def _restore_best(self) -> None:
+        """Take the score of the best agent. It may be newer than the state, and is kept unless another is better."""
         try:
             assert self.folder
             result = load(self.folder.best).result
         except InputError:  # there is none, or it is damaged
-            return None
-        return result["evaluation"]["mean"] if result and result["evaluation"] else None
+            return
+        if result and result["evaluation"]:
+            mean = result["evaluation"]["mean"]
+            self.report.best = mean, result["steps"]
+            self.highest = mean if self.highest is None else max(mean, self.highest)
 
     def run(self) -> Agent:
         """Train and evaluate the agent, write everything down, and return it. Raises what `Supervisor.run` raises.
@@ -101,9 +104,9 @@ class Run:
             return self._run()
 
     def _run(self) -> Agent:
-        self.report.print_start()
+        self.report.print_start(self.supervisor.state.steps if self.supervisor.state else 0)
         try:
-            with watch_compilation(self._kernels(), self.report.print_compilation):
+            with watch_compilation(self.trainer.kernels, self.report.print_compilation):
                 self.supervisor.run(self._progress, self._checkpoint, self._pause)
             self._write_episodes()
             evaluation = self._evaluate_at_the_end()
@@ -116,6 +119,7 @@ class Run:
             if self.evaluator:
                 self.evaluator.close()
             self._write_episodes()  # of a run that failed
+            self.report.close()
         interrupted = evaluation is None and not self.evaluation_error
         result = make_result(self.agent.config, self.supervisor.progress(), evaluation, interrupted)
         self.agent.result = result
@@ -133,12 +137,6 @@ class Run:
         if self.supervisor.ended_by:
             raise self.supervisor.ended_by
         return self.agent
-
-    def _kernels(self) -> list[Any]:
-        """Return the kernels that a terminal waits for before the training begins."""
-        if not self.report.console.terminal:
-            return []
-        return self.trainer.kernels
 
     def _progress(self, progress: Progress) -> None:
         self.report.print_progress(progress)
@@ -176,6 +174,8 @@ class Run:
         if self.folder:
             self._write_waiting_episodes()
             self.unsaved = not self._write(self._write_checkpoint)
+            if not self.unsaved:
+                self.report.print_checkpoint(self.trainer.steps)
 
     def _write_checkpoint(self, folder: RunFolder) -> None:
         """Write the agent and the training state. Raises OSError."""
@@ -296,7 +296,8 @@ class Run:
             if self.evaluator:
                 self.evaluator.finish()
             self.report.print_final_evaluation()
-            evaluation = self.agent.evaluate(self.agent.config.final_eval_episodes)
+            episodes = self.agent.config.final_eval_episodes
+            evaluation = self.agent.evaluate(episodes, on_progress=self.report.print_evaluated)
         except EndedBySignal as signal:
             self.supervisor.ended_by = signal
             return None

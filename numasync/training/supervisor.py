@@ -85,6 +85,8 @@ class Supervisor:
     keeps_state     whether each checkpoint takes a training state. Somebody sets it before `run`
     pause_at        (T) -> whether the workers must pause here. Only deterministic mode asks it, before each turn of a
                     worker. Somebody sets it before `run`
+    on_restore      called before the state to go on from is restored, which takes a while where games are played again.
+                    Somebody sets it before `run`
     anew            whether episodes begin anew, because an environment cannot go on in the middle of one
     """
 
@@ -96,6 +98,7 @@ class Supervisor:
         self.ended_by: EndedBySignal | None = None
         self.keeps_state = False
         self.pause_at: Callable[[int], bool] = lambda steps: False
+        self.on_restore: Callable[[], None] = lambda: None
         self.anew = False
         # An environment never leaves the thread that it is made in.
         self._threads: list[RunThread] = []
@@ -162,6 +165,7 @@ class Supervisor:
         state = self.state
         if state is None:
             return
+        self.on_restore()
         restore_trainer(self.trainer, state)
         self._turns[0] = state.numbers.turn % len(self.trainer.workers_of(0))
         restored = self._in_each_thread(lambda i: restore_environment(self.trainer, i, state))

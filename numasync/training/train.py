@@ -10,11 +10,12 @@ from numasync.envs import make_env
 from numasync.envs.normalization import measure_normalization
 from numasync.errors import InputError
 from numasync.runtime.checks import as_folder, as_switch
-from numasync.training.console import Console
+from numasync.training.display import Display, Silent
 from numasync.training.records import RunFolder
 from numasync.training.report import Report
 from numasync.training.run import Run
 from numasync.training.signature import show_options
+from numasync.training.terminal_bar import choose_display
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -54,12 +55,24 @@ def train(
     NotFiniteError if the run diverged. After a failure the folder keeps the last good checkpoint. Where the folder
     cannot be written, or a periodic evaluation fails, the run goes on with a warning.
     """
-    out, quiet = None if out is None else as_folder("out", out), not as_switch("verbose", verbose)
-    agent = make_agent(env=env, algo=algo, **options)
+    display = choose_display() if as_switch("verbose", verbose) else Silent()
+    return train_and_show(display, out, from_agent, env=env, algo=algo, **options)
+
+
+def train_and_show(
+    display: Display,
+    out: str | os.PathLike | None = None,
+    from_agent: Agent | str | os.PathLike | None = None,
+    env: str = Config.env,
+    **options: Any,
+) -> Agent:
+    """Train an agent and return it, as `train` does. display: what shows the progress."""
+    out = None if out is None else as_folder("out", out)
+    agent = make_agent(env=env, **options)
     if from_agent is not None:
         agent = begin_with(agent, from_agent if isinstance(from_agent, Agent) else load(from_agent))
     folder = None if out is None else RunFolder(out, agent.config)
-    report = Report(agent.config, folder.checkpoint if folder else None, Console(quiet=quiet))
+    report = Report(agent.config, folder.checkpoint if folder else None, display)
     try:
         return Run(agent, folder, report).run()
     except InputError:

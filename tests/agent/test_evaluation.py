@@ -134,6 +134,40 @@ def test_what_is_stopped_before_it_begins_plays_nothing():
     assert play_episodes(agent.spec, agent.evaluation_policy(), agent.theta, 6, 5, stop=stop) == []
 
 
+def test_those_who_wait_hear_how_many_episodes_have_ended(monkeypatch):
+    monkeypatch.setattr(evaluation, "POLL_SECONDS", 0.01)
+    go_on, heard = threading.Event(), []
+
+    def ends(n):
+        if n == 2 and threading.current_thread().name.endswith("_0"):  # the others end their episodes meanwhile
+            assert go_on.wait(60)
+        return TERMINATED if n == 3 else RUNNING
+
+    def hear(played):
+        heard.append(played)
+        if played == 3:
+            go_on.set()
+
+    monkeypatch.setattr(evaluation, "make_env", lambda *_, **__: Ends(ends))
+    agent = agent_of(Ends(ends).spec)
+    assert agent.evaluate(4, on_progress=hear)["mean"] == 3
+    assert heard == sorted(heard) and 3 in heard and max(heard) <= 4
+
+
+def test_one_who_waits_can_end_an_evaluation(monkeypatch):
+    monkeypatch.setattr(evaluation, "POLL_SECONDS", 0.01)
+    monkeypatch.setattr(evaluation, "MAX_EPISODE_STEPS", 10**9)
+    before = set(threading.enumerate())
+
+    def gone(played):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(evaluation, "make_env", lambda *_, **__: Ends(lambda n: RUNNING))
+    with pytest.raises(BrokenPipeError):
+        agent_of(Ends(lambda n: RUNNING).spec).evaluate(4, on_progress=gone)
+    assert set(threading.enumerate()) <= before
+
+
 def test_an_evaluator_that_fails_stops_the_others_and_closes_every_environment(monkeypatch):
     made, before = [], set(threading.enumerate())
 

@@ -143,6 +143,7 @@ def test_a_wrong_argument_gets_one_sentence(call, says):
         ("evaluate", ("ten",), "episodes is 'ten'; it must be a whole number from 1"),
         ("evaluate", (1, [3]), "seed is [3]; it must be a whole number from 0"),
         ("evaluate", (1, 1, 3), "env is 3; it must be a string."),
+        ("evaluate", (1, 1, None, 3), "on_progress is 3; it must be a function, or None."),
         ("check_env", (None,), "env is None; it must be a string."),
         ("save", ("agent.npz", "half"), "half is 'half'; it must be True or False."),
     ],

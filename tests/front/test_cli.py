@@ -29,7 +29,7 @@ pytestmark = pytest.mark.compiled
 FILES = ["checkpoint.npz", "config.json", "evaluations.csv", "monitor.csv", "result.json"]
 SHORT = ("--steps", 20_000, "--workers", 2, "--final-eval-episodes", 5, "--seed", 3)
 ENDLESS = ("--steps", 100_000_000, "--workers", 2)
-PROGRESS = re.compile(r"^ +[\d,]+ steps \( *\d+%\) +[\d,]+/s +[\d,]+ episodes +mean return +\S+ +[\d:]+ left$", re.M)
+PROGRESS = re.compile(r"^ +[\d,]+ steps \( *\d+%\) +[\d,]+/s +[\d,]+ episodes +mean return +\S+ +[\d:]+ left", re.M)
 AGENT_WARNING = "numasync: numasync eval --agent AGENT is now numasync eval AGENT.\n"
 START_SECONDS = 240  # a cold compile on a busy machine
 STOP_SECONDS = 20  # a Ctrl-C takes well under a second on an idle one
@@ -140,13 +140,12 @@ def names(folder):
     return sorted(path.name for path in folder.iterdir())
 
 
-def test_train_is_the_default_verb_and_reports_progress(trained):
+def test_train_is_the_default_verb_and_reports_what_it_does(trained):
     done, _ = trained
     assert (done.returncode, done.stderr) == (0, "")
-    assert PROGRESS.search(done.stdout), done.stdout
     first, *_, last = done.stdout.splitlines()
     assert first.startswith("nstep_q on CartPole-v1: 2 workers, 20,000 steps, seed 3")
-    assert re.search(r"^Trained after 20,\d{3} steps in \d+:\d\d\.$", done.stdout, re.M)
+    assert re.search(r"^Trained after 20,\d{3} steps in \d+:\d\d \([\d,]+/s\), [\d,]+ episodes\.$", done.stdout, re.M)
     assert re.search(r"^Evaluation over 5 episodes: mean [\d.]+, std [\d.]+, min \d+, max \d+\.$", done.stdout, re.M)
     assert last == "Checkpoint: run/checkpoint.npz"
 
@@ -194,7 +193,7 @@ def test_a_run_with_periodic_evaluations_prints_them_and_keeps_the_best(numasync
     done = numasync_command(*SHORT, *options)
     assert (done.returncode, done.stderr) == (0, "")
     assert names(tmp_path / "run") == ["best.npz", *FILES]
-    said = re.findall(r"^ +([\d,]+) steps: evaluation over 2 episodes: mean \S+, .+\.$", done.stdout, re.M)
+    said = re.findall(r"^ +([\d,]+) steps: evaluation mean \S+, .+\.$", done.stdout, re.M)
     evaluations = read_run(tmp_path / "run").evaluations
     assert said == [f"{steps:,.0f}" for steps in evaluations[:-1, 0]] and len(said) > 0
     assert numasync.load(tmp_path / "run" / "best.npz").result["evaluation"]["mean"] == max(evaluations[:, 3])

@@ -198,7 +198,7 @@ def refusal(words: list[str]) -> tuple[int | str | None, str, str]:
 def check_cases(cases: list[list[str]], house: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Check that each command line is refused as it should be."""
 
-    def began(*_: object) -> None:
+    def began(*_: object, **__: object) -> None:
         raise Began
 
     monkeypatch.setattr(Supervisor, "run", began)

@@ -18,17 +18,17 @@ numasync: --sideline-episodes is now --periodic-eval-episodes.
 
 @pytest.fixture
 def options_of(monkeypatch, tmp_path):
-    """Returns the options that `numasync train ARGUMENTS` gives to train, which does nothing."""
+    """Returns the options that `numasync train ARGUMENTS` gives to train_and_show, which does nothing."""
 
     def call(*arguments):
         given = {}
 
-        def train(out, verbose, **options):
+        def train_and_show(display, out, **options):
             given.update(options)
             (tmp_path / "result.json").touch()
             return SimpleNamespace(result={"interrupted": False})
 
-        monkeypatch.setattr("numasync.commands.train.train", train)
+        monkeypatch.setattr("numasync.commands.train.train_and_show", train_and_show)
         assert cli.main(["train", *arguments, "--out", str(tmp_path)]) == 0
         return given
 

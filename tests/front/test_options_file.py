@@ -27,12 +27,12 @@ def options_of(monkeypatch, tmp_path):
     def call(file, *arguments):
         given = {}
 
-        def train(out, verbose, **options):
+        def train(display, out, from_agent, **options):
             given.update(options)
             (tmp_path / "result.json").touch()
             return SimpleNamespace(result={"interrupted": False})
 
-        monkeypatch.setattr("numasync.commands.train.train", train)
+        monkeypatch.setattr("numasync.commands.train.train_and_show", train)
         assert cli.main(["train", "--config", str(file), *arguments, "--out", str(tmp_path)]) == 0
         return given
 

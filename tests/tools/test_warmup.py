@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from support.caches import files, start
+from support.terminal import Terminal
 
 import numasync
 from numasync import InputError
@@ -99,11 +100,6 @@ def test_after_a_warm_up_nothing_is_compiled_for_other_options(tmp_path, options
 # --- What it says
 
 
-class Terminal(io.StringIO):
-    def isatty(self):
-        return True
-
-
 @pytest.fixture
 def compiling(monkeypatch, tmp_path):
     """Lets a warm-up compile nothing, but report that it does. Returns the agents that it gets."""
@@ -123,12 +119,16 @@ def test_a_terminal_shows_how_far_it_is_and_a_pipe_does_not(compiling, monkeypat
     terminal, pipe = Terminal(), io.StringIO()
     for file in (terminal, pipe):
         monkeypatch.setattr("sys.stdout", file)
+        monkeypatch.setenv("NO_COLOR", "1")
+        monkeypatch.setenv("TERM", "xterm")
+        monkeypatch.setenv("COLUMNS", "80")
         numasync.warmup(verbose=True)
-    assert [line.strip() for line in re.split("[\r\n]+", terminal.getvalue().strip())][:-1] == [
-        "nstep_q on CartPole-v1: compiling ...",
-        "compiled 1 of 3 kernels, 0:20 left",
-        "compiled 2 of 3 kernels, 0:10 left",
-        "compiled 3 of 3 kernels, 0:00 left",
+    shown = [" ".join(part.split()) for part in re.split("[\r\n]+", terminal.getvalue().replace("\b", ""))]
+    assert shown[0] == "nstep_q on CartPole-v1: compiling ..." and IN_CACHE.fullmatch(shown[-2] + "\n")
+    assert [re.sub(r"\[.*\] ", "", part) for part in shown[1:-3]] == [
+        "compiling 33% 1 of 3 kernels 0:20 left",
+        "compiling 66% 2 of 3 kernels 0:10 left",
+        "compiling 100% 3 of 3 kernels 0:00 left",
     ]
     first, last = pipe.getvalue().splitlines()
     assert first == "nstep_q on CartPole-v1: compiling ..." and IN_CACHE.fullmatch(last + "\n")

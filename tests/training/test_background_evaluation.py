@@ -10,7 +10,7 @@ import pytest
 from numasync.agent.evaluation import play_steps
 from numasync.runtime.jit import FLOAT
 from numasync.training.background_evaluation import BackgroundEvaluator
-from numasync.training.console import Console
+from numasync.training.display import Silent
 from numasync.training.report import Report
 from numasync.training.run import Run
 from numasync.training.train import make_agent
@@ -147,7 +147,7 @@ def test_what_a_periodic_evaluation_needs_is_compiled_after_the_line_that_says_s
     order = []
 
     class Recorded(Report):
-        def print_start(self):
+        def print_start(self, made):
             order.append("says that it compiles")
 
     build = Trainer.build
@@ -159,5 +159,5 @@ def test_what_a_periodic_evaluation_needs_is_compiled_after_the_line_that_says_s
 
     monkeypatch.setattr(Trainer, "build", recorded_build)
     agent = make_agent(env="Catch-v0", network="mlp", workers=1, steps=100, final_eval_episodes=1, eval_every=1000)
-    Run(agent, None, Recorded(agent.config, console=Console(quiet=True))).run()
+    Run(agent, None, Recorded(agent.config, display=Silent())).run()
     assert order == ["says that it compiles", [play_steps]]

@@ -12,8 +12,8 @@ from numasync import InputError, NotFiniteError, WorkerError
 from numasync.config import make_config
 from numasync.errors import EvaluationError, TroubleWarning
 from numasync.runtime.machine import made_by
-from numasync.training import run as run_module
 from numasync.training import supervisor
+from numasync.training import train as train_module
 from numasync.training.records import RunFolder, read_run
 from numasync.training.report import Report
 
@@ -75,7 +75,7 @@ def test_an_error_of_any_kind_during_training_is_a_failure_with_its_place(script
         def print_progress(self, progress):
             raise LookupError("two\nlines")
 
-    monkeypatch.setattr(run_module, "Report", Breaks)
+    monkeypatch.setattr(train_module, "Report", Breaks)
     with pytest.raises(LookupError):
         numasync.train(ID, out=tmp_path / "run", **SHORT)
     error = read_run(tmp_path / "run").failure["error"]
@@ -91,7 +91,7 @@ def test_a_run_that_ends_well_or_by_ctrl_c_has_no_failure(scripted, monkeypatch,
             if progress.steps > 100:
                 raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_module, "Report", Interrupts)
+    monkeypatch.setattr(train_module, "Report", Interrupts)
     numasync.train(ID, out=tmp_path / "stopped", **{**SHORT, "steps": 10**9})
     for name, interrupted in (("well", False), ("stopped", True)):
         run = read_run(tmp_path / name)

@@ -5,7 +5,6 @@ import re
 import shutil
 import warnings
 
-import gymnasium
 import numpy as np
 import pytest
 from support.stops import check_equal, look_often, rows, stop_at, train_in_pieces
@@ -210,7 +209,7 @@ def test_a_finished_run_goes_on_for_more_steps_and_keeps_its_evaluations(tmp_pat
 def test_a_resume_plays_the_final_evaluation_that_was_stopped(monkeypatch, tmp_path):
     whole = numasync.train(out=tmp_path / "whole", **RUN)
 
-    def stopped(*_):
+    def stopped(*_, **__):
         raise KeyboardInterrupt
 
     with monkeypatch.context() as context:
@@ -361,57 +360,6 @@ def test_arrays_that_do_not_fit_are_one_sentence(monkeypatch, tmp_path, name, ch
     with warnings.catch_warnings(), pytest.raises(InputError, match="damaged|does not fit the run"):
         warnings.simplefilter("ignore", TroubleWarning)
         numasync.resume(folder)
-
-
-# --- Another run from an agent
-
-
-def test_a_run_begins_with_the_parameters_of_an_agent(tmp_path):
-    first = numasync.train(out=tmp_path / "first", **RUN)
-    for agent in (first, tmp_path / "first" / "checkpoint.npz"):
-        again = numasync.train(from_agent=agent, **{**RUN, "steps": 1, "lr": 1e-30, "seed": 5})
-        np.testing.assert_array_equal(again.theta, first.theta)
-    assert again.config.seed == 5 and again.result["steps"] < 100
-
-
-@pytest.mark.parametrize("change", [dict(network=MEMORY), dict(algo="a3c"), dict(env="Recall-v0")], ids=str)
-def test_an_agent_whose_parameters_do_not_fit_is_refused(tmp_path, change):
-    first = numasync.train(**RUN)
-    with pytest.raises(InputError, match="^The agent to begin with was trained by nstep_q on Catch-v0"):
-        numasync.train(from_agent=first, out=tmp_path / "run", **{**RUN, **change})
-    assert not (tmp_path / "run").exists()
-
-
-def test_a_run_from_an_agent_of_screens_keeps_its_normalization():
-    spec = gymnasium.envs.registration.EnvSpec("Noise-v0", entry_point=lambda: Noise())
-    gymnasium.registry["Noise-v0"] = spec
-    try:
-        options = {**RUN, "env": "Noise-v0", "normalize": True, "steps": 40, "eval_every": 0}
-        first = numasync.train(**options)
-        again = numasync.train(from_agent=first, **{**options, "seed": 8})
-    finally:
-        del gymnasium.registry["Noise-v0"]
-    own, found = first.spec.observation, again.spec.observation
-    assert own.scale == found.scale and np.array_equal(own.mean, found.mean)
-
-
-class Noise(gymnasium.Env):
-    """Screens of noise. An episode is 10 steps."""
-
-    observation_space = gymnasium.spaces.Box(0, 255, (40, 40), np.uint8)
-    action_space = gymnasium.spaces.Discrete(2)
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.left = 10
-        return self.screen(), {}
-
-    def step(self, action):
-        self.left -= 1
-        return self.screen(), 1.0, self.left == 0, False, {}
-
-    def screen(self):
-        return self.np_random.integers(0, 255, (40, 40)).astype(np.uint8)
 
 
 def test_the_options_of_a_resumed_run_are_whole(monkeypatch, tmp_path):

@@ -20,7 +20,7 @@ from numasync.training import run as run_module
 from numasync.training import supervisor
 from numasync.training import train as train_module
 from numasync.training.background_evaluation import BackgroundEvaluator
-from numasync.training.console import Console
+from numasync.training.display import Silent
 from numasync.training.records import read_run
 from numasync.training.report import Report
 from numasync.training.run import Run
@@ -132,7 +132,7 @@ def test_episodes_are_written_while_the_run_lasts(tmp_path, monkeypatch):
 def test_the_monitor_is_complete_before_the_evaluation_begins(tmp_path, monkeypatch):
     seen = []
     monkeypatch.setattr(
-        Agent, "evaluate", lambda *_: seen.append(read_run(tmp_path / "run").episodes) or summarize([0])
+        Agent, "evaluate", lambda *_, **__: seen.append(read_run(tmp_path / "run").episodes) or summarize([0])
     )
     numasync.train(out=tmp_path / "run", **SHORT)
     np.testing.assert_array_equal(seen, [read_run(tmp_path / "run").episodes])
@@ -158,7 +158,7 @@ def test_each_crossing_is_evaluated_and_the_end_is_the_last_line(tmp_path, in_tu
 
 
 def test_the_best_agent_is_that_of_the_highest_evaluation(tmp_path, monkeypatch, in_turns):
-    monkeypatch.setattr(Agent, "evaluate", lambda agent, episodes: summarize([0.0]))
+    monkeypatch.setattr(Agent, "evaluate", lambda *_, **__: summarize([0.0]))
     numasync.train(out=tmp_path / "run", eval_every=100, **SHORT)
     evaluations = read_run(tmp_path / "run").evaluations
     best = numasync.load(tmp_path / "run" / "best.npz")
@@ -180,7 +180,7 @@ def test_of_equal_evaluations_the_first_is_the_best(tmp_path, monkeypatch, in_tu
         return next(scores)
 
     monkeypatch.setattr(run_module, "play_episodes", scripted)
-    monkeypatch.setattr(Agent, "evaluate", lambda agent, episodes: thetas.append(agent.theta) or summarize([last]))
+    monkeypatch.setattr(Agent, "evaluate", lambda agent, *_, **__: thetas.append(agent.theta) or summarize([last]))
     numasync.train(out=tmp_path / "run", eval_every=200, **SHORT)
     means = read_run(tmp_path / "run").evaluations[:, 3]
     assert means.tolist() == [1, 3, 3, 2, last]
@@ -223,8 +223,8 @@ def test_a_verbose_run_says_which_evaluation_is_the_best_so_far(capsys, monkeypa
     scores = iter([[1.0], [3.0], [2.0], [3.0]])
     monkeypatch.setattr(run_module, "play_episodes", lambda *_: next(scores))
     numasync.train(verbose=True, eval_every=200, **SHORT)
-    lines = [line for line in capsys.readouterr().out.splitlines() if "evaluation over 1 episodes" in line]
-    assert [line.endswith("; the best so far.") for line in lines] == [True, True, False, False]
+    lines = [line for line in capsys.readouterr().out.splitlines() if "steps: evaluation mean" in line]
+    assert [line.endswith(" (best).") for line in lines] == [True, True, False, False]
 
 
 def test_an_evaluation_still_under_way_at_the_end_is_said_before_the_next_begins(capsys, monkeypatch):
@@ -237,7 +237,7 @@ def test_an_evaluation_still_under_way_at_the_end_is_said_before_the_next_begins
     monkeypatch.setattr(run_module, "BackgroundEvaluator", Late)
     numasync.train(verbose=True, eval_every=200, **SHORT)
     kinds = [line.split()[0] for line in capsys.readouterr().out.splitlines() if "valuat" in line]
-    assert kinds[-2:] == ["Evaluating", "Evaluation"] and len(kinds) == 3
+    assert kinds[-3:] == ["Evaluating", "Evaluation", "Best"] and len(kinds) == 4
 
 
 def test_parameters_that_are_not_finite_are_never_the_best(tmp_path, monkeypatch, in_turns, trainers):
@@ -374,7 +374,7 @@ def test_a_run_that_fails_has_written_all_its_episodes_down(tmp_path, watched, r
 
 def test_an_evaluation_that_is_given_up_has_no_score_and_no_warning():
     agent = Agent(make_config("classic", eval_every=10, network=LAYERS), CARTPOLE.spec)
-    run = Run(agent, None, Report(agent.config, console=Console(quiet=True)))
+    run = Run(agent, None, Report(agent.config, display=Silent()))
     run.evaluator.close()
     with warnings.catch_warnings():
         warnings.simplefilter("error")

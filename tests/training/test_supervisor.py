@@ -68,7 +68,7 @@ def test_a_failing_worker_ends_the_run_and_the_agent_is_saved(scripted, tmp_path
     assert len(made) == 4 and all(env.closed for env in made)
     # An episode is 10 steps: others may have ended some even where worker 1 fails at its first.
     names = {path.name for path in (tmp_path / "run").iterdir()}
-    assert names - {"monitor.csv"} == {"checkpoint.npz", "config.json", "training.npz"}
+    assert names - {"monitor.csv"} == {"checkpoint.npz", "config.json", "failure.json", "training.npz"}
     assert "monitor.csv" in names or step == 1
     assert np.isfinite(numasync.load(tmp_path / "run" / "checkpoint.npz").theta).all()
 

@@ -18,7 +18,7 @@ from numasync import InputError, WorkerError
 from numasync.agent.agent import Agent
 from numasync.config import make_config
 from numasync.errors import EvaluationError, TroubleWarning
-from numasync.training import records, supervisor, trainer
+from numasync.training import folders, records, supervisor, trainer
 from numasync.training import train as train_module
 from numasync.training.folders import FolderTakenError
 from numasync.training.records import RunFolder, read_run
@@ -139,7 +139,7 @@ def test_a_final_evaluation_that_cannot_begin_is_no_bad_input(scripted, monkeypa
 
 def test_periodic_evaluations_that_fail_do_not_end_the_run(scripted, monkeypatch, tmp_path):
     scripted(fails_in_evaluation)
-    monkeypatch.setattr(Agent, "evaluate", lambda *_: dict(episodes=1, mean=5.0, std=0.0, min=5.0, max=5.0))
+    monkeypatch.setattr(Agent, "evaluate", lambda *_, **__: dict(episodes=1, mean=5.0, std=0.0, min=5.0, max=5.0))
     with pytest.warns(TroubleWarning) as caught:
         agent = numasync.train(ID, out=tmp_path / "run", eval_every=100, **SHORT)
     assert "the pole broke" in str(caught[0].message) and "the run goes on" in str(caught[0].message)
@@ -266,7 +266,7 @@ def test_a_disk_without_room_for_the_options_is_one_sentence(monkeypatch, tmp_pa
     def full(*_):
         raise FULL_DISK
 
-    monkeypatch.setattr(records, "write_all", full)
+    monkeypatch.setattr(folders, "write_all", full)
     with pytest.raises(InputError, match=r"run cannot be made or written: No space left on device\.$"):
         RunFolder(tmp_path / "new" / "run", CONFIG)
     assert not list(tmp_path.iterdir())

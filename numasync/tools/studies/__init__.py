@@ -23,7 +23,8 @@ from numasync.tools.studies.report import StudyReport
 from numasync.tools.studies.runs import final_score, learning_curve
 from numasync.tools.studies.speedup import COLUMNS, speedup_lines, speedups
 from numasync.tools.studies.table import POINT_COLUMNS, POINTS, RUN_COLUMNS, RUNS, Table, open_folder, write_table
-from numasync.training.console import Console
+from numasync.training.display import Silent
+from numasync.training.terminal_bar import choose_display
 
 FIGURE, SPEEDUPS = "figure", "speedups.csv"
 MOST_JOBS = 1024
@@ -80,12 +81,12 @@ def study(
     """
     settings = make_settings(name, env, **options)
     jobs = as_whole_number("jobs", cores() if jobs is None else jobs, 1, MOST_JOBS)
-    quiet = not as_switch("verbose", verbose)
+    display = choose_display() if as_switch("verbose", verbose) else Silent()
     if executor is not None:
         check_method("executor", executor, "submit", "an executor, with the submit of concurrent.futures.Executor")
     folder = open_folder(default_folder(settings) if out is None else as_folder("out", out), settings)
     table = Table(folder / POINTS, POINT_COLUMNS) if name == "threads" else Table(folder / RUNS, RUN_COLUMNS)
-    report = StudyReport(settings, table.path, Console(quiet=quiet))
+    report = StudyReport(settings, table.path, display)
     runs = runs_of(settings)
     play_missing_runs(runs, table, executor, jobs, report)
     rows = table.rows_in_order_of(runs)

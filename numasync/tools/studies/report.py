@@ -5,7 +5,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from numasync.training.console import Console, format_clock, plural
+from numasync.training.console import format_clock, plural
+from numasync.training.display import Display, Event, Status
 
 
 class StudyReport:
@@ -13,7 +14,7 @@ class StudyReport:
 
     settings  the settings of the study
     path      the path of the table of its finished runs
-    console   where to print; by default the standard output
+    display   what shows it
     clock     returns seconds; only differences matter
     """
 
@@ -21,11 +22,10 @@ class StudyReport:
         self,
         settings: dict[str, Any],
         path: str | os.PathLike,
-        console: Console | None = None,
+        display: Display,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.settings, self.path, self.clock = settings, path, clock
-        self.console = console or Console()
+        self.settings, self.path, self.display, self.clock = settings, path, display, clock
         self.total = self.before = self.done = 0
         self.start = 0.0
 
@@ -48,25 +48,26 @@ class StudyReport:
         """
         self.done += 1
         seconds = self.clock() - self.start
-        left = seconds / (self.done - self.before) * (self.total - self.done)
-        if self.console.is_due(seconds) and self.done < self.total:
+        left = f"{format_clock(seconds / (self.done - self.before) * (self.total - self.done))} left"
+        if self.done < self.total:
             share = f"{self.done:>6,} of {self.total:,} runs ({self.done / self.total:4.0%})"
-            self.console.show_progress(f"{share}  {format_clock(left)} left  {run_line(run, result)}", seconds)
+            line = f"{share}  {left}  {run_line(run, result)}"
+            self.display.update(Status("study", self.done, self.total, seconds, (left, run_line(run, result)), line))
 
     def print_end(self) -> None:
         """Say how many runs were finished, and where the table is."""
         finished = self.done - self.before
         if finished:
-            self.console.print_over(f"{plural(finished, 'run')} in {format_clock(self.clock() - self.start)}.")
+            self.print_lines(f"{plural(finished, 'run')} in {format_clock(self.clock() - self.start)}.")
         self.print_lines(f"Table: {self.path}")
 
     def print_stopped(self) -> None:
         """Say that the study was stopped and can be continued."""
-        self.console.print_over(f"Stopped. {self.path} keeps the finished runs; the same command goes on.")
+        self.print_lines(f"Stopped. {self.path} keeps the finished runs; the same command goes on.")
 
     def print_lines(self, *lines: str) -> None:
         """Print lines."""
-        self.console.print_lines(*lines)
+        self.display.show(Event("lines", lines))
 
 
 def run_line(run: dict[str, Any], result: dict[str, Any]) -> str:

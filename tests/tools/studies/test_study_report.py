@@ -4,10 +4,13 @@ import io
 from math import nan
 
 import pytest
+from support.terminal import Terminal, screen
 
 from numasync.tools.studies.plan import THREADS, TURNS
 from numasync.tools.studies.report import StudyReport, run_line
 from numasync.training.console import Console
+from numasync.training.display import PlainLines
+from numasync.training.terminal_bar import TerminalBar, plain_bar
 
 
 class Clock:
@@ -24,7 +27,7 @@ PLAYED = dict(study="optimizers", algo="a3c", optimizer="rmsprop", lr=1.234e-3, 
 
 def test_progress_says_how_long_it_takes():
     file, clock = io.StringIO(), Clock()
-    report = StudyReport({"study": "optimizers", "env": "Catch-v0"}, "runs.csv", Console(file), clock)
+    report = StudyReport({"study": "optimizers", "env": "Catch-v0"}, "runs.csv", PlainLines(Console(file)), clock)
     report.print_start(10, 4)
     for seconds, score in ((10, 0.5), (10.1, 0.5), (30, nan)):
         clock.now = 100 + seconds
@@ -57,18 +60,15 @@ def test_a_line_of_progress_says_what_a_run_has_of_its_own(change, line):
 
 
 def test_a_terminal_gets_one_line_that_is_rewritten():
-    class Terminal(io.StringIO):
-        def isatty(self):
-            return True
-
     file, clock = Terminal(), Clock()
-    report = StudyReport({"study": "optimizers", "env": "Catch-v0"}, "runs.csv", Console(file), clock)
+    display = TerminalBar(Console(file), plain_bar, lambda: 80)
+    report = StudyReport({"study": "optimizers", "env": "Catch-v0"}, "runs.csv", display, clock)
     report.print_start(1_000, 0)
     longest = dict(algo="one_step_sarsa", optimizer="shared_rmsprop", lr=1.23e-3, seed=50)
     for _ in range(3):
         clock.now += 0.6
-        report.add_run({**PLAYED, **longest}, {"score": 12345.67})
+        report.add_run({**PLAYED, **longest}, {"score": 1.0})
+    start, line = screen(file.getvalue())
+    assert start.startswith("Study of optimizers") and line.startswith("study [-----]   0%  9:58 left")
     report.print_stopped()
-    _, *pieces = file.getvalue().split("\r")
-    assert {len(piece.rstrip("\n")) for piece in pieces} == {100}, "nothing is left of the line before"
-    assert pieces[-1].rstrip() == "Stopped. runs.csv keeps the finished runs; the same command goes on."
+    assert screen(file.getvalue())[1:] == ["Stopped. runs.csv keeps the finished runs; the same command goes on.", ""]
