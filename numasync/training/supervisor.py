@@ -83,8 +83,8 @@ class Supervisor:
     interrupted     whether Ctrl-C or another signal has ended the run early
     ended_by        the other signal, if there was one
     keeps_state     whether each checkpoint takes a training state. Somebody sets it before `run`
-    pause_at        (T) -> whether the workers must pause here. Only deterministic mode asks it, before each turn of a
-                    worker. Somebody sets it before `run`
+    pause_at        (T) -> whether the workers must pause here; None: never. Only deterministic mode asks it, before
+                    each turn of a worker. Somebody sets it before `run`
     on_restore      called before the state to go on from is restored, which takes a while where games are played again.
                     Somebody sets it before `run`
     anew            whether episodes begin anew, because an environment cannot go on in the middle of one
@@ -97,7 +97,7 @@ class Supervisor:
         self.interrupted = False
         self.ended_by: EndedBySignal | None = None
         self.keeps_state = False
-        self.pause_at: Callable[[int], bool] = lambda steps: False
+        self.pause_at: Callable[[int], bool] | None = None
         self.on_restore: Callable[[], None] = lambda: None
         self.anew = False
         # An environment never leaves the thread that it is made in.
@@ -262,6 +262,7 @@ class Supervisor:
         """
         trainer, workers = self.trainer, self.trainer.workers_of(thread)
         deterministic = trainer.config.deterministic
+        pause_at = self.pause_at if deterministic else None
         longest = CALL_SECONDS if len(workers) == 1 else SHARED_CALL_SECONDS
         try:
             while True:
@@ -269,7 +270,7 @@ class Supervisor:
                 for turn in range(self._turns[thread], len(workers)):
                     if self._stop.is_set():
                         return False
-                    if self._pause.is_set() or (deterministic and self.pause_at(trainer.steps)):
+                    if self._pause.is_set() or (pause_at and pause_at(trainer.steps)):
                         return True
                     if not trainer.run_segments_of(workers[turn], self._segments[thread]):
                         return False

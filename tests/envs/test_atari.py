@@ -15,6 +15,7 @@ from numasync.envs.observation import Observation
 from numasync.envs.spec import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED
 from numasync.errors import InputError
 from numasync.runtime.jit import DISABLED, FLOAT
+from numasync.runtime.rng import seed_row
 
 atari = pytest.mark.skipif(DISABLED, reason="the interpreted encoder takes too long")
 
@@ -240,3 +241,44 @@ def test_the_other_settings_of_an_atari_id_reach_ale(own_pong, monkeypatch):
     assert given[0]["repeat_action_probability"] == 0.25, "as in Gymnasium, where nothing is said"
     make_env(own_pong({}, repeat_action_probability=0.5)).close()
     assert given[1]["repeat_action_probability"] == 0.5
+
+
+@atari
+@pytest.mark.parametrize("env_id", ["PongNoFrameskip-v4", "ALE/Breakout-v5"])
+def test_a_game_that_is_restored_goes_on_as_it_would_have(monkeypatch, env_id):
+    monkeypatch.setattr("numasync.envs.python.atari.STEPS_OF_A_SEED", 120)
+    env, rng, obs = make_env(env_id), seed_row(1, 0), np.zeros(84 * 84 * 4, FLOAT)
+    actions = np.random.default_rng(0).integers(env.spec.n_actions, size=1500).tolist()
+
+    def play(env, actions, rng, obs):
+        seen = []
+        for action in actions:
+            reward, end = env.on_step(action, rng, obs)
+            if end in (TERMINATED, TRUNCATED):
+                env.on_reset(rng, obs)
+            seen.append((obs.tobytes(), float(reward), end, env.seed, rng.tobytes()))
+        return seen
+
+    env.keep_history()
+    env.on_reset(rng, obs)
+    first = env.seed
+    play(env, actions[:1000], rng, obs)
+    saved, rng_then, obs_then = env.save(), rng.copy(), obs.copy()
+    expected = play(env, actions[1000:], rng, obs)
+    again, found = make_env(env_id), np.zeros_like(obs)
+    again.keep_history()
+    again.restore(saved, found)
+    np.testing.assert_array_equal(found, obs_then)
+    assert play(again, actions[1000:], rng_then, found) == expected
+    assert ("Pong" in env_id) or saved[0] != first, "an episode of Breakout is short, so there was a new seed"
+    env.close()
+    again.close()
+
+
+@atari
+def test_a_game_that_need_not_be_saved_keeps_no_history():
+    env, obs = make_env("PongNoFrameskip-v4"), np.zeros(84 * 84 * 4, FLOAT)
+    env.on_reset(seed_row(1, 0), obs)
+    env.on_step(2, None, obs)
+    assert env.history is None and env.save() is None
+    env.close()

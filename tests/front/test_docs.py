@@ -24,7 +24,7 @@ PLACEHOLDERS = {"$seed": "1", "N": "1", "NAME": "a3c", "ID": "Catch-v0", "AGENT"
 # Files that CONTRIBUTING tells its reader to write.
 TO_WRITE = {"NAME", "leaky_relu"}
 # Arguments of train that are no options of a run.
-NO_OPTIONS = {"command", "out", "quiet", "json_lines"}
+NO_OPTIONS = {"command", "out", "config", "from_agent", "quiet", "json_lines"}
 START_SECONDS = 240  # a cold compile on a busy machine
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

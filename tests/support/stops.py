@@ -33,7 +33,7 @@ def stop_at(monkeypatch: Any, *stops: int) -> None:
     def begin_to_look(run: Run, *arguments: Any) -> None:
         begin(run, *arguments)
         pause_at = run.supervisor.pause_at
-        run.supervisor.pause_at = lambda steps: pause_at(steps) or is_due(run)
+        run.supervisor.pause_at = lambda steps: bool(pause_at and pause_at(steps)) or is_due(run)
 
     monkeypatch.setattr(Run, "__init__", begin_to_look)
     monkeypatch.setattr(Run, "_pause", lambda run: (pause(run), stop(run)))
