@@ -80,6 +80,8 @@ def run(argv: Sequence[str]) -> int:
     except interrupts.EndedBySignal as signal:
         if interrupts.last_words:  # it came before the run could save itself
             interrupts.leave_at_once(signal.number)
+        if not signal.said:
+            interrupts.say_stopped()
         raise
     except SystemExit as error:
         if command is None:  # of the parser

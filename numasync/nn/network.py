@@ -183,14 +183,6 @@ class Network:
         except (MemoryError, OSError, OverflowError, ValueError) as error:  # NumPy and mmap refuse in their own ways
             raise InputError(f"A tape for {capacity} steps needs more memory than there is.") from error
 
-    def hidden_states(self, tape: np.ndarray, capacity: int) -> list[np.ndarray]:
-        """Return views of the hidden states before step 0 on a tape: one (units,) for each layer that has a state.
-
-        capacity: the steps that the tape was made for.
-        """
-        starts = [(capacity + 1) * row[STATE_AT] for row in self.rows]
-        return [tape[at : at + row[STATE_SIZE]] for at, row in zip(starts, self.rows) if row[STATE_SIZE]]
-
     def views(self, theta: np.ndarray) -> dict[str, np.ndarray]:
         """Return named views into a flat vector, for reading or for setting by hand.
 
@@ -226,6 +218,15 @@ class Network:
                 theta[row[WEIGHT_AT] : end] = generator.uniform(-bound, bound, end - row[WEIGHT_AT])
                 KINDS[kind].initialize(theta[row[WEIGHT_AT] : row[BIAS_AT]], theta[row[BIAS_AT] : end])
         return theta
+
+
+def hidden_states(network: Network, tape: np.ndarray, capacity: int) -> list[np.ndarray]:
+    """Return views of the hidden states before step 0 on a tape: one (units,) for each layer that has a state.
+
+    capacity: the steps that the tape was made for.
+    """
+    starts = [(capacity + 1) * row[STATE_AT] for row in network.rows]
+    return [tape[at : at + row[STATE_SIZE]] for at, row in zip(starts, network.rows) if row[STATE_SIZE]]
 
 
 def parse_input_shape(shape: Any) -> tuple[int, ...]:

@@ -28,19 +28,30 @@ last_words: tuple[str, str] | None = None
 
 
 class EndedBySignal(SystemExit):
-    """A signal ends this process. `code` is the exit code, 128 and the number of the signal, as a shell has it."""
+    """A signal ends this process.
+
+    code    the exit code, 128 and the number of the signal, as a shell has it
+    number  the number of the signal
+    said    whether the user has been told
+    """
 
     def __init__(self, number: int) -> None:
         super().__init__(128 + number)
         self.number = number
+        self.said = False
 
 
 def leave_at_once(number: int = signal.SIGINT, _: Any = None) -> NoReturn:
     """End this process with one sentence, and how to go on. It is a handler of signals too."""
+    say_stopped()
+    os._exit(128 + number)
+
+
+def say_stopped() -> None:
+    """Say that the program was stopped, and how to go on."""
     with contextlib.suppress(OSError):
         text = f"{last_words[1]}\n" if last_words and os.path.exists(last_words[0]) else ""
         os.write(2, (STOPPED + text).encode(errors="backslashreplace"))
-    os._exit(128 + number)
 
 
 def end_by(number: int, _: FrameType | None) -> NoReturn:
@@ -53,10 +64,11 @@ def end_by(number: int, _: FrameType | None) -> NoReturn:
 def leave_or_raise(number: int, frame: FrameType | None) -> NoReturn:
     """Handle a signal that ends this program: raise KeyboardInterrupt for Ctrl-C, EndedBySignal for another one.
 
-    Where this process imports or compiles, it ends at once.
+    Where this process imports or compiles, it ends at once. But a command that starts other processes must end them,
+    and only the commands that train have last words.
     """
     inside = frame
-    while inside:
+    while inside and (number == signal.SIGINT or last_words):
         if inside.f_globals.get("__name__", "").split(".")[0] in IMPORT_AND_COMPILE:
             leave_at_once(number)
         inside = inside.f_back

@@ -125,8 +125,9 @@ class Run:
         self.agent.result = result
         saved = self.folder is not None and self._save()
         if saved:
-            self._write(self._write_state)
+            # The state has the line of the final evaluation now, for a run that goes on for more steps.
             self._write(lambda folder: folder.write_result(result))
+            self._write(self._write_state)
         if self.evaluation_error:
             self._write_failure(self.evaluation_error)
             raise self.evaluation_error
@@ -135,6 +136,7 @@ class Run:
             self.report.print_stopped(resume_command(self.folder.path))
             interrupts.last_words = None  # they are said
         if self.supervisor.ended_by:
+            self.supervisor.ended_by.said = interrupted and saved
             raise self.supervisor.ended_by
         return self.agent
 

@@ -22,6 +22,7 @@ import numpy as np
 from numasync.agent.agent import Agent, contents_of, read_agent
 from numasync.agent.checkpoint import open_checkpoint, save_checkpoint
 from numasync.errors import InputError
+from numasync.nn.network import hidden_states
 from numasync.runtime.checks import LARGEST, MOST, as_real_number, as_whole_number
 from numasync.training.progress import RECENT_EPISODES
 from numasync.training.schedule import NEVER, Stopwatch
@@ -92,7 +93,7 @@ def live_arrays(trainer: Trainer) -> dict[str, list[np.ndarray]]:
         live["theta_target"] = [shared.theta_target]
     if trainer.envs[0].jitted:
         live["env_state"] = [worker.env_state for worker in workers]
-    hidden = [trainer.network.hidden_states(worker.tape, config.t_max + 1) for worker in workers]
+    hidden = [hidden_states(trainer.network, worker.tape, config.t_max + 1) for worker in workers]
     for layer, states in enumerate(zip(*hidden)):
         live[f"hidden{layer}"] = list(states)
     return live
@@ -159,7 +160,7 @@ def restore_environment(trainer: Trainer, i: int, state: TrainingState) -> bool:
             return True
     env.reset(worker.env_state, worker.rng, worker.obs[0])
     worker.episode[:], worker.next_action[0] = 0.0, -1
-    for hidden in trainer.network.hidden_states(worker.tape, trainer.config.t_max + 1):
+    for hidden in hidden_states(trainer.network, worker.tape, trainer.config.t_max + 1):
         hidden[:] = 0.0
     return False
 

@@ -26,7 +26,8 @@ from numasync.training.records import read_run
 # They run subprocesses, for long without the compiler.
 pytestmark = pytest.mark.compiled
 
-FILES = ["checkpoint.npz", "config.json", "evaluations.csv", "monitor.csv", "result.json"]
+STATES = ["training-previous.npz", "training.npz"]
+FILES = ["checkpoint.npz", "config.json", "evaluations.csv", "monitor.csv", "result.json", *STATES]
 SHORT = ("--steps", 20_000, "--workers", 2, "--final-eval-episodes", 5, "--seed", 3)
 ENDLESS = ("--steps", 100_000_000, "--workers", 2)
 PROGRESS = re.compile(r"^ +[\d,]+ steps \( *\d+%\) +[\d,]+/s +[\d,]+ episodes +mean return +\S+ +[\d:]+ left", re.M)
@@ -333,7 +334,7 @@ def test_a_failing_worker_shows_its_traceback_and_saves_the_agent(numasync_comma
     assert any("trials.py" in line for line in traceback), "the traceback leads to the line that failed"
     assert last.startswith("numasync: Worker 1 failed with ZeroDivisionError: the pole broke")
     assert last.endswith(" The agent so far was saved.")
-    assert names(tmp_path / "run") == ["checkpoint.npz", "config.json", "failure.json"], "no episode has ended"
+    assert names(tmp_path / "run") == ["checkpoint.npz", "config.json", "failure.json", "training.npz"], "no episode"
     assert np.isfinite(numasync.load(tmp_path / "run" / "checkpoint.npz").theta).all()
 
 
@@ -378,5 +379,5 @@ def test_a_second_ctrl_c_does_not_wait_for_the_workers(background, tmp_path, opt
         process.wait(1.5)  # the first one waits for the worker, which sleeps inside its environment
     process.send_signal(signal.SIGINT)
     assert process.wait(STOP_SECONDS) == 130
-    assert (tmp_path / "err.txt").read_text() == "numasync: stopped.\n"
+    assert (tmp_path / "err.txt").read_text() == "numasync: stopped.\nGo on with: numasync resume run\n"
     assert np.isfinite(numasync.load(tmp_path / "run" / "checkpoint.npz").theta).all()

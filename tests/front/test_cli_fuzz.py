@@ -51,6 +51,7 @@ BAD_NUMBERS = (
 )
 BAD_OPTIONS = {
     "train": ("--steps", "--workers", "--t-max", "--target-interval", "--checkpoint-every", "--final-eval-episodes"),
+    "resume": ("--steps",),
     "eval": ("--episodes",),
     "watch": ("--steps", "--fps"),
     "plot": ("--window",),
@@ -63,6 +64,7 @@ BAD_OPTIONS = {
 BAD_NAMES = ("", "x", "a\nb", "a\0b", "\udcff", "..", "%s", "{}", "a:b", "-", "É", "a" * 5000)
 NAMED = {
     "train": ("--algo", "--network", "--optimizer", "--preset", "--env"),
+    "resume": ("--schedule",),
     "eval": ("--env",),
     "watch": ("--env",),
     "plot": ("--of",),

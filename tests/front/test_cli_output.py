@@ -73,7 +73,8 @@ def test_on_a_terminal_no_line_is_longer_than_its_width(variables, tmp_path, ric
 
 def test_ctrl_c_on_a_terminal_leaves_no_part_of_the_bar(variables, tmp_path):
     code, text = play_on_terminal([*COMMAND, *ENDLESS], tmp_path, variables(), COLUMNS, interrupt_at="training [")
-    *_, interrupted, returns, checkpoint, rest = screen(text)
+    *_, interrupted, returns, checkpoint, how, rest = screen(text)
+    assert how == "Go on with: numasync resume run"
     assert code == 130 and interrupted.startswith("Interrupted after ") and returns.startswith("Mean return of the ")
     assert checkpoint == "Checkpoint: run/checkpoint.npz" and rest == "" and "training [" not in "".join(screen(text))
 
@@ -107,8 +108,10 @@ def test_other_programs_read_a_json_object_a_line(tmp_path):
     assert (code, err) == (0, "")
     events = events_of(out)
     assert {name for name, _ in events} >= {"start", "compiling", "checkpoint", "progress", "evaluation", "end"}
-    assert events[0] == ("start", {"options": json.loads((tmp_path / "run/config.json").read_text()), "folder": "run"})
-    assert events[-1] == ("result", json.loads((tmp_path / "run" / "result.json").read_text()))
+    config, result = (json.loads((tmp_path / "run" / name).read_text()) for name in ("config.json", "result.json"))
+    assert config.pop("made_by") == result.pop("made_by")
+    assert events[0] == ("start", {"options": config, "folder": "run", "steps": 0})
+    assert events[-1] == ("result", result)
     first = dict(reversed(events))
     assert list(first["progress"]) == ["steps", "max_steps", "seconds", "steps_per_s", "episodes", "mean_return"]
     assert list(first["evaluation"]) == ["steps", "scores", "best"] and first["evaluation"]["best"] is True

@@ -23,7 +23,7 @@ def options_of(monkeypatch, tmp_path):
     def call(*arguments):
         given = {}
 
-        def train_and_show(display, out, **options):
+        def train_and_show(display, out, from_agent, **options):
             given.update(options)
             (tmp_path / "result.json").touch()
             return SimpleNamespace(result={"interrupted": False})

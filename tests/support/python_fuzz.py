@@ -56,6 +56,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "plot": dict(folders=["folder"], out="curves"),
     "reference_scores": dict(env_id="Pong-v4"),
     "register": dict(env_id="Odd-v0", observation_shape=(2,), n_actions=2, state_size=1),
+    "resume": dict(run="missing"),
     "study": dict(name="lr", env="CartPole-v1", out="study"),
     "towers": dict(first=LAYERS, second=LAYERS),
     "train": dict(env="CartPole-v1", out="run"),
