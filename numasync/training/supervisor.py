@@ -82,12 +82,14 @@ class Supervisor:
     state           the last training state; None where there is none, or it is not wanted
     interrupted     whether Ctrl-C or another signal has ended the run early
     ended_by        the other signal, if there was one
-    keeps_state     whether each checkpoint takes a training state. Somebody sets it before `run`
-    pause_at        (T) -> whether the workers must pause here; None: never. Only deterministic mode asks it, before
-                    each turn of a worker. Somebody sets it before `run`
-    on_restore      called before the state to go on from is restored, which takes a while where games are played again.
-                    Somebody sets it before `run`
     anew            whether episodes begin anew, because an environment cannot go on in the middle of one
+
+    These attributes can be set before `run`:
+
+    keeps_state  whether each checkpoint takes a training state
+    pause_at     (T) -> whether the workers must pause here; None: never. Only deterministic mode asks it, before each
+                 turn of a worker
+    on_restore   called before a state is restored, which takes a while where games are played again
     """
 
     def __init__(self, trainer: Trainer, state: TrainingState | None = None) -> None:
@@ -200,6 +202,7 @@ class Supervisor:
         checkpoint_due = False
         try:
             while True:
+                self._pause.clear()
                 runs = [thread.submit(self._run_workers_of, i) for i, thread in enumerate(self._threads)]
                 if checkpoint_due:  # it is written while the workers go on
                     on_checkpoint(self.snapshot)
@@ -227,7 +230,6 @@ class Supervisor:
         Return whether they pause for a checkpoint.
         """
         checked = time.perf_counter()
-        self._pause.clear()
         while True:
             ended, running = wait(runs, POLL_SECONDS)
             for run in ended:
