@@ -91,6 +91,17 @@ def test_a_signal_before_the_training_ends_the_program_at_once(tmp_path, number,
     assert (sorted(os.listdir(tmp_path / "run")) if (tmp_path / "run").exists() else None) == left
 
 
+REPEATABLE = [*SHORT[:-2], "--steps", "100000", "--deterministic", "--checkpoint-minutes", "0.002"]
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """The folder of a run that was not stopped."""
+    folder = tmp_path_factory.mktemp("whole")
+    assert finish(start([*REPEATABLE, "--out", "run"], folder))[0] == 0
+    return folder / "run"
+
+
 @pytest.mark.parametrize(
     "call",
     [
@@ -103,19 +114,17 @@ def test_a_signal_before_the_training_ends_the_program_at_once(tmp_path, number,
         "numasync.training.records write_result 1",
     ],
 )
-def test_a_run_that_is_stopped_in_any_function_goes_on_as_if_it_had_not_been(tmp_path, call):
-    options = [*SHORT[:-2], "--steps", "300000", "--deterministic", "--checkpoint-minutes", "0.002"]
-    assert finish(start([*options, "--out", "whole"], tmp_path))[0] == 0
+def test_a_run_that_is_stopped_in_any_function_goes_on_as_if_it_had_not_been(tmp_path, whole, call):
     (tmp_path / "stopping").mkdir()
     (tmp_path / "stopping" / "sitecustomize.py").write_text(AT_A_CALL)
     module, name, nth = call.split()
     path = os.pathsep.join(filter(None, [str(tmp_path / "stopping"), os.environ.get("PYTHONPATH")]))
     stopped = f"{module} {name} {int(signal.SIGTERM)} {nth}"
-    code, out, err = finish(start([*options, "--out", "run"], tmp_path, SIGNAL_AT=stopped, PYTHONPATH=path))
+    code, out, err = finish(start([*REPEATABLE, "--out", "run"], tmp_path, SIGNAL_AT=stopped, PYTHONPATH=path))
     assert code == 143 and GO_ON in out + err
     assert finish(start(["resume", "run"], tmp_path))[0] in (0, 2), "2: it had finished"
     assert not read_run(tmp_path / "run").result["interrupted"]
-    check_equal(tmp_path / "whole", tmp_path / "run")
+    check_equal(whole, tmp_path / "run")
     assert not [name for name in os.listdir(tmp_path / "run") if name.startswith(".numasync-")]
 
 
