@@ -61,7 +61,7 @@ def resume_and_show(
         found = read_last_state(folder)
         state = found and found[1]
         if found:
-            finished = result is not None and result.get("evaluation") is not None
+            finished = isinstance(result, dict) and result.get("evaluation") is not None
             check_steps(path, found[1].steps, found[0].config.steps, steps, finished)
             agent, rate = go_on(*found, steps, schedule)
             sizes = found[1].numbers.monitor_bytes, found[1].numbers.evaluations_bytes
