@@ -49,7 +49,9 @@ def train_in_pieces(out: Path, **options: Any) -> tuple[numasync.Agent, int]:
 
 
 def rows(path: Path, columns: tuple[int, ...]) -> list[list[str]]:
-    """Return the lines of a table, with these columns alone."""
+    """Return the lines of a table, with these columns alone. There are none where there is no file."""
+    if not path.exists():
+        return []
     lines = [line.split(",") for line in path.read_text().splitlines() if not line.startswith("#")]
     return [[line[column] for column in columns] for line in lines]
 
