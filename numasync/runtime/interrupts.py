@@ -4,6 +4,7 @@ The first import of the package imports this module before all others, because C
 """
 
 import contextlib
+import multiprocessing
 import os
 import signal
 import sys
@@ -67,14 +68,28 @@ def leave_or_raise(number: int, frame: FrameType | None) -> NoReturn:
     Where this process imports or compiles, it ends at once. But a command that starts other processes must end them,
     and only the commands that train have last words.
     """
-    inside = frame
-    while inside and (number == signal.SIGINT or last_words):
-        if inside.f_globals.get("__name__", "").split(".")[0] in IMPORT_AND_COMPILE:
-            leave_at_once(number)
-        inside = inside.f_back
+    if (number == signal.SIGINT or last_words) and imports_or_compiles(frame):
+        leave_at_once(number)
     if number == signal.SIGINT:
         raise KeyboardInterrupt
     end_by(number, frame)
+
+
+def end_by_or_at_once(number: int, frame: FrameType | None) -> None:
+    """Handle a signal that ends this process as `end_by` does. Where it imports or compiles, end it by the signal."""
+    if not imports_or_compiles(frame):
+        end_by(number, frame)
+    signal.signal(number, signal.SIG_DFL)
+    signal.raise_signal(number)
+
+
+def imports_or_compiles(frame: FrameType | None) -> bool:
+    """Return whether a frame, or one that has called it, imports or compiles: an exception could be lost there."""
+    while frame:
+        if frame.f_globals.get("__name__", "").split(".")[0] in IMPORT_AND_COMPILE:
+            return True
+        frame = frame.f_back
+    return False
 
 
 @contextlib.contextmanager
@@ -96,7 +111,20 @@ def unwind_when_ended() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def handled(numbers: Sequence[int], handler: Callable[..., NoReturn], instead_of: Sequence[Any]) -> Iterator[None]:
+def save_when_ended() -> Iterator[None]:
+    """Let a signal of ENDING raise EndedBySignal in a `with` block that saves its work then.
+
+    A process of a pool is left alone: its pool would take the exception for a result, and go on.
+    """
+    if multiprocessing.parent_process() is not None:
+        yield
+        return
+    with handled(ENDING, end_by_or_at_once, (signal.SIG_DFL,)):
+        yield
+
+
+@contextlib.contextmanager
+def handled(numbers: Sequence[int], handler: Callable[..., Any], instead_of: Sequence[Any]) -> Iterator[None]:
     """Handle signals in a `with` block of the main thread, as far as their handlers are among `instead_of`."""
     before = {number: signal.getsignal(number) for number in numbers if is_main_thread()}
     changed = [number for number, old in before.items() if old in instead_of]

@@ -14,7 +14,7 @@ from numasync.config import Config
 from numasync.errors import EvaluationError, InputError, NotFiniteError, WorkerError, failure_of, one_line
 from numasync.runtime import interrupts
 from numasync.runtime.compilation import watch_compilation
-from numasync.runtime.interrupts import EndedBySignal, unwind_when_ended
+from numasync.runtime.interrupts import EndedBySignal, save_when_ended
 from numasync.training.background_evaluation import BackgroundEvaluator
 from numasync.training.progress import Progress
 from numasync.training.records import CHECKPOINT, RunFolder, resume_command
@@ -100,7 +100,7 @@ class Run:
 
         SIGTERM and SIGHUP end the run as Ctrl-C does, and then the program: EndedBySignal is raised.
         """
-        with unwind_when_ended():
+        with save_when_ended():
             return self._run()
 
     def _run(self) -> Agent:

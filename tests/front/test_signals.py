@@ -152,3 +152,26 @@ def test_a_second_ctrl_c_ends_the_program_at_once(tmp_path):
     process.send_signal(signal.SIGINT)
     code, _, err = finish(process, 5)
     assert (code, err) == (130, "numasync: stopped.\n" + GO_ON)
+
+
+@pytest.mark.parametrize("moment", ["while it trains", "while it compiles"])
+def test_a_signal_ends_a_program_that_trains_by_itself(tmp_path, moment):
+    script = "import numasync; numasync.train(out='run', steps=10**11, workers=2, verbose=True); print('went on')"
+    environment = {"NUMASYNC_CACHE_DIR": str(tmp_path / "cache")} if moment == "while it compiles" else {}
+    process = subprocess.Popen(
+        [sys.executable, "-u", "-c", script],
+        cwd=tmp_path,
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    while ("compiling" if environment else "/s") not in process.stdout.readline():
+        assert process.poll() is None
+    time.sleep(1.0)
+    process.terminate()
+    out, _ = process.communicate(timeout=STOP_SECONDS)
+    if environment:
+        # Inside the compiler an exception could be lost, so that the signal does what it does by default.
+        assert process.returncode in (143, -signal.SIGTERM) and os.listdir(tmp_path / "run") == ["config.json"]
+    else:
+        assert process.returncode == 143 and out.endswith(GO_ON) and read_run(tmp_path / "run").result["interrupted"]
