@@ -106,12 +106,17 @@ def whole(tmp_path_factory):
     "call",
     [
         "numasync.training.state write_state 3",
-        "numasync.runtime.files sync_folder 3",
-        "numasync.runtime.files write_atomically 6",
         "numasync.training.run _evaluate_at_the_end 1",
-        "numasync.agent.evaluation play_episodes 1",
-        "numasync.training.records add_evaluation 1",
         "numasync.training.records write_result 1",
+        *(
+            pytest.param(call, marks=pytest.mark.slow)
+            for call in (
+                "numasync.runtime.files sync_folder 3",
+                "numasync.runtime.files write_atomically 6",
+                "numasync.agent.evaluation play_episodes 1",
+                "numasync.training.records add_evaluation 1",
+            )
+        ),
     ],
 )
 def test_a_run_that_is_stopped_in_any_function_goes_on_as_if_it_had_not_been(tmp_path, whole, call):
