@@ -138,7 +138,7 @@ def test_with_threads_steps_episodes_and_time_add_up(monkeypatch, tmp_path):
     assert times == 2 and steps <= run.result["steps"] < steps + 2 * 5
     lengths = run.episodes[:, 1].sum()
     assert run.result["episodes"] == len(run.episodes) and 0 <= run.result["steps"] - lengths < 2 * 10
-    assert (np.diff(run.episodes[:, 2]) >= -0.5).all(), "the seconds go on"
+    assert np.median(run.episodes[-1000:, 2]) > np.median(run.episodes[:1000, 2]), "the seconds go on"
     assert run.result["wall_s"] >= run.episodes[-1, 2] - 0.01
 
 
