@@ -133,7 +133,7 @@ def test_real_numbers_a_little_outside_their_bounds_are_a_warning_once(shows):
 
 @pytest.mark.parametrize("at_reset", [False, True])
 def test_training_ends_at_the_first_observation_that_breaks_its_space(shows, at_reset):
-    with pytest.raises(WorkerError, match=r"^Worker 0 failed: .* of Shows-v0 .*Box.* must be \(5,\), not \(1,\)"):
+    with pytest.raises(WorkerError, match=r"^Worker \d failed: .* of Shows-v0 .*Box.* must be \(5,\), not \(1,\)"):
         numasync.train(shows(FIVE, np.zeros(1), at_reset), **SHORT)
 
 

@@ -238,7 +238,7 @@ def test_a_kill_between_two_renames_leaves_the_state_before(monkeypatch, tmp_pat
     folder = stopped_run(monkeypatch, tmp_path / "run")
     (folder / "training.npz").unlink()
     with warnings.catch_warnings():
-        warnings.simplefilter("error")
+        warnings.simplefilter("error", TroubleWarning)
         numasync.resume(folder)
     check_equal(tmp_path / "whole", folder)
 
