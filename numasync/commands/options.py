@@ -2,7 +2,7 @@
 
 import argparse
 import dataclasses
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from typing import Any
 
 from numasync.config import PRESETS, RENAMED, Config
@@ -59,14 +59,18 @@ def describe_defaults(field: dataclasses.Field) -> str:
     return ", ".join(parts).replace("%", "%%")
 
 
-def rename_old_options(given: dict[str, Any]) -> dict[str, Any]:
+def rename_old_options(given: dict[str, Any], write: Callable[[str], str] = flag_of, place: str = "") -> dict[str, Any]:
     """Return options with old names replaced by new ones, and print a warning for each old name.
+
+    given  options by name
+    write  returns how the user writes a name; by default as a flag
+    place  what the warning begins with
 
     Raises InputError where both names of an option are given.
     """
     for old, new in RENAMED.items():
         if old in given:
             if new in given:
-                raise InputError(f"{flag_of(old)} is the old name of {flag_of(new)}; give {flag_of(new)} alone.")
-            complain(f"{flag_of(old)} is now {flag_of(new)}.")
+                raise InputError(f"{write(old)} is the old name of {write(new)}; give {write(new)} alone.")
+            complain(f"{place}{write(old)} is now {write(new)}.")
     return {RENAMED.get(name, name): value for name, value in given.items()}

@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from numasync.agent.description import parse_network
-from numasync.config import RENAMED, validate_options
+from numasync.commands.options import rename_old_options
+from numasync.config import validate_options
 from numasync.errors import InputError, one_line
 from numasync.runtime.checks import show
 from numasync.runtime.files import is_special
-from numasync.tools.program import complain
 from numasync.training.records import LONGEST_JSON, MADE_BY
 
 # A layer of a network as a config.json has it.
@@ -31,7 +31,7 @@ def read_options(path: str | os.PathLike) -> dict[str, Any]:
     try:
         if "network" in given:
             given["network"] = parse_layers(given["network"])
-        return validate_options(rename_old_keys(path, given))
+        return validate_options(rename_old_options(given, str, f"{path}: "))
     except InputError as error:
         raise InputError(f"{path}: {error}") from error
 
@@ -83,16 +83,3 @@ def parse_layers(network: Any) -> Any:
         raise InputError(
             f"network is {show(network)}; it must be a name or a list of layers such as {shape}."
         ) from None
-
-
-def rename_old_keys(path: Path, given: dict[str, Any]) -> dict[str, Any]:
-    """Return options with old names replaced by new ones, and print a warning for each old name.
-
-    Raises InputError where both names of an option are given.
-    """
-    for old, new in RENAMED.items():
-        if old in given:
-            if new in given:
-                raise InputError(f"{old} is the old name of {new}; give {new} alone.")
-            complain(f"{path}: {old} is now {new}.")
-    return {RENAMED.get(name, name): value for name, value in given.items()}

@@ -38,7 +38,7 @@ COMPILED_ELSEWHERE = "numasync:compiled_elsewhere"
 # A helper lives for some seconds, so that it never collects garbage.
 SERVE = "import gc; gc.disable(); from numasync.runtime.compilers import serve; serve()"
 
-# Python collects garbage when this many objects have been made. It looks at all of them each 2,500th time.
+# The thresholds of Python's garbage collection: it begins after 100,000 new objects.
 OBJECTS_OF_A_COLLECTION = 100_000, 50, 50
 
 

@@ -11,7 +11,7 @@ from numasync.runtime.files import is_leftover, json_text, lock, remove_leftover
 
 
 class FolderTakenError(InputError):
-    """The folder of a new run is not empty, or another run begins in it."""
+    """The folder of a new run is not empty, or another program trains in it."""
 
 
 def make_folder(out: str | os.PathLike, name: str, value: Any) -> Path:
@@ -83,7 +83,8 @@ def reopen(path: Path) -> int:
         handle = os.open(path, os.O_RDWR)
     except OSError as error:
         raise InputError(f"The run in {path.parent} cannot go on: {path.name}: {error.strerror}.") from error
-    if lock(handle) is False:
+    # A file without a name was replaced by another program, which has gone on with the run.
+    if lock(handle) is False or not os.fstat(handle).st_nlink:
         os.close(handle)
         raise FolderTakenError(f"Another program trains in {path.parent} now; stop it, or wait for its end.")
     remove_leftovers(path.parent)

@@ -36,8 +36,8 @@ def resume(run: str | os.PathLike, steps: int | None = None, schedule: str = STR
               new end, as if the run had been planned like this; it jumps up here. 'hold': it stays as it is now
     verbose   whether to print progress
 
-    An environment of Gymnasium that is no game of ALE cannot be saved: its episodes begin anew. A game of ALE plays its
-    last 20,000 steps again, to be where it was.
+    An environment of Gymnasium that is no game of ALE cannot be saved: its episodes begin anew. A game of ALE plays
+    the steps since its last seed again, to be where it was: 20,000 and an episode at most.
 
     Returns and raises what `train` does. Raises InputError too where there is no run to go on with, it has finished, or
     another program trains in its folder.

@@ -1,6 +1,6 @@
 """The training state: what a run must keep to go on later as if it had never stopped.
 
-Workers are copied between two calls of the loop, while none of them plays. A state has arrays and numbers:
+No worker plays while the state is copied. The state has numbers, see `Numbers`, and these arrays:
 
     theta, theta_target, target_copies    the parameters, theta-, and how often it was copied
     values, updates, last_update          what the optimiser remembers: one row, or one for each worker
@@ -176,7 +176,7 @@ def write_state(path: Path, previous: Path, agent: Agent, state: TrainingState, 
     """Write a state with its agent, whole or not at all. The file that it replaces is kept. Raises OSError.
 
     path, previous  the file, and where the old file is kept
-    agent           its theta may be another than that of the state
+    agent           the agent of the run; the file gets the theta of the state
     pending         the parameters of the evaluation that has begun
     """
     description, arrays = contents_of(agent)

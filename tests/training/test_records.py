@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import os
 import time
 
 import numpy as np
@@ -11,7 +12,7 @@ import pytest
 from numasync import InputError
 from numasync.agent.evaluation import summarize
 from numasync.config import make_config
-from numasync.training.folders import make_folder
+from numasync.training.folders import FolderTakenError, make_folder, reopen
 from numasync.training.records import EVALUATION_COLUMNS, LONGEST_JSON, RunFolder, read_run
 
 CONFIG = make_config("classic", env="CartPole-v1", algo="a3c", seed=7)
@@ -198,3 +199,18 @@ def test_a_json_file_that_is_very_long_or_deep_is_damage(full, name, text):
     (full.path / name).write_text(text)
     with pytest.raises(InputError, match=rf"^The records in \S+run are damaged: {name} is [^\n.]+\.$"):
         read_run(full.path)
+
+
+def test_a_file_that_another_program_has_replaced_is_no_lock(tmp_path, monkeypatch):
+    """The other one has gone on with the run, and holds the lock of the new file."""
+    path, opened = tmp_path / "config.json", os.open
+    path.write_text("old")
+
+    def replaced(*arguments):
+        handle = opened(*arguments)
+        path.unlink()
+        return handle
+
+    monkeypatch.setattr(os, "open", replaced)
+    with pytest.raises(FolderTakenError, match="Another program trains in"):
+        reopen(path)

@@ -35,7 +35,7 @@ WIDEST, WIDE = 16, 8
 # With one zero in this many numbers, or fewer, looking for zeros takes longer than their rows of B.
 FEW_ZEROS = 8
 
-# Rows of B up to this length are taken whole. A few of them, and the rows fetched ahead, fit in the innermost cache.
+# A row of B is not cut if it has at most this many numbers. Several such rows fit in the innermost cache.
 SHORT_ROWS = 512
 
 NT_ROWS = 4

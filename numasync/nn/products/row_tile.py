@@ -103,8 +103,8 @@ def vector_row(typing, c, a, b):
 def vector_sparse_row(typing, c, a, b):
     """`reference_row` without the rows of B that meet a zero.
 
-    A ring buffer holds the numbers of the last 2 ROWS rows that were found. ROWS of them are computed with while the
-    other ROWS come from the memory.
+    A ring buffer holds the numbers of 2 ROWS rows. The products of ROWS rows are added while the memory fetches the
+    next ROWS rows.
     """
     check_operands(c, a, b)
 

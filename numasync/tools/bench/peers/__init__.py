@@ -1,6 +1,6 @@
 """`numasync bench --peers`: compare numasync with what a user would take instead, side by side on this machine.
 
-A peer is a program in a process of its own. It gets as many cores as numasync. See `programs/` and `table.py`.
+Each peer is a program, and runs in its own process. It may use as many cores as numasync. See `programs/`.
 All programs of one environment are started, then they take turns: one trains while the others wait. A ratio is the
 median of the ratios within a repetition. The time from the start of a process to the first update is measured twice:
 with empty caches of compiled code, and once more with the caches that the first start has filled.
