@@ -3,12 +3,14 @@
 By default a few kills of one run are tried. `pytest -m slow tests/front/test_kills.py` tries them all.
 """
 
+import json
 import random
 import signal
 import subprocess
 import sys
 import time
 
+import numpy as np
 import pytest
 from support.stops import check_equal
 
@@ -96,20 +98,41 @@ def test_every_kind_of_run_that_is_killed_goes_on_bit_for_bit(tmp_path, run):
     check(tmp_path, run, kills=10)
 
 
+def wait_for_training(process):
+    """Read the lines of a run until it trains. Return false where it ends before."""
+    return any(json.loads(line)["event"] == "progress" for line in process.stdout)
+
+
+def changes_of_returns(episodes, resumed):
+    """Return by how much the mean return of 20 episodes after each resume is higher than that of the 20 before.
+
+    episodes  lines of monitor.csv: return, length, seconds, T
+    resumed   T of each resume
+    """
+    returns, at = episodes[:, 0], np.searchsorted(episodes[:, 3], resumed, side="right")
+    return np.array(
+        [returns[i : i + 20].mean() - returns[i - 20 : i].mean() for i in at if 20 <= i <= len(returns) - 20]
+    )
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("env", ["MinAtar/Breakout-v1", "PongNoFrameskip-v4"])
 def test_a_run_with_threads_that_is_killed_loses_one_interval_at_most(tmp_path, env):
-    """50 kills. Every file loads, and the steps never fall by more than what a state's interval holds."""
-    steps = {"MinAtar/Breakout-v1": 4_000_000, "PongNoFrameskip-v4": 400_000}[env]
+    """50 kills while it trains. Every file loads, and what is lost is no longer than the interval of the states.
+
+    The training returns after a resume are like the returns before it.
+    """
+    steps = {"MinAtar/Breakout-v1": 20_000_000, "PongNoFrameskip-v4": 1_500_000}[env]
     words = ["train", "--env", env, "--algo", "a3c", "--steps", str(steps), "--seed", "7", "--out", "run"]
     words += ["--checkpoint-minutes", "0.02", "--final-eval-episodes", "1", "--eval-every", str(steps // 8)]
-    moments, command, lost = random.Random(env), words, []
+    moments, command, lost, resumed = random.Random(env), words, [], []
     for _ in range(50):
-        process = subprocess.Popen([*COMMAND, *command], cwd=tmp_path, stdout=subprocess.DEVNULL)
-        time.sleep(moments.uniform(3.0, 9.0))
+        process = subprocess.Popen([*COMMAND, *command, "--json-lines"], cwd=tmp_path, stdout=subprocess.PIPE)
+        if wait_for_training(process):
+            time.sleep(moments.uniform(1.0, 9.0))
         process.kill()
-        if process.wait() == 0:
-            break
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL
         command = ["resume", "run"]
         for path in (tmp_path / "run").glob("*.npz"):
             if not path.name.startswith("training"):
@@ -117,5 +140,10 @@ def test_a_run_with_threads_that_is_killed_loses_one_interval_at_most(tmp_path, 
         run = read_run(tmp_path / "run")
         _, state = numasync.training.state.read_state(tmp_path / "run" / "training.npz")
         lost.append(run.episodes[-1, 2] - state.numbers.seconds if len(run.episodes) else 0.0)
+        resumed.append(state.steps)
+    changes = changes_of_returns(read_run(tmp_path / "run").episodes, resumed)
+    mean, error = changes.mean(), changes.std(ddof=1) / len(changes) ** 0.5
     print(f"{env}: {len(lost)} kills; seconds of episodes beyond the state: at most {max(lost):.2f}")
+    print(f"{env}: return of 20 episodes after a resume less that of 20 before: {mean:.2f}, standard error {error:.2f}")
     assert max(lost) < 3.0
+    assert mean > -3.0 * error
