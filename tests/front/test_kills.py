@@ -24,13 +24,13 @@ pytestmark = pytest.mark.compiled
 COMMAND = [sys.executable, "-m", "numasync"]
 SECONDS = 600
 
-# Steps that take about ten seconds, networks without and with memory, and after how many seconds at most a start is
-# killed. A start on Pong loads a game for each worker, and plays it again.
+# Steps that take some seconds with a network without memory, and with one that has one; these networks; and after how
+# many seconds at most a start is killed. A start on Pong loads a game for each worker, and plays it again.
 RUNS = {
-    "CartPole-v1": (1_500_000, "mlp", "mlp_lstm", 3.0),
-    "Catch-v0": (400_000, "mlp", "mlp_lstm", 3.0),
-    "MinAtar/Breakout-v1": (250_000, "minatar", "minatar_lstm", 3.0),
-    "PongNoFrameskip-v4": (4_000, "nips", "nips_lstm", 9.0),
+    "CartPole-v1": (1_000_000, 40_000, "mlp", "mlp_lstm", 3.0),
+    "Catch-v0": (150_000, 30_000, "mlp", "mlp_lstm", 3.0),
+    "MinAtar/Breakout-v1": (60_000, 30_000, "minatar", "minatar_lstm", 3.0),
+    "PongNoFrameskip-v4": (3_000, 2_000, "nips", "nips_lstm", 9.0),
 }
 FEW = [("MinAtar/Breakout-v1", "a3c", "rmsprop", True)]
 ALL = [
@@ -44,8 +44,7 @@ ALL = [
 
 def words_of(env, algo, optimizer, memory, share):
     """Return the command line of a run. share: how much of it is trained."""
-    steps, *networks, _ = RUNS[env]
-    steps = int(share * steps)
+    steps, networks = int(share * RUNS[env][memory]), RUNS[env][2:4]
     options = dict(env=env, algo=algo, optimizer=optimizer, network=networks[memory], steps=steps, workers=8, seed=7)
     options |= {"checkpoint-minutes": 0.005, "eval-every": steps // 4, "periodic-eval-episodes": 1}
     options |= {"final-eval-episodes": 1, "epsilon-steps": steps, "target-interval": steps // 10}
@@ -57,28 +56,38 @@ def words_of(env, algo, optimizer, memory, share):
 
 
 def kill_again_and_again(folder, words, kills, moments, latest):
-    """Start a run, kill it at random moments, go on each time, and return how often it was killed."""
+    """Start a run, kill it at random moments, go on each time, and return how often it was killed.
+
+    Every second kill comes while it trains. The others come at any moment after the start.
+    """
     killed, command = 0, words
     while True:
-        process = subprocess.Popen([*COMMAND, *command], cwd=folder, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        try:
-            _, err = process.communicate(timeout=moments.uniform(0.5, latest) if killed < kills else SECONDS)
-        except subprocess.TimeoutExpired:
-            process.send_signal(signal.SIGKILL)
-            process.communicate()
-            killed += 1
-        else:
-            assert process.returncode == 0, err
+        process = subprocess.Popen([*COMMAND, *command, "--json-lines"], cwd=folder, stdout=subprocess.PIPE)
+        if killed < kills:
+            if killed % 2 == 0:
+                time.sleep(moments.uniform(0.5, latest))
+            elif wait_for_training(process):
+                time.sleep(moments.uniform(0.0, 1.0))
+            process.kill()
+        process.communicate(timeout=SECONDS)
+        if process.returncode != -signal.SIGKILL:
+            assert process.returncode == 0
             return killed
+        killed += 1
         if (folder / "run" / "config.json").exists():
             command = ["resume", "run"]
+
+
+def wait_for_training(process):
+    """Read the lines of a run until it trains. Return false where it ends before."""
+    return any(json.loads(line)["event"] == "progress" for line in process.stdout)
 
 
 def check(tmp_path, run, kills, share=1.0):
     words = words_of(*run, share)
     subprocess.run([*COMMAND, *words, "--out", "whole"], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
     killed = kill_again_and_again(
-        tmp_path, [*words, "--out", "run"], kills, random.Random(str(run)), share * RUNS[run[0]][3] + 1.0
+        tmp_path, [*words, "--out", "run"], kills, random.Random(str(run)), share * RUNS[run[0]][4] + 1.0
     )
     check_equal(tmp_path / "whole", tmp_path / "run")
     print(f"{' '.join(map(str, run))}: killed {killed} times, equal")
@@ -96,11 +105,6 @@ def test_every_kind_of_run_that_is_killed_goes_on_bit_for_bit(tmp_path, run):
     if "Pong" in run[0]:
         pytest.importorskip("ale_py")
     check(tmp_path, run, kills=10)
-
-
-def wait_for_training(process):
-    """Read the lines of a run until it trains. Return false where it ends before."""
-    return any(json.loads(line)["event"] == "progress" for line in process.stdout)
 
 
 def changes_of_returns(episodes, resumed):
