@@ -24,13 +24,13 @@ pytestmark = pytest.mark.compiled
 COMMAND = [sys.executable, "-m", "numasync"]
 SECONDS = 600
 
-# Steps that take some seconds with a network without memory, and with one that has one; these networks; and after how
-# many seconds at most a start is killed. A start on Pong loads a game for each worker, and plays it again.
+# Steps that take some seconds with a network without memory, and with one that has one, these networks, and after
+# how many seconds at most a start is killed. A start on Pong loads a game for each worker, and plays it again.
 RUNS = {
-    "CartPole-v1": (1_000_000, 40_000, "mlp", "mlp_lstm", 3.0),
-    "Catch-v0": (150_000, 30_000, "mlp", "mlp_lstm", 3.0),
-    "MinAtar/Breakout-v1": (60_000, 30_000, "minatar", "minatar_lstm", 3.0),
-    "PongNoFrameskip-v4": (3_000, 2_000, "nips", "nips_lstm", 9.0),
+    "CartPole-v1": (1_500_000, 100_000, "mlp", "mlp_lstm", 2.0),
+    "Catch-v0": (300_000, 100_000, "mlp", "mlp_lstm", 2.0),
+    "MinAtar/Breakout-v1": (150_000, 80_000, "minatar", "minatar_lstm", 2.0),
+    "PongNoFrameskip-v4": (8_000, 6_000, "nips", "nips_lstm", 6.0),
 }
 FEW = [("MinAtar/Breakout-v1", "a3c", "rmsprop", True)]
 ALL = [
@@ -67,7 +67,7 @@ def kill_again_and_again(folder, words, kills, moments, latest):
             if killed % 2 == 0:
                 time.sleep(moments.uniform(0.5, latest))
             elif wait_for_training(process):
-                time.sleep(moments.uniform(0.0, 1.0))
+                time.sleep(moments.uniform(0.0, 0.6))
             process.kill()
         process.communicate(timeout=SECONDS)
         if process.returncode != -signal.SIGKILL:
@@ -86,9 +86,7 @@ def wait_for_training(process):
 def check(tmp_path, run, kills, share=1.0):
     words = words_of(*run, share)
     subprocess.run([*COMMAND, *words, "--out", "whole"], cwd=tmp_path, check=True, stdout=subprocess.DEVNULL)
-    killed = kill_again_and_again(
-        tmp_path, [*words, "--out", "run"], kills, random.Random(str(run)), share * RUNS[run[0]][4] + 1.0
-    )
+    killed = kill_again_and_again(tmp_path, [*words, "--out", "run"], kills, random.Random(str(run)), RUNS[run[0]][4])
     check_equal(tmp_path / "whole", tmp_path / "run")
     print(f"{' '.join(map(str, run))}: killed {killed} times, equal")
     return killed
