@@ -17,10 +17,7 @@ LENGTH = 10
 
 
 class Targets(gymnasium.Env):
-    """Each observation names a target for each integer of the action. The reward counts the integers that are right.
-
-    An integer that is right by chance, 1 time in n, does not say which integer it was: the reward is a sum.
-    """
+    """Each observation names a target for each integer of the action. The reward counts the integers that are right."""
 
     def __init__(self, action_space: spaces.Space, nvec: list[int], start: list[int]) -> None:
         self.action_space, self.start = action_space, np.array(start)
@@ -59,9 +56,9 @@ def targets(request):
 @pytest.mark.compiled
 def test_a3c_learns_independent_targets(targets):
     env_id, highest = targets
-    options = dict(steps=30_000, lr=5e-3, gamma=0.5, seed=1, deterministic=True, final_eval_episodes=20)
+    options = dict(steps=10_000, lr=0.01, gamma=0.5, t_max=5, seed=1, deterministic=True, final_eval_episodes=20)
     agent = numasync.train(env_id, "a3c", network=SMALL, **options)
-    assert agent.result["evaluation"]["mean"] > 0.95 * highest
+    assert agent.result["evaluation"]["mean"] > 0.95 * highest, "random actions score 6 of 20, and 20 of 40"
 
 
 def reset(state, rng, obs):
@@ -71,7 +68,7 @@ def reset(state, rng, obs):
 
 
 def step(state, action, rng, obs):
-    reward = float(action[0] == state[0]) + float(action[1] == state[1])
+    reward = (1.0 if action[0] == state[0] else 0.0) + (1.0 if action[1] == state[1] else 0.0)
     count = state[2] + 1
     state[0], state[1] = numasync.choice(rng, 3), numasync.choice(rng, 2)
     state[2] = count

@@ -69,7 +69,9 @@ class CheckedEnv:
 
     def step(self, action: int | np.ndarray) -> tuple[float, int]:
         """Play an action; return reward and end. Raises InputError for a mistake of the environment's step."""
-        result = self.call("step", self.env.step, self.state, action, self.rng, self.obs)
+        # As in the loop, an array is a copy: what step writes into it changes nothing.
+        own = action.copy() if isinstance(action, np.ndarray) else action
+        result = self.call("step", self.env.step, self.state, own, self.rng, self.obs)
         if not isinstance(result, tuple) or len(result) != 2:
             raise self.mistake("step", f"returns {result!r}; it must return two values, reward and end")
         reward, end = result

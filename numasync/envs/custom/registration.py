@@ -79,7 +79,9 @@ def register(
     if nvec and bounds is not None:
         raise InputError(f"n_actions is {show(n_actions)}; with bounds it must be how many numbers an action has.")
     observation = Observation("vector" if len(shape) == 1 else "image", shape)
-    spec = EnvSpec(env_id, family, observation, actions, parse_bounds(bounds, actions), nvec=nvec)
+    spec = EnvSpec(env_id, family, observation, actions, parse_bounds(bounds, actions))
+    if nvec:
+        spec = spec._replace(nvec=nvec, action_dtype="int64")
     size = as_whole_number("state_size", state_size, 0, LARGEST_SIZE)
     limit = None if max_episode_steps is None else as_whole_number("max_episode_steps", max_episode_steps, 1)
     compiled = check_and_compile(JittedEnv(spec, reset, step, size, max_episode_steps=limit))
