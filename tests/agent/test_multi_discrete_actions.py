@@ -1,5 +1,8 @@
 """Agents whose actions are several integers: predict, evaluation, files, and the policy of one integer."""
 
+import dataclasses
+import json
+
 import numpy as np
 import pytest
 from gymnasium import spaces
@@ -8,6 +11,7 @@ from support.gym_envs import box, registered_env
 import numasync
 from numasync import InputError, dense, lstm, relu
 from numasync.agent.agent import Agent
+from numasync.agent.description import parse_spec
 from numasync.config import make_config
 from numasync.envs import make_env
 from numasync.envs.jitted.catch import CATCH
@@ -68,6 +72,31 @@ def test_an_agent_is_saved_and_loaded_and_scores_the_same(space, network, tmp_pa
     np.testing.assert_array_equal(loaded.predict(OBS), agent.predict(OBS))
     with registered_env(box((2,), np.float32, -1, 1), space):
         assert loaded.evaluate(2) == agent.evaluate(2)
+
+
+@pytest.mark.parametrize(
+    ("says", "changes"),
+    [
+        ("nvec is 3; it must be a list of 2 to 2 numbers", dict(nvec=3)),
+        ("nvec is [3]; it must be a list of 2 to 2 numbers", dict(nvec=[3])),
+        ("A number of nvec is 0", dict(nvec=[3, 0])),
+        ("A number of nvec is 2.0", dict(nvec=[3, 2.0])),
+        ("A number of nvec is 1000000000", dict(nvec=[3, 10**9])),
+        ("it has both bounds and nvec", dict(bounds=[[0, 0], [1, 1]])),
+        ("action_start is [1]; it must be a list of 2 to 2 numbers", dict(action_start=[1])),
+        ("action_start is 0.5", dict(action_start=[0, 0.5])),
+        ("action_start is [10, -5]", dict(nvec=None)),
+        ("action_shape is (3,)", dict(action_shape=[3])),
+    ],
+)
+def test_what_a_file_says_of_several_integers_is_checked(says, changes):
+    spec = agent_of(spaces.MultiDiscrete([3, 2], start=[10, -5])).spec
+    given = json.loads(json.dumps({**spec._asdict(), "observation": dataclasses.asdict(spec.observation)}))
+    del given["observation"]["mean"]
+    assert parse_spec(given) == spec
+    with pytest.raises(InputError) as refused:
+        parse_spec({**given, **changes})
+    assert str(refused.value).startswith(says)
 
 
 def test_an_agent_is_refused_where_its_environment_has_other_integers():

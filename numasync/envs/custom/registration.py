@@ -46,7 +46,7 @@ def register(
     step               the function that plays one action
     observation_shape  (n,) for n numbers; (height, width) or (height, width, channels) for an image
     n_actions          how many actions there are, from 1 to 10,000; of a continuous action: how many numbers it has;
-                       (3, 2): an action is two integers, the first with 3 values and the second with 2
+                       of several integers: how many values each has, such as (3, 2)
     state_size         how many numbers the environment keeps in `state`, 0 or more
     family             the family whose preset training uses: 'classic', 'image', 'minatar', 'atari' or 'continuous';
                        None: 'image' for an image, otherwise 'continuous' with bounds and 'classic' without
@@ -58,8 +58,7 @@ def register(
     The arguments and results of reset and step:
 
     state   float64 (state_size,): all that the environment keeps from step to step; zeros before the first reset
-    action  an integer from 0 to n_actions - 1; a continuous action is float32 (n_actions,), within the bounds; several
-            integers are int64 (k,), each from 0 on
+    action  an integer from 0 to n_actions - 1; float32 (n_actions,), within the bounds; or int64 (k,), each from 0 on
     rng     the generator row for numasync.uniform, normal and choice, the only source of random numbers
     obs     float32, flat: every element must be written
     reward  a finite number
@@ -75,13 +74,8 @@ def register(
     fitting = "image" if len(shape) > 1 else "classic" if bounds is None else "continuous"
     family = fitting if family is None else family
     check_choice(family, FAMILIES, "no family of presets")
-    actions, nvec = parse_n_actions(n_actions)
-    if nvec and bounds is not None:
-        raise InputError(f"n_actions is {show(n_actions)}; with bounds it must be how many numbers an action has.")
     observation = Observation("vector" if len(shape) == 1 else "image", shape)
-    spec = EnvSpec(env_id, family, observation, actions, parse_bounds(bounds, actions))
-    if nvec:
-        spec = spec._replace(nvec=nvec, action_dtype="int64")
+    spec = EnvSpec(env_id, family, observation, **parse_actions(n_actions, bounds))
     size = as_whole_number("state_size", state_size, 0, LARGEST_SIZE)
     limit = None if max_episode_steps is None else as_whole_number("max_episode_steps", max_episode_steps, 1)
     compiled = check_and_compile(JittedEnv(spec, reset, step, size, max_episode_steps=limit))
@@ -150,14 +144,17 @@ def parse_shape(shape: Any) -> tuple[int, ...]:
     return tuple(whole)
 
 
-def parse_n_actions(n_actions: Any) -> tuple[int, tuple[int, ...] | None]:
-    """Return n_actions and nvec as in an EnvSpec. Raises InputError where they are not allowed."""
+def parse_actions(n_actions: Any, bounds: Any) -> dict[str, Any]:
+    """Return what an EnvSpec says of actions, by its fields. Raises InputError where it is not allowed."""
     if not isinstance(n_actions, (tuple, list)):
-        return as_whole_number("n_actions", n_actions, 1, MOST_ACTIONS), None
+        numbers = as_whole_number("n_actions", n_actions, 1, MOST_ACTIONS)
+        return {"n_actions": numbers, "bounds": parse_bounds(bounds, numbers)}
+    if bounds is not None:
+        raise InputError(f"n_actions is {show(n_actions)}; with bounds it must be how many numbers an action has.")
     if not 1 <= len(n_actions) <= MOST_ACTIONS:
         raise InputError(f"n_actions has {len(n_actions)} numbers; it must have 1 to {MOST_ACTIONS}.")
     nvec = tuple(as_whole_number("A number of n_actions", n, 1, MOST_ACTIONS) for n in n_actions)
-    return len(nvec), nvec
+    return {"n_actions": len(nvec), "nvec": nvec, "action_dtype": "int64"}
 
 
 def parse_bounds(bounds: Any, n_actions: int) -> Bounds | None:
