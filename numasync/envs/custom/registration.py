@@ -151,9 +151,9 @@ def parse_actions(n_actions: Any, bounds: Any) -> dict[str, Any]:
         return {"n_actions": numbers, "bounds": parse_bounds(bounds, numbers)}
     if bounds is not None:
         raise InputError(f"n_actions is {show(n_actions)}; with bounds it must be how many numbers an action has.")
-    if not 1 <= len(n_actions) <= MOST_ACTIONS:
-        raise InputError(f"n_actions has {len(n_actions)} numbers; it must have 1 to {MOST_ACTIONS}.")
     nvec = tuple(as_whole_number("A number of n_actions", n, 1, MOST_ACTIONS) for n in n_actions)
+    if not 1 <= sum(nvec) <= MOST_ACTIONS:
+        raise InputError(f"The numbers of n_actions sum to {sum(nvec)}; they must sum to 1 to {MOST_ACTIONS}.")
     return {"n_actions": len(nvec), "nvec": nvec, "action_dtype": "int64"}
 
 
