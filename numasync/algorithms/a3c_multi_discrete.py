@@ -14,8 +14,8 @@ the second one, and so on. Given the state, the integers are independent of each
     d loss / d V        = - (R_i - V)
 
 An action of one integer is `a3c.py` itself. A policy of this kind needs n_1 + ... + n_k outputs, where one softmax over
-all actions needs n_1 * ... * n_k. It cannot say that one integer depends on what another one is. Source: Tavakoli,
-Pardo & Kormushev 2018, "Action Branching Architectures for Deep Reinforcement Learning".
+all actions needs n_1 * ... * n_k. It cannot let one integer depend on another one of the same step. Tavakoli, Pardo &
+Kormushev 2018 (Action Branching Architectures for Deep Reinforcement Learning) give each integer outputs of its own.
 """
 
 import numpy as np

@@ -157,7 +157,7 @@ class EnvSpec(NamedTuple):
         """
         if self.continuous:
             return aligned_zeros((rows, self.n_actions), FLOAT)
-        return aligned_zeros((rows, self.n_actions) if self.multi_discrete else (rows,), np.int64)
+        return aligned_zeros((rows, len(self.nvec)) if self.nvec else (rows,), np.int64)
 
     def env_action(self, action: Any, bounds: np.ndarray | None) -> int | np.ndarray:
         """Return an action of the policy as Gymnasium's space of actions contains it: a new array, or an int.
