@@ -67,7 +67,7 @@ class Agent:
         check_theta(self.theta, self.network)
         self.result: dict[str, Any] | None = None
         # What `predict` needs at once: the greedy policy, the bounds as an array, and the map to them.
-        self._greedy = MEAN if spec.continuous else EPSILON_GREEDY
+        self._greedy = MEAN if spec.continuous else EPSILON_GREEDY  # of several integers, each is greedy
         self._bounds = None if spec.bounds is None else np.array(spec.bounds)
         self._action_map = spec.action_map
         # Whether the environment's id was read from a file, so that nobody has asked for the code that it names.
@@ -111,13 +111,13 @@ class Agent:
         one, or `reset` must be called before it. `stream` gives more than one state to a thread.
 
         obs     an observation as the environment returns it: an array of its shape, or an integer
-        greedy  true: the action of the highest Q value or the highest density;
+        greedy  true: the action of the highest Q value, probability or density;
                 false: an action sampled from the policy (a3c), or the greedy action but a random one with probability
                 config.eval_epsilon (Q methods)
 
         Returns an action as the environment takes it: an int of its Discrete space, or an array of the shape and the
-        dtype of its Box, within the bounds. Raises InputError for an observation of another shape, and where `theta`
-        does not fit the network.
+        dtype of its Box, MultiDiscrete or MultiBinary space, within the bounds. Raises InputError for an observation of
+        another shape, and where `theta` does not fit the network.
         """
         return self._act_on(self._state_of_thread(), obs, greedy)
 

@@ -77,13 +77,17 @@ def parse_spec(given: dict[str, Any]) -> EnvSpec:
     check_choice(given["family"], FAMILIES, "no family")
     check_whole_number("n_actions", given["n_actions"], 1, MOST_NUMBERS)
     observation, bounds = parse_observation(given["observation"]), parse_bounds(given.get("bounds"), given["n_actions"])
-    spec = EnvSpec(**{**given, "observation": observation, "bounds": bounds})
+    nvec = parse_nvec(given.get("nvec"), given["n_actions"])
+    spec = EnvSpec(**{**given, "observation": observation, "bounds": bounds, "nvec": nvec})
+    if spec.continuous and spec.multi_discrete:
+        raise InputError("it has both bounds and nvec; an action is real numbers or integers.")
     if not isinstance(spec.normalized_actions, bool):
         raise InputError(f"normalized_actions is {show(spec.normalized_actions)}; it must be true or false.")
-    check_whole_number(
-        "action_start", spec.action_start, 0 if spec.continuous else -MOST, 0 if spec.continuous else MOST
+    return spec._replace(
+        action_start=parse_action_start(spec),
+        action_shape=parse_action_shape(spec),
+        action_dtype=parse_action_dtype(spec.action_dtype),
     )
-    return spec._replace(action_shape=parse_action_shape(spec), action_dtype=parse_action_dtype(spec.action_dtype))
 
 
 def parse_observation(given: dict[str, Any]) -> Observation:
@@ -124,21 +128,44 @@ def parse_bounds(bounds: Any, n_actions: int) -> Bounds | None:
     return low, high
 
 
+def parse_nvec(nvec: Any, n_actions: int) -> tuple[int, ...] | None:
+    """Return how many values each integer of an action has, or None."""
+    if nvec is None:
+        return None
+    check_list("nvec", nvec, n_actions, n_actions)
+    for values in nvec:
+        check_whole_number("A number of nvec", values, 1, MOST_NUMBERS)
+    return tuple(nvec)
+
+
+def parse_action_start(spec: EnvSpec) -> int | tuple[int, ...]:
+    """Return the lowest integer, or of several integers the lowest of each. The spec still has a list for it."""
+    start: Any = spec.action_start
+    most = 0 if spec.continuous else MOST
+    if not (spec.multi_discrete and isinstance(start, list)):
+        check_whole_number("action_start", start, -most, most)
+        return start
+    check_list("action_start", start, spec.n_actions, spec.n_actions)
+    for number in start:
+        check_whole_number("action_start", number, -most, most)
+    return tuple(start)
+
+
 def parse_action_shape(spec: EnvSpec) -> tuple[int, ...] | None:
-    """Return the shape of a continuous action. The spec still has a list for it, or None."""
+    """Return the shape of an action that is an array. The spec still has a list for it, or None."""
     shape: Any = spec.action_shape
     if shape is None:
         return None
     check_list("action_shape", shape, 0, 64)
     for size in shape:
         check_whole_number("A size of action_shape", size, 1, MOST_NUMBERS)
-    if not spec.continuous or math.prod(shape) != spec.n_actions:
+    if not (spec.continuous or spec.multi_discrete) or math.prod(shape) != spec.n_actions:
         raise InputError(f"action_shape is {tuple(shape)}; the numbers of an action do not fit it.")
     return tuple(shape)
 
 
 def parse_action_dtype(name: Any) -> str:
-    """Return the name of the dtype of a continuous action."""
+    """Return the name of the dtype of an action that is an array."""
     try:
         found = np.dtype(name) if isinstance(name, str) else None
     except (TypeError, ValueError, SyntaxError):

@@ -52,7 +52,7 @@ class EvaluationPolicy(NamedTuple):
     network     the Network
     policy      a policy of algorithms/policy.py
     epsilon     the probability of a random action, where the policy is epsilon-greedy
-    action_map  from the policy's continuous actions to the environment's, see EnvSpec
+    action_map  from the policy's actions to the environment's, see EnvSpec
     """
 
     network: Network
@@ -83,7 +83,7 @@ def act(actions, tape, obs, theta, table, action_map, policy, epsilon, n_actions
     """
     forward(tape, obs, theta, table, 0, 1)
     copy_state(tape, tape, table, 0, 1, 1)
-    choose_into(actions, outputs_of(tape, table, 1)[0], 0, policy, n_actions, epsilon, rng)
+    choose_into(actions, outputs_of(tape, table, 1)[0], 0, action_map, policy, n_actions, epsilon, rng)
     if actions.ndim == 2:
         map_action(actions[0], actions[0], action_map)
 
@@ -109,7 +109,7 @@ def play_steps(
 def play_job(spec: EnvSpec) -> Job:
     """Return what play_steps must be compiled for: the actions of an EnvSpec."""
     arrays = (float64_1d, type_of(spec.new_actions(1)), float32_1d, float32_2d, float32_1d, int64_2d)
-    policy = (float32_2d, int64, float64, int64)
+    policy = (type_of(spec.action_map), int64, float64, int64)
     return Job(play_steps, (*arrays, *policy, uint64_1d, float64_1d, spec.step_type, int64))
 
 

@@ -20,7 +20,7 @@ def build_network(config: Config, spec: EnvSpec) -> Network:
     """
     hidden = ARCHITECTURES[config.network] if isinstance(config.network, str) else config.network
     other_heads = algorithm_for(config.algo, spec).other_heads
-    sizes = (spec.n_actions, *other_heads)
+    sizes = (*spec.action_heads, *other_heads)
     layers: tuple[Layer, ...] = (*hidden, heads(*sizes))
     if config.separate_value and other_heads:
         layers = (towers((*hidden, heads(*sizes[:-1])), (*hidden, heads(1))),)

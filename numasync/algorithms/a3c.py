@@ -21,13 +21,13 @@ from numasync.runtime.jit import FLOAT, kernel
 
 
 @kernel
-def a3c(d_outputs, outputs, bootstrap, actions, rewards, n, terminated, gamma, beta):
+def a3c(d_outputs, outputs, bootstrap, actions, rewards, action_map, n, terminated, gamma, beta):
     """Write d(loss)/d(outputs) for a segment of n steps and return the loss.
 
     d_outputs: (>= n, n_actions + 1); rows 0..n-1 are overwritten.
     outputs: logits and V(s_i; theta'), (>= n, n_actions + 1).
     bootstrap: logits and V(s_n; theta') in row n, not read if `terminated`.
-    actions, rewards: (>= n,).
+    actions, rewards: (>= n,). action_map: not used.
     """
     v = outputs.shape[1] - 1
     loss = FLOAT(0)

@@ -24,13 +24,13 @@ from numasync.runtime.jit import FLOAT, kernel
 
 
 @kernel
-def a3c_continuous(d_outputs, outputs, bootstrap, actions, rewards, n, terminated, gamma, beta):
+def a3c_continuous(d_outputs, outputs, bootstrap, actions, rewards, action_map, n, terminated, gamma, beta):
     """Write d(loss)/d(outputs) for a segment of n steps and return the loss.
 
     d_outputs: (>= n, d + 2); rows 0..n-1 are overwritten.
     outputs: mu, x and V(s_i; theta'), (>= n, d + 2).
     bootstrap: mu, x and V(s_n; theta') in row n, not read if `terminated`.
-    actions: (>= n, d). rewards: (>= n,).
+    actions: (>= n, d). rewards: (>= n,). action_map: not used.
     """
     d = actions.shape[1]
     x, v = d, d + 1

@@ -13,14 +13,14 @@ from numasync.runtime.jit import FLOAT, kernel
 
 
 @kernel
-def nstep_q(d_outputs, outputs, bootstrap, actions, rewards, n, terminated, gamma, beta):
+def nstep_q(d_outputs, outputs, bootstrap, actions, rewards, action_map, n, terminated, gamma, beta):
     """Write d(loss)/d(outputs) for a segment of n steps and return the loss.
 
     d_outputs: (>= n, n_actions); rows 0..n-1 are overwritten.
     outputs: Q(s_i, .; theta'), (>= n, n_actions).
     bootstrap: Q(s_n, .; theta-) in row n, not read if `terminated`.
     actions, rewards: (>= n,).
-    beta: not used.
+    action_map, beta: not used.
     """
     loss = FLOAT(0)
     d_outputs[:n] = FLOAT(0)

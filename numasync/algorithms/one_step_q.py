@@ -12,14 +12,14 @@ from numasync.runtime.jit import FLOAT, kernel
 
 
 @kernel
-def one_step_q(d_outputs, outputs, bootstrap, actions, rewards, n, terminated, gamma, beta):
+def one_step_q(d_outputs, outputs, bootstrap, actions, rewards, action_map, n, terminated, gamma, beta):
     """Write d(loss)/d(outputs) for a segment of n steps and return the loss.
 
     d_outputs: (>= n, n_actions); rows 0..n-1 are overwritten.
     outputs: Q(s_i, .; theta), (>= n, n_actions).
     bootstrap: Q(s_i, .; theta-) in rows 1..n; row n is not read if `terminated`.
     actions, rewards: (>= n,).
-    beta: not used.
+    action_map, beta: not used.
     """
     loss = FLOAT(0)
     d_outputs[:n] = FLOAT(0)

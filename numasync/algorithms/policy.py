@@ -17,14 +17,19 @@ SMALLEST_VARIANCE = FLOAT(1e-4)
 
 
 @kernel
-def choose_into(actions, outputs, n, policy, n_actions, epsilon, rng):
+def choose_into(actions, outputs, n, action_map, policy, n_actions, epsilon, rng):
     """Write action n for a row of outputs.
 
-    actions: int64 (rows,), or float32 (rows, n_actions) where actions are continuous. The compiler knows the number of
-    dimensions, and drops the branch that does not fit.
+    actions: int64 (rows,); float32 (rows, n_actions) where actions are continuous; int64 (rows, n_actions) where they
+        are several integers.
+    action_map: of the environment, see `envs/spec.py`.
+
+    The compiler knows the number of dimensions of both, and drops the branches that do not fit.
     """
     if actions.ndim == 1:
         actions[n] = choose(outputs[:n_actions], policy, epsilon, rng)
+    elif action_map.ndim == 1:
+        choose_each(actions[n], outputs, action_map, policy, epsilon, rng)
     else:
         choose_continuous(actions[n], outputs, policy, rng)
 
@@ -38,6 +43,13 @@ def choose(scores, policy, epsilon, rng):
     if policy == SOFTMAX:
         return sample_softmax(scores, rng)
     return epsilon_greedy(scores, epsilon, rng)
+
+
+@kernel
+def choose_each(action, outputs, action_map, policy, epsilon, rng):
+    """Choose each integer of an action by itself. The scores of integer j begin at outputs[action_map[j]]."""
+    for j in range(action.size):
+        action[j] = choose(outputs[action_map[j] : action_map[j + 1]], policy, epsilon, rng)
 
 
 @kernel
@@ -119,10 +131,10 @@ def hold_means(d_outputs, outputs, actions, action_map, n):
     number without bounds is left alone. Hausknecht & Stone 2016 (Deep Reinforcement Learning in Parameterized Action
     Space) call it zeroing gradients.
 
-    d_outputs, outputs: (>= n, n_outputs), the means first. actions: where they are counted, nothing is done.
+    d_outputs, outputs: (>= n, n_outputs), the means first. actions: where they are integers, nothing is done.
     action_map: see `envs/spec.py`.
     """
-    if actions.ndim == 2:
+    if actions.ndim == 2 and action_map.ndim == 2:
         for i in range(n):
             for j in range(actions.shape[1]):
                 mean = action_map[CENTRE, j] + action_map[HALF_RANGE, j] * outputs[i, j]

@@ -21,7 +21,8 @@ class EnvRow(NamedTuple):
 
     id           the id, or a pattern of ids
     observation  the shape of its observations
-    actions      how many actions it has; a text where this differs from game to game
+    actions      how many actions it has, or how many numbers an action has; a text such as '3 x 2' where an action is
+                 several integers, and where this differs from game to game
     runs         what runs it: 'jitted', 'Gymnasium' or 'ALE'
     preset       its family in config.PRESETS
     """
@@ -41,7 +42,8 @@ def list_envs() -> list[EnvRow]:
 
 def make_row(spec: EnvSpec, runs: str) -> EnvRow:
     """Return the row of an environment that `runs` runs."""
-    return EnvRow(spec.id, spec.observation.shape, spec.n_actions, runs, spec.family)
+    actions = " x ".join(map(str, spec.nvec)) if spec.nvec else spec.n_actions
+    return EnvRow(spec.id, spec.observation.shape, actions, runs, spec.family)
 
 
 def list_gymnasium() -> list[EnvRow]:

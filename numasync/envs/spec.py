@@ -4,7 +4,8 @@
     step(state, action, rng, obs) -> reward, end    Play one action and write the next observation into obs.
 
     state   float64 (state_size,), from the environment's new_state(). A jitted environment keeps everything in it.
-    action  int64; a continuous one is float32 (n_actions,), in the environment's own units and within its bounds.
+    action  int64; a continuous one is float32 (n_actions,), in the environment's own units and within its bounds; an
+            action of several integers is int64 (n_actions,), each from 0 on.
     rng     uint64 (4,): the worker's generator row, see runtime/rng.py.
     obs     float32 (inputs,), owned by the caller.
     reward  float64.
@@ -26,6 +27,7 @@ from numasync.runtime.jit import (
     float64_1d,
     function_type,
     int64,
+    int64_1d,
     kernel,
     none,
     reward_end,
@@ -44,6 +46,7 @@ LIFE_LOST = 3  # terminal for the learner only: the episode and its score go on
 RESET_TYPE = function_type(none, float64_1d, uint64_1d, float32_1d)
 STEP_TYPE = function_type(reward_end, float64_1d, int64, uint64_1d, float32_1d)
 CONTINUOUS_STEP_TYPE = function_type(reward_end, float64_1d, float32_1d, uint64_1d, float32_1d)
+MULTI_DISCRETE_STEP_TYPE = function_type(reward_end, float64_1d, int64_1d, uint64_1d, float32_1d)
 
 # The kinds of environments that have presets.
 FAMILIES = ("classic", "image", "minatar", "atari", "continuous")
@@ -51,7 +54,7 @@ FAMILIES = ("classic", "image", "minatar", "atari", "continuous")
 # The lowest and the highest value of each number of a continuous action.
 Bounds = tuple[tuple[float, ...], tuple[float, ...]]
 
-# The rows of an action map, see EnvSpec.action_map.
+# The rows of the action map of continuous actions, see EnvSpec.action_map.
 CENTRE, HALF_RANGE, LOWEST, HIGHEST = range(4)
 
 
@@ -63,17 +66,22 @@ def episode_over(end):
 
 @kernel
 def map_action(action, u, action_map):
-    """Write the action that the environment gets for the action u of the policy, both float32 (n_actions,).
+    """Write the action that the environment gets for the action u of the policy, both (n_actions,).
 
-    action = centre + half_range u, clipped to the bounds. `action` and `u` may be the same array. A NaN stays a NaN.
+    Integers stay as they are. A continuous action is centre + half_range u, clipped to the bounds. A NaN stays a NaN.
+    `action` and `u` may be the same array.
     """
-    for j in range(u.size):
-        value = action_map[CENTRE, j] + action_map[HALF_RANGE, j] * u[j]
-        if value < action_map[LOWEST, j]:
-            value = action_map[LOWEST, j]
-        if value > action_map[HIGHEST, j]:
-            value = action_map[HIGHEST, j]
-        action[j] = value
+    if action_map.ndim == 1:
+        for j in range(u.size):
+            action[j] = u[j]
+    else:
+        for j in range(u.size):
+            value = action_map[CENTRE, j] + action_map[HALF_RANGE, j] * u[j]
+            if value < action_map[LOWEST, j]:
+                value = action_map[LOWEST, j]
+            if value > action_map[HIGHEST, j]:
+                value = action_map[HIGHEST, j]
+            action[j] = value
 
 
 class EnvSpec(NamedTuple):
@@ -82,19 +90,24 @@ class EnvSpec(NamedTuple):
     id           the id, as the user writes it
     family       one of FAMILIES; it chooses the preset
     observation  how an observation becomes the network's input
-    n_actions    how many actions there are to choose from; of a continuous action: how many numbers it has
+    n_actions    how many actions there are to choose from; of an action that is an array: how many numbers it has
     bounds       the lowest and the highest continuous action, n_actions numbers each; None where actions are integers
 
     These fields say how an environment of Gymnasium writes an action; `reset` and `step` do not use them:
 
-    action_start  the lowest integer
-    action_shape  the shape of a continuous action; None for (n_actions,)
+    action_start  the lowest integer; of several integers the lowest of each, or one for all
+    action_shape  the shape of an action that is an array; None for (n_actions,)
     action_dtype  the name of its dtype
 
-    The last one says in which numbers an agent thinks of a continuous action:
+    This one says in which numbers an agent thinks of a continuous action:
 
     normalized_actions  true: its policy works in [-1, 1] where bounds are finite, see `action_map`; false: in the
                         environment's own units, as every agent of version 0.2.0.dev0
+
+    The last one is the field of that name of Gymnasium's MultiDiscrete:
+
+    nvec  how many values each integer of an action has, n_actions numbers; None where an action is one integer, or is
+          continuous
     """
 
     id: str
@@ -102,10 +115,11 @@ class EnvSpec(NamedTuple):
     observation: Observation
     n_actions: int
     bounds: Bounds | None = None
-    action_start: int = 0
+    action_start: Any = 0
     action_shape: tuple[int, ...] | None = None
     action_dtype: str = "float32"
     normalized_actions: bool = True
+    nvec: tuple[int, ...] | None = None
 
     @property
     def continuous(self) -> bool:
@@ -113,13 +127,23 @@ class EnvSpec(NamedTuple):
         return self.bounds is not None
 
     @property
+    def multi_discrete(self) -> bool:
+        """Whether an action is an array of integers."""
+        return self.nvec is not None
+
+    @property
+    def action_heads(self) -> tuple[int, ...]:
+        """The sizes of the network's outputs that choose an action."""
+        return self.nvec or (self.n_actions,)
+
+    @property
     def step_type(self) -> Any:
         """The function type of step, for the compiler."""
-        return CONTINUOUS_STEP_TYPE if self.continuous else STEP_TYPE
+        return CONTINUOUS_STEP_TYPE if self.continuous else MULTI_DISCRETE_STEP_TYPE if self.nvec else STEP_TYPE
 
     def check_compatible(self, found: "EnvSpec") -> None:
         """Raise InputError unless an agent that was trained on this environment can play the environment `found`."""
-        own, other = ((s.observation.network_shape, s.n_actions, s.bounds) for s in (self, found))
+        own, other = ((s.observation.network_shape, s.nvec or s.n_actions, s.bounds) for s in (self, found))
         if own != other:
             raise InputError(
                 f"{found.id} is not what the agent was trained on: its observation shape, number of actions and action "
@@ -127,8 +151,13 @@ class EnvSpec(NamedTuple):
             )
 
     def new_actions(self, rows: int) -> np.ndarray:
-        """Return an array for `rows` actions: int64 (rows,), or float32 (rows, n_actions) if they are continuous."""
-        return aligned_zeros((rows, self.n_actions), FLOAT) if self.continuous else aligned_zeros((rows,), np.int64)
+        """Return an array for `rows` actions.
+
+        It is int64 (rows,). Continuous ones are float32 (rows, n_actions), several integers int64 (rows, n_actions).
+        """
+        if self.continuous:
+            return aligned_zeros((rows, self.n_actions), FLOAT)
+        return aligned_zeros((rows, len(self.nvec)) if self.nvec else (rows,), np.int64)
 
     def env_action(self, action: Any, bounds: np.ndarray | None) -> int | np.ndarray:
         """Return an action of the policy as Gymnasium's space of actions contains it: a new array, or an int.
@@ -136,19 +165,26 @@ class EnvSpec(NamedTuple):
         action  an element of `new_actions`
         bounds  the bounds as an array, float64 (2, n_actions)
         """
-        if bounds is None:
+        if bounds is None and self.nvec is None:
             return int(action) + self.action_start
         shape = action.shape if self.action_shape is None else self.action_shape
-        return np.minimum(np.maximum(action, bounds[0]), bounds[1]).astype(self.action_dtype).reshape(shape)
+        own = action + self.action_start if bounds is None else np.minimum(np.maximum(action, bounds[0]), bounds[1])
+        return own.astype(self.action_dtype).reshape(shape)
 
     @property
     def action_map(self) -> np.ndarray:
-        """The map from the policy's continuous actions to the environment's, for `map_action`: float32 (4, n_actions).
+        """The map from the policy to the actions of the environment, for the kernels that choose and play an action.
 
-        A number with two finite bounds lies between them where the policy's number lies in [-1, 1]. Its row CENTRE is
-        the middle of the bounds, HALF_RANGE half their distance. Any other number stays as it is. LOWEST and HIGHEST
-        are the bounds, rounded inwards. The map of integers is not used.
+        Continuous actions: float32 (4, n_actions), for `map_action`. A number with two finite bounds lies between them
+        where the policy's number lies in [-1, 1]. Its row CENTRE is the middle of the bounds, HALF_RANGE half their
+        distance. Any other number stays as it is. LOWEST and HIGHEST are the bounds, rounded inwards.
+
+        Several integers: int64 (n_actions + 1,). The outputs from action_map[j] to action_map[j + 1] choose integer j.
+
+        One integer: float32 (4, 1), which is not used.
         """
+        if self.nvec is not None:
+            return aligned_copy(np.cumsum([0, *self.nvec], dtype=np.int64))
         if self.bounds is None:
             return aligned_zeros((4, 1), FLOAT)
         low, high = np.array(self.bounds)
@@ -172,10 +208,12 @@ class EnvSpec(NamedTuple):
         return np.where(np.isinf(low), below, low), np.where(np.isinf(high), above, high)
 
     def random_action(self, rng: np.ndarray) -> int | np.ndarray:
-        """Draw an action uniformly: an int, or float32 (n_actions,) between the `finite_bounds`.
+        """Draw an action uniformly: an int, int64 (n_actions,), or float32 (n_actions,) between the `finite_bounds`.
 
         rng  uint64 (4,): a generator row; it is advanced
         """
+        if self.nvec is not None:
+            return np.array([choice(rng, n) for n in self.nvec], np.int64)
         if not self.continuous:
             return int(choice(rng, self.n_actions))
         low, high = self.finite_bounds

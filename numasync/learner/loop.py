@@ -20,11 +20,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numasync.algorithms import ALGORITHM_TYPE, CONTINUOUS_ALGORITHM_TYPE
+from numasync.algorithms import ALGORITHM_TYPE, CONTINUOUS_ALGORITHM_TYPE, MULTI_DISCRETE_ALGORITHM_TYPE
 from numasync.algorithms.policy import choose_into, hold_means
 from numasync.envs.spec import (
     CONTINUOUS_STEP_TYPE,
     LIFE_LOST,
+    MULTI_DISCRETE_STEP_TYPE,
     RESET_TYPE,
     RUNNING,
     STEP_TYPE,
@@ -82,9 +83,9 @@ class Worker(NamedTuple):
     optimizer_state: OptimizerState  # one for all workers with shared RMSProp
     obs: np.ndarray  # float32 (capacity, inputs)
     tape: np.ndarray  # activations and hidden states, see nn/table.py
-    actions: np.ndarray  # int64 (capacity,), or float32 (capacity, n_actions) as the policy draws continuous ones
-    env_action: np.ndarray  # float32 (n_actions,): the continuous action that the environment gets
-    action_map: np.ndarray  # float32 (4, n_actions): from the policy's to the environment's, see envs/spec.py
+    actions: np.ndarray  # as the policy draws them, see EnvSpec.new_actions: (capacity,) or (capacity, n_actions)
+    env_action: np.ndarray  # (n_actions,): the action that the environment gets, where it is an array
+    action_map: np.ndarray  # from the policy's to the environment's, see EnvSpec
     rewards: np.ndarray  # float32 (capacity,), clipped
     rng: np.ndarray  # uint64 (4,): all randomness of the worker and of its environment
     env_state: np.ndarray  # float64, see envs/spec.py
@@ -214,14 +215,16 @@ def choose_action(worker, theta, table, settings, epsilon, n):
         worker.next_action[0] = -1
         return
     outputs = outputs_of(worker.tape, table, worker.obs.shape[0])
-    choose_into(worker.actions, outputs[n], n, settings.policy, settings.n_actions, epsilon, worker.rng)
+    action_map, n_actions = worker.action_map, settings.n_actions
+    choose_into(worker.actions, outputs[n], n, action_map, settings.policy, n_actions, epsilon, worker.rng)
 
 
 @kernel
 def play_action(env_action, actions, worker, step, n):
     """Play actions[n], write the next observation into obs[n + 1], and return reward and end.
 
-    The environment gets a continuous action in its own units. The learner keeps it as the policy drew it.
+    The environment gets a continuous action in its own units. The learner keeps it as the policy drew it. Of several
+    integers the environment gets a copy.
     """
     if actions.ndim == 1:
         return step(worker.env_state, actions[n], worker.rng, worker.obs[n + 1])
@@ -231,7 +234,7 @@ def play_action(env_action, actions, worker, step, n):
 
 @kernel
 def plan_action(next_action, actions, n):
-    """Let the next segment begin with action n. Only Sarsa plans, and its actions are counted."""
+    """Let the next segment begin with action n. Only Sarsa plans, and its actions are one integer."""
     if actions.ndim == 1:
         next_action[0] = actions[n]
 
@@ -266,6 +269,7 @@ def learn(shared, worker, theta, table, settings, n, terminated, T, algorithm, u
         outputs_of(scratch.bootstrap_tape, table, capacity),
         worker.actions,
         worker.rewards,
+        worker.action_map,
         n,
         terminated,
         settings.gamma,
@@ -350,6 +354,8 @@ def kinds_of(worker: Worker) -> tuple[Any, ...]:
     """Return the function types of (reset, step, algorithm, update)."""
     if worker.actions.ndim == 1:
         return RESET_TYPE, STEP_TYPE, ALGORITHM_TYPE, UPDATE_TYPE
+    if worker.action_map.ndim == 1:
+        return RESET_TYPE, MULTI_DISCRETE_STEP_TYPE, MULTI_DISCRETE_ALGORITHM_TYPE, UPDATE_TYPE
     return RESET_TYPE, CONTINUOUS_STEP_TYPE, CONTINUOUS_ALGORITHM_TYPE, UPDATE_TYPE
 
 

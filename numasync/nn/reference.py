@@ -8,7 +8,7 @@ They take float32 and float64. The parts are layers, network, policies, losses a
 returns the gradients of its inputs and parameters. x has one row for each step: (rows, inputs).
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -343,6 +343,22 @@ def a3c(
     d_logits = A[:, None] * p + beta * p * (log_p + H[:, None])
     d_logits[rows, actions] -= A
     return loss, np.column_stack([d_logits, -A])
+
+
+def a3c_multi_discrete(outputs: Array, nvec: Sequence[int], actions: Array, R: Array, beta: float) -> Loss:
+    """The loss of `a3c` with a softmax for each integer: log pi(a) = sum_j log pi_j(a_j),  H = sum_j H_j.
+
+    outputs: the logits of each integer, and V, (n, sum(nvec) + 1). actions: (n, len(nvec)). R: see `returns`, (n,).
+    """
+    A, rows = R - outputs[:, -1], np.arange(len(outputs))
+    loss, gradients = (A**2 / 2).sum(), [-A[:, None]]
+    for logits, action in zip(np.split(outputs[:, :-1], np.cumsum(nvec)[:-1], axis=1), actions.T):
+        p, log_p, H = softmax(logits), log_softmax(logits), entropy(logits)
+        loss += (-log_p[rows, action] * A - beta * H).sum()
+        d_logits = A[:, None] * p + beta * p * (log_p + H[:, None])
+        d_logits[rows, action] -= A
+        gradients.insert(-1, d_logits)
+    return loss, np.column_stack(gradients)
 
 
 def a3c_continuous(

@@ -74,18 +74,19 @@ def make_worker(
     algorithm        a row of the table of algorithms
     network          the network of the run
     env              the worker's environment
-    action_map       from the policy's continuous actions to the environment's, see EnvSpec
+    action_map       from the policy's actions to the environment's, see EnvSpec
     optimizer_state  the optimiser's state: the worker's own, or one that all workers share
     """
     capacity = config.t_max + 1
+    actions = env.spec.new_actions(capacity)
     return Worker(
         number=i,
         epsilon_final=final_epsilon(i, config.workers, config.seed),
         optimizer_state=optimizer_state,
         obs=aligned_zeros((capacity, network.n_inputs), FLOAT),
         tape=network.tape(capacity),
-        actions=env.spec.new_actions(capacity),
-        env_action=aligned_zeros((env.spec.n_actions,), FLOAT),
+        actions=actions,
+        env_action=aligned_zeros((env.spec.n_actions,), actions.dtype),
         action_map=aligned_copy(action_map),
         rewards=aligned_zeros((capacity,), FLOAT),
         rng=aligned_copy(seed_row(config.seed, i)),

@@ -270,6 +270,8 @@ CHANGES = {
     "the lowest and the highest": ("spec", "bounds", [[1, 1], [0, 2]]),
     "bounds must be numbers": ("spec", "bounds", [["0", 0], [1, 2]]),
     "action_start is 'x'": ("spec", "action_start", "x"),
+    "nvec is [2]; it must be a list of 2 to 2": ("spec", "nvec", [2]),
+    "A number of nvec is 0": ("spec", "nvec", [2, 0]),
     "action_shape is (1, 2)": ("spec", "action_shape", [1, 2]),
     "action_dtype is 'O'": ("spec", "action_dtype", "O"),
     "'sound' is no kind of an observation": ("observation", "kind", "sound"),

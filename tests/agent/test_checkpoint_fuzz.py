@@ -21,6 +21,7 @@ from numasync.envs.spec import EnvSpec
 from numasync.runtime.jit import FLOAT
 
 SEED, FILES, SAMPLE = 23, 800, 40
+SEVERAL = dict(n_actions=4, nvec=(2, 3, 1, 4), action_start=(0, 5, 1, -1), action_shape=(2, 2), action_dtype="int64")
 
 
 @pytest.fixture(scope="module")
@@ -33,6 +34,7 @@ def folder(tmp_path_factory):
         Agent(make_config("classic", network=layers), CARTPOLE.spec),
         Agent(make_config("classic", network=(*layers, lstm(2)), algo="a3c"), EnvSpec("a:A-v0", "atari", screen, 3)),
         Agent(make_config("continuous", network=layers, algo="a3c"), PENDULUM.spec),
+        Agent(make_config("classic", network=layers, algo="a3c"), CARTPOLE.spec._replace(**SEVERAL)),
     ]
     agents[1].result = {
         "steps": 3, "wall_s": 1.5, "evaluation": {"episodes": 1, "mean": 1.0, "std": 0.0, "min": 1.0, "max": 1.0}

@@ -24,7 +24,7 @@ def gradient(algo, outputs, bootstrap, actions, rewards, n, terminated=False, ga
     outputs, bootstrap, rewards = (np.ascontiguousarray(a, dtype) for a in (outputs, bootstrap, rewards))
     d_outputs = np.full_like(outputs, UNTOUCHED)
     actions = np.array(actions, np.int64)
-    numbers = (n, terminated, dtype(gamma), dtype(beta))
+    numbers = (CARTPOLE.spec.action_map, n, terminated, dtype(gamma), dtype(beta))
     loss = ALGORITHMS[algo].kernel(d_outputs, outputs, bootstrap, actions, rewards, *numbers)
     return loss, d_outputs
 
@@ -123,7 +123,8 @@ def continuous_gradient(outputs, bootstrap, actions, rewards, n, terminated, gam
     """(loss, d_outputs) of a segment of A3C with continuous actions, in float64."""
     arrays = (np.array(a, np.float64) for a in (outputs, bootstrap, actions, rewards))
     d_outputs = np.full(np.shape(outputs), UNTOUCHED)
-    loss = CONTINUOUS["a3c"].kernel(d_outputs, *arrays, n, terminated, np.float64(gamma), np.float64(beta))
+    numbers = (PENDULUM.spec.action_map, n, terminated, np.float64(gamma), np.float64(beta))
+    loss = CONTINUOUS["a3c"].kernel(d_outputs, *arrays, *numbers)
     return loss, d_outputs
 
 

@@ -70,7 +70,7 @@ def test_choose():
 
 def test_counted_actions_are_written_where_they_belong():
     actions, scores = np.full(3, 7), row([1, 2, 0, 9, 9])
-    choose_into(actions, scores, 1, EPSILON_GREEDY, 3, 0.0, seed_row(3))
+    choose_into(actions, scores, 1, CARTPOLE.spec.action_map, EPSILON_GREEDY, 3, 0.0, seed_row(3))
     np.testing.assert_array_equal(actions, [7, 1, 7])
 
 
@@ -78,11 +78,12 @@ def test_continuous_actions():
     actions, rng = np.full((3, 2), 7, np.float32), seed_row(4)
     x = np.log(np.exp(4.0) - 1)
     outputs = row([-1, 3, x, 100])
-    choose_into(actions, outputs, 1, MEAN, 2, 0.0, rng)
+    action_map = PENDULUM.spec.action_map
+    choose_into(actions, outputs, 1, action_map, MEAN, 2, 0.0, rng)
     np.testing.assert_array_equal(actions, [[7, 7], [-1, 3], [7, 7]])
 
     def draw():
-        choose_into(actions, outputs, 1, GAUSSIAN, 2, 0.0, rng)
+        choose_into(actions, outputs, 1, action_map, GAUSSIAN, 2, 0.0, rng)
         return actions[1].astype(np.float64)
 
     drawn = np.array([draw() for _ in range(N)])
@@ -90,6 +91,20 @@ def test_continuous_actions():
     # The variance of the variance of a Gaussian is 2 sigma^4 / N.
     assert np.abs(drawn.var(0) - 4).max() < SIGMAS * 4 * np.sqrt(2 / N)
     assert abs(np.corrcoef(drawn.T)[0, 1]) < SIGMAS / np.sqrt(N)
+
+
+def test_each_of_several_integers_is_drawn_from_its_own_scores():
+    actions, rng, spec = np.full((3, 2), 7), seed_row(5), CARTPOLE.spec._replace(n_actions=2, nvec=(2, 3))
+    outputs = row([1, -1, 0, 2, 1, 100])  # the last one is a value
+    choose_into(actions, outputs, 1, spec.action_map, EPSILON_GREEDY, 2, 0.0, rng)
+    np.testing.assert_array_equal(actions, [[7, 7], [0, 1], [7, 7]])
+
+    def draw():
+        choose_into(actions, outputs, 1, spec.action_map, SOFTMAX, 2, 0.0, rng)
+        return 3 * actions[1, 0] + actions[1, 1]
+
+    first, second = (reference.softmax(scores.astype(np.float64)) for scores in (outputs[:2], outputs[2:5]))
+    assert_frequencies(draw, np.outer(first, second).ravel())
 
 
 def held(means, gradient, bounds):
@@ -117,9 +132,10 @@ def test_a_gradient_that_is_not_a_number_stays_so():
     assert np.isnan(held([9, -9], [np.nan, np.nan], ((-1, -1), (1, 1)))).all()
 
 
-def test_the_gradient_of_counted_actions_stays():
+@pytest.mark.parametrize("spec", [CARTPOLE.spec, CARTPOLE.spec._replace(n_actions=2, nvec=(1, 1))])
+def test_the_gradient_of_integers_stays(spec):
     d_outputs = row([-2, 2])[None]
-    hold_means(d_outputs, row([9, -9])[None], np.zeros(1, np.int64), CARTPOLE.spec.action_map, 1)
+    hold_means(d_outputs, row([9, -9])[None], spec.new_actions(1), spec.action_map, 1)
     assert d_outputs.tolist() == [[-2, 2]]
 
 

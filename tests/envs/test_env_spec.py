@@ -24,6 +24,15 @@ def test_random_actions():
     np.testing.assert_array_equal(half.finite_bounds, [[5, -5, -3, -1], [6, -4, 1, 2]])
 
 
+def test_random_actions_of_several_integers():
+    rng, spec = seed_row(1), make_env("Acrobot-v1").spec._replace(n_actions=3, nvec=(2, 1, 4))
+    drawn = np.array([spec.random_action(rng) for _ in range(3000)])
+    assert drawn.dtype == np.int64 and drawn.shape == (3000, 3)
+    for j, n in enumerate(spec.nvec):
+        counts = np.bincount(drawn[:, j], minlength=n)
+        assert np.abs(counts - 3000 / n).max() <= 5 * np.sqrt(3000 / n * (1 - 1 / n))
+
+
 def mapped(low, high, u, **changes):
     """The action that an environment with one number between two bounds gets for u."""
     spec = make_env("Pendulum-v1").spec._replace(bounds=((low,), (high,)), **changes)

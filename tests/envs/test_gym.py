@@ -14,6 +14,7 @@ from numasync.envs.python.gym import GymEnv
 from numasync.envs.spec import RUNNING, TERMINATED, TRUNCATED
 from numasync.errors import InputError
 from numasync.runtime.jit import FLOAT
+from numasync.runtime.rng import seed_row
 
 
 @pytest.mark.parametrize(
@@ -89,7 +90,8 @@ def test_gymnasiums_own_cartpole_by_its_module():
         (spaces.Dict(a=spaces.Discrete(2)), None, "Dict observations"),
         (spaces.Tuple([spaces.Discrete(2)]), None, "Tuple observations"),
         (spaces.Text(3), None, "Text observations"),
-        (spaces.Discrete(2), spaces.MultiDiscrete([2, 3]), "MultiDiscrete actions"),
+        (spaces.Discrete(2), spaces.Tuple([spaces.Discrete(2)]), "Tuple actions"),
+        (spaces.Discrete(2), spaces.Dict(a=spaces.Discrete(2)), "Dict actions"),
     ],
 )
 def test_spaces_that_are_refused(observation, action, named):
@@ -150,6 +152,37 @@ def test_continuous_actions_are_clipped_when_they_are_executed():
     player.step(drawn)
     np.testing.assert_array_equal(executed, [[[-1, 1e6], [1, 2]]])
     assert executed[0].dtype == np.float32 and drawn[0] == -3, "the learner keeps what was drawn"
+
+
+MULTI_DISCRETE = spaces.MultiDiscrete(np.array([[2, 3], [1, 4]]), start=np.array([[0, 5], [1, -1]]))
+
+
+@pytest.mark.parametrize(
+    ("space", "nvec", "played", "expected"),
+    [
+        (spaces.MultiDiscrete([3, 2]), (3, 2), [2, 0], [2, 0]),
+        (spaces.MultiDiscrete([3, 2], dtype=np.int32, start=[-1, 7]), (3, 2), [2, 0], [1, 7]),
+        (MULTI_DISCRETE, (2, 3, 1, 4), [1, 2, 0, 3], [[1, 7], [1, 2]]),
+        (spaces.MultiBinary(3), (2, 2, 2), [0, 1, 1], [0, 1, 1]),
+        (spaces.MultiBinary((2, 2)), (2, 2, 2, 2), [0, 1, 1, 0], [[0, 1], [1, 0]]),
+    ],
+    ids=str,
+)
+def test_actions_of_several_integers_are_played_as_their_space_contains_them(space, nvec, played, expected):
+    with registered_env(box((2,), np.float32), space) as env_id:
+        player = Player(make_env(env_id))
+        assert make_env(env_id).spec == player.spec
+    spec, rng = player.spec, seed_row(3)
+    assert (spec.family, spec.n_actions, spec.nvec, spec.bounds) == ("classic", len(nvec), nvec, None)
+    assert spec.multi_discrete and not spec.continuous
+    player.reset()
+    drawn = np.array(played)
+    for action in (drawn, *(spec.random_action(rng) for _ in range(20))):
+        player.step(action)
+    actions = player.env.env.unwrapped.actions
+    np.testing.assert_array_equal(actions[0], expected)
+    assert all(space.contains(action) and action.dtype == space.dtype for action in actions)
+    assert drawn.tolist() == played and not np.shares_memory(drawn, actions[0])
 
 
 @pytest.mark.filterwarnings("ignore:.*out of date")

@@ -9,7 +9,7 @@ import warnings
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Dict, Discrete
+from gymnasium.spaces import Box, Dict, Discrete, MultiDiscrete
 
 from numasync.cli import main
 from numasync.config import PRESETS
@@ -27,6 +27,10 @@ class Plain(gymnasium.Env):
         warnings.warn("Plain is old", DeprecationWarning, stacklevel=2)
 
 
+class Multi(Plain):
+    action_space = MultiDiscrete([3, 2])
+
+
 class DictObs(Plain):
     observation_space = Dict({"x": Box(0.0, 1.0, (2,))})
 
@@ -40,6 +44,7 @@ REGISTERED = {
     "ListedPlain-v1": Plain,
     "ListedPlain-v2": Plain,
     "phys2d/ListedPlain-v0": Plain,
+    "ListedMulti-v0": Multi,
     "ListedDict-v0": DictObs,
     "ListedFails-v0": Fails,
 }
@@ -75,12 +80,14 @@ def test_json_lists_every_environment(printed):
     catch = dict(id="Catch-v0", observation=[10, 5], actions=3, runs="jitted", preset="image")
     plain = dict(id="ListedPlain-v2", observation=[2], actions=3, runs="Gymnasium", preset="classic")
     lake = dict(id="FrozenLake-v1", observation=[16], actions=4, runs="Gymnasium", preset="classic")
-    for row in (catch, plain, lake):
+    multi = dict(id="ListedMulti-v0", observation=[2], actions="3 x 2", runs="Gymnasium", preset="classic")
+    for row in (catch, plain, lake, multi):
         assert by_id[row["id"]] == row
     for row in rows[:-1]:
         env = make_env(row["id"])
         env.close()
-        assert (list(env.spec.observation.shape), env.spec.n_actions) == (row["observation"], row["actions"])
+        actions = row["actions"].count("x") + 1 if env.spec.multi_discrete else row["actions"]
+        assert (list(env.spec.observation.shape), env.spec.n_actions) == (row["observation"], actions)
 
 
 def test_jitted_ones_come_first_and_the_games_of_ale_last(printed):

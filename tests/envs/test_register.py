@@ -10,9 +10,9 @@ import numasync
 from numasync import LIFE_LOST, RUNNING, TERMINATED, InputError, dense, relu
 from numasync.config import PRESETS
 from numasync.envs import REGISTERED, make_env
-from numasync.envs.custom.env_checker import CheckedEnv
+from numasync.envs.custom.env_checker import CheckedEnv, check_env
 from numasync.envs.jitted import pendulum
-from numasync.envs.spec import FAMILIES
+from numasync.envs.spec import FAMILIES, EnvSpec, JittedEnv
 from numasync.runtime.jit import kernel
 
 SHORT = dict(steps=300, final_eval_episodes=3, network=(dense(8), relu()))
@@ -86,6 +86,46 @@ def test_a_function_gets_actions_in_its_own_units_and_within_its_bounds():
     assert 150 < agent.predict(np.zeros(1))[0] < 250
 
 
+def test_a_function_gets_several_integers_and_may_change_them():
+    # Its reward tells the action. What it writes into the action must not reach the learner.
+    def zeros(state, rng, obs):
+        obs[0] = 0.0
+
+    def tell(state, action, rng, obs):
+        obs[0] = 0.0
+        reward = 1.0 if action[0] == 2 and action[1] == 0 else 0.0
+        action[:] = 0
+        return reward, TERMINATED
+
+    register(reset=zeros, step=tell, observation_shape=(1,), n_actions=[3, np.int64(2)], state_size=0)
+    spec = make_env("Trial-v0").spec
+    assert (spec.family, spec.n_actions, spec.nvec, spec.action_dtype) == ("classic", 2, (3, 2), "int64")
+    agent = numasync.train(
+        "Trial-v0", "a3c", network=(dense(8), relu()), steps=4_000, deterministic=True, final_eval_episodes=1
+    )
+    action = agent.predict(np.zeros(1))
+    assert action.tolist() == [2, 0] and action.dtype == np.int64
+    assert agent.result["evaluation"]["mean"] == 1
+
+
+def test_every_value_of_several_integers_is_played_when_an_environment_is_checked():
+    played = []
+
+    def keep(state, action, rng, obs):
+        obs[:] = 0.0
+        played.append(action.tolist())
+        return 0.0, RUNNING
+
+    def zeros(state, rng, obs):
+        obs[:] = 0.0
+
+    observation = make_env("CartPole-v1").spec.observation
+    spec = EnvSpec("Trial-v0", "classic", observation, 3, nvec=(2, 300, 1))
+    check_env(JittedEnv(spec, zeros, keep, 0))
+    for j, n in enumerate(spec.nvec):
+        assert {action[j] for action in played} == set(range(n))
+
+
 def test_every_family_has_a_preset():
     assert set(FAMILIES) == {family for family in PRESETS if isinstance(family, str)}
 
@@ -113,6 +153,10 @@ def three(state, action, rng):
         (dict(observation_shape=(1, 2, 3, 4)), "observation_shape is (1, 2, 3, 4); it must be"),
         (dict(n_actions=0), "n_actions is 0; it must be a whole number from 1 to 10000."),
         (dict(n_actions=2.5), "n_actions is 2.5; it must be"),
+        (dict(n_actions=()), "The numbers of n_actions sum to 0; they must sum to 1 to 10000."),
+        (dict(n_actions=(9_999, 2)), "The numbers of n_actions sum to 10001; they must sum to"),
+        (dict(n_actions=(3, 0)), "A number of n_actions is 0; it must be a whole number from 1 to 10000."),
+        (dict(n_actions=(3, 2), bounds=(0, 1)), "n_actions is (3, 2); with bounds it must be how many numbers"),
         (dict(bounds=(0, 1)), "bounds is (0, 1); it must be the lowest and the highest values of an action, 3 each."),
         (dict(bounds=([0, 0, 0], [1, 0, 1])), "bounds is ([0, 0, 0], [1, 0, 1]); it must be the lowest and"),
         (dict(bounds=([0, 0, 0], [1, float("nan"), 1])), "bounds is ([0, 0, 0], [1, nan, 1]); it must be"),

@@ -205,6 +205,23 @@ def test_the_loss_of_a3c(terminated):
     np.testing.assert_allclose(gradient, central_differences(from_probabilities, outputs), **CLOSE)
 
 
+def test_the_loss_of_a3c_with_several_integers():
+    draw, n, beta, nvec = drawer(np.float64), 4, 0.3, (3, 1, 2)
+    outputs, R, actions = draw(n, 7), draw(n), np.array([[2, 0, 1], [0, 0, 1], [1, 0, 0], [1, 0, 1]])
+    loss, gradient = reference.a3c_multi_discrete(outputs, nvec, actions, R, beta)
+    advantages = R - outputs[:, -1]  # a constant: the policy term has no gradient through V
+
+    def from_probabilities(outputs):
+        # The probability of every combination of integers, as of a policy with one softmax.
+        first, second = (np.exp(z) / np.exp(z).sum(axis=1, keepdims=True) for z in (outputs[:, :3], outputs[:, 4:6]))
+        p = (first[:, :, None] * second[:, None, :]).reshape(n, 6)
+        policy_loss = -np.log(p[range(n), 2 * actions[:, 0] + actions[:, 2]]) * advantages
+        return (policy_loss + beta * (p * np.log(p)).sum(axis=1) + (R - outputs[:, -1]) ** 2 / 2).sum()
+
+    assert loss == pytest.approx(from_probabilities(outputs), rel=1e-12)
+    np.testing.assert_allclose(gradient, central_differences(from_probabilities, outputs), **CLOSE)
+
+
 @terminations
 @pytest.mark.parametrize("d", [1, 3])
 def test_the_loss_of_a3c_with_continuous_actions(terminated, d):
@@ -258,6 +275,7 @@ def everything(dtype):
     yield reference.one_step_sarsa(x, x, np.array([1, 0, 2, 4]), rewards, False, 0.9)[1]
     yield reference.nstep_q(x, x[0], actions, rewards, True, 0.9)[1]
     yield reference.a3c(x, x[0, 0], actions, rewards, False, 0.9, 0.1)[1]
+    yield reference.a3c_multi_discrete(x, (2, 2), np.array([[1, 0], [0, 0], [1, 1]]), rewards, 0.1)[1]
     yield reference.a3c_continuous(x, x[0, 0], draw(3, 3), rewards, False, 0.9, 0.1)[1]
     yield from reference.momentum_sgd(rewards, rewards, rewards, 0.1, 0.9, 1.0)
     yield from reference.rmsprop(rewards, rewards, rewards**2, 0.1, 0.9, 0.1, 1.0)

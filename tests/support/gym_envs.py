@@ -34,7 +34,7 @@ class SampleEnv(gymnasium.Env):
 @contextlib.contextmanager
 def registered_env(observation_space: spaces.Space, action_space: spaces.Space | None = None) -> Iterator[str]:
     """Register a SampleEnv for the length of a `with` block; give its id."""
-    action_space = action_space or spaces.Discrete(2)
+    action_space = spaces.Discrete(2) if action_space is None else action_space
     gymnasium.register("Sample-v0", entry_point=lambda **_: SampleEnv(observation_space, action_space))
     try:
         yield "Sample-v0"

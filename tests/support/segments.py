@@ -79,7 +79,7 @@ class Run:
         config = Config(algo=algo, workers=len(envs), **{**OPTIONS, **options})
         spec = envs[0].spec
         self.algorithm, self.update = algorithm_for(algo, spec), OPTIMIZERS[config.optimizer].kernel
-        outputs = (spec.n_actions, *self.algorithm.other_heads)
+        outputs = (*spec.action_heads, *self.algorithm.other_heads)
         self.network = network(spec.observation.network_shape, *hidden, heads(*outputs))
         self.table = self.network.table
         self.envs, self.settings = envs, make_settings(config, self.algorithm, spec.n_actions)

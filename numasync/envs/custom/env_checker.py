@@ -69,7 +69,9 @@ class CheckedEnv:
 
     def step(self, action: int | np.ndarray) -> tuple[float, int]:
         """Play an action; return reward and end. Raises InputError for a mistake of the environment's step."""
-        result = self.call("step", self.env.step, self.state, action, self.rng, self.obs)
+        # As in the loop, an array is a copy: what step writes into it changes nothing.
+        own = action.copy() if isinstance(action, np.ndarray) else action
+        result = self.call("step", self.env.step, self.state, own, self.rng, self.obs)
         if not isinstance(result, tuple) or len(result) != 2:
             raise self.mistake("step", f"returns {result!r}; it must return two values, reward and end")
         reward, end = result
@@ -128,7 +130,8 @@ def random_actions(spec: EnvSpec) -> list[Any]:
     """Return at least STEPS actions: first every action once, then random ones.
 
     Half of the random ones repeat the action before: play then gets further than by chance. About half of the numbers
-    of continuous actions are one of their bounds, because many draws of a Gaussian policy are clipped.
+    of continuous actions are one of their bounds, because many draws of a Gaussian policy are clipped. Of several
+    integers, every value of each comes once at first.
     """
     random = np.random.default_rng(0)
     if spec.continuous:
@@ -136,11 +139,16 @@ def random_actions(spec: EnvSpec) -> list[Any]:
         drawn = random.uniform(low - (high - low) / 2, high + (high - low) / 2, (STEPS, spec.n_actions))
         lowest, highest = np.array(spec.bounds)
         actions = list(np.clip(drawn, lowest, highest).astype(FLOAT))
+    elif spec.nvec:
+        actions = list(random.integers(spec.nvec, size=(max(STEPS, *spec.nvec), spec.n_actions)))
     else:
         actions = random.integers(spec.n_actions, size=max(STEPS, spec.n_actions)).tolist()
     for i in np.flatnonzero(random.random(len(actions)) < 0.5):
         actions[i] = actions[i - 1]
-    if not spec.continuous:
+    if spec.nvec:
+        most = max(spec.nvec)
+        actions[:most] = np.column_stack([np.resize(random.permutation(n), most) for n in spec.nvec])
+    elif not spec.continuous:
         actions[: spec.n_actions] = random.permutation(spec.n_actions).tolist()
     return actions
 
@@ -155,7 +163,7 @@ def play_actions(
     """
     trace: Trace = []
     ended, over = player.state.copy(), True
-    limit, fewest = time.perf_counter() + seconds, max(FEWEST_STEPS, player.env.spec.n_actions)
+    limit, fewest = time.perf_counter() + seconds, max(FEWEST_STEPS, *player.env.spec.action_heads)
     for n, action in enumerate(actions):
         if n >= fewest and time.perf_counter() > limit:
             actions = actions[:n]

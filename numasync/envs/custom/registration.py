@@ -26,7 +26,7 @@ def register(
     reset: Callable,
     step: Callable,
     observation_shape: tuple[int, ...] | list[int],
-    n_actions: int,
+    n_actions: int | tuple[int, ...] | list[int],
     state_size: int,
     family: str | None = None,
     bounds: tuple[ArrayLike, ArrayLike] | None = None,
@@ -45,7 +45,8 @@ def register(
     reset              the function that starts an episode
     step               the function that plays one action
     observation_shape  (n,) for n numbers; (height, width) or (height, width, channels) for an image
-    n_actions          how many actions there are, from 1 to 10,000; of a continuous action: how many numbers it has
+    n_actions          how many actions there are, from 1 to 10,000; of a continuous action: how many numbers it has;
+                       of several integers: how many values each has, such as (3, 2)
     state_size         how many numbers the environment keeps in `state`, 0 or more
     family             the family whose preset training uses: 'classic', 'image', 'minatar', 'atari' or 'continuous';
                        None: 'image' for an image, otherwise 'continuous' with bounds and 'classic' without
@@ -57,7 +58,7 @@ def register(
     The arguments and results of reset and step:
 
     state   float64 (state_size,): all that the environment keeps from step to step; zeros before the first reset
-    action  an integer from 0 to n_actions - 1; a continuous action is float32 (n_actions,), within the bounds
+    action  an integer from 0 to n_actions - 1; float32 (n_actions,), within the bounds; or int64 (k,), each from 0 on
     rng     the generator row for numasync.uniform, normal and choice, the only source of random numbers
     obs     float32, flat: every element must be written
     reward  a finite number
@@ -73,9 +74,8 @@ def register(
     fitting = "image" if len(shape) > 1 else "classic" if bounds is None else "continuous"
     family = fitting if family is None else family
     check_choice(family, FAMILIES, "no family of presets")
-    actions = as_whole_number("n_actions", n_actions, 1, MOST_ACTIONS)
     observation = Observation("vector" if len(shape) == 1 else "image", shape)
-    spec = EnvSpec(env_id, family, observation, actions, parse_bounds(bounds, actions))
+    spec = EnvSpec(env_id, family, observation, **parse_actions(n_actions, bounds))
     size = as_whole_number("state_size", state_size, 0, LARGEST_SIZE)
     limit = None if max_episode_steps is None else as_whole_number("max_episode_steps", max_episode_steps, 1)
     compiled = check_and_compile(JittedEnv(spec, reset, step, size, max_episode_steps=limit))
@@ -142,6 +142,19 @@ def parse_shape(shape: Any) -> tuple[int, ...]:
             f"numbers from 1."
         )
     return tuple(whole)
+
+
+def parse_actions(n_actions: Any, bounds: Any) -> dict[str, Any]:
+    """Return what an EnvSpec says of actions, by its fields. Raises InputError where it is not allowed."""
+    if not isinstance(n_actions, (tuple, list)):
+        numbers = as_whole_number("n_actions", n_actions, 1, MOST_ACTIONS)
+        return {"n_actions": numbers, "bounds": parse_bounds(bounds, numbers)}
+    if bounds is not None:
+        raise InputError(f"n_actions is {show(n_actions)}; with bounds it must be how many numbers an action has.")
+    nvec = tuple(as_whole_number("A number of n_actions", n, 1, MOST_ACTIONS) for n in n_actions)
+    if not 1 <= sum(nvec) <= MOST_ACTIONS:
+        raise InputError(f"The numbers of n_actions sum to {sum(nvec)}; they must sum to 1 to {MOST_ACTIONS}.")
+    return {"n_actions": len(nvec), "nvec": nvec, "action_dtype": "int64"}
 
 
 def parse_bounds(bounds: Any, n_actions: int) -> Bounds | None:

@@ -4,8 +4,8 @@ A kernel cannot hold an object. So the `state` of an environment in Python is on
 callback finds the environment in a table.
 
 The callback holds the GIL. An exception that it raises passes through the loop to the loop's caller. Kernels count no
-references, so the memory of `obs` and of a continuous action can be gone after the callback: an environment that wants
-to keep them keeps a copy.
+references, so the memory of `obs` and of an action that is an array can be gone after the callback: an environment that
+wants to keep them keeps a copy.
 """
 
 import itertools

@@ -1,6 +1,7 @@
 """Environments of Gymnasium.
 
-Their actions are Discrete or Box. Their observations are numbers, or Gymnasium can flatten them to numbers.
+Their actions are Discrete, MultiDiscrete, MultiBinary or Box. Their observations are numbers, or Gymnasium can flatten
+them to numbers.
 """
 
 import contextlib
@@ -115,8 +116,11 @@ class GymEnv(PythonEnv):
     def convert_action(self, action: Any) -> Any:
         """Return an action as Gymnasium expects it.
 
-        An integer counts from the start of its space. An array is clipped to the bounds of its space and has its shape.
+        An integer counts from the start of its space. An array has the shape and the dtype of its space; real numbers
+        are clipped to its bounds.
         """
+        if self.spec.multi_discrete:
+            return self.spec.env_action(action, None)
         space: Any = self.env.action_space
         if not self.spec.continuous:
             return space.start + int(action)
@@ -155,9 +159,12 @@ def parse_action_space(env_id: str, space: spaces.Space) -> tuple[int, Bounds | 
     """Return the n_actions and bounds of an EnvSpec. Raises InputError if the space is not supported."""
     if isinstance(space, spaces.Discrete):
         return int(space.n), None
+    if isinstance(space, (spaces.MultiDiscrete, spaces.MultiBinary)):
+        return math.prod(space.shape), None
     if not isinstance(space, spaces.Box):
         raise InputError(
-            f"{env_id} has {type(space).__name__} actions, which are not supported; Discrete and Box actions are."
+            f"{env_id} has {type(space).__name__} actions, which are not supported; Discrete, MultiDiscrete, "
+            f"MultiBinary and Box actions are."
         )
     low, high = (tuple(map(float, bound.reshape(-1))) for bound in (space.low, space.high))
     return int(np.prod(space.shape)), (low, high)
@@ -168,7 +175,13 @@ def describe_actions(space: spaces.Space) -> dict[str, Any]:
     if isinstance(space, spaces.Discrete):
         return {"action_start": int(space.start)}
     shape = tuple(int(n) for n in space.shape or ())
-    return {"action_shape": None if len(shape) == 1 else shape, "action_dtype": str(space.dtype)}
+    how = {"action_shape": None if len(shape) == 1 else shape, "action_dtype": str(space.dtype)}
+    if isinstance(space, spaces.MultiDiscrete):
+        nvec, start = (tuple(map(int, numbers.reshape(-1))) for numbers in (space.nvec, space.start))
+        return {**how, "nvec": nvec, "action_start": start}
+    if isinstance(space, spaces.MultiBinary):
+        return {**how, "nvec": (2,) * math.prod(shape)}
+    return how
 
 
 def find_episode_limit(env: Any) -> int | None:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from numasync.algorithms import ALGORITHMS, CONTINUOUS, algorithm_for
+from numasync.algorithms import ALGORITHMS, algorithm_for, algorithms_for
 from numasync.config import Config, make_config, validate_options
 from numasync.envs import make_env
 from numasync.errors import InputError
@@ -130,7 +130,7 @@ def make_presets(
     Raises InputError where an algorithm does not fit the environment.
     """
     with closing(make_env(given["env"])) as env:
-        known = CONTINUOUS if env.spec.continuous else ALGORITHMS
+        known = algorithms_for(env.spec)
         names = [algo for algo in spec.algos if algo in known] if algos is None else parse_algorithms(algos)
         configs = {name: make_config(env.spec.family, **given, algo=name) for name in names}
         for name in names:

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from gymnasium import spaces
+from support.gym_envs import registered_env
 from support.studies import FakeExecutor, runs
 
 import numasync
@@ -51,6 +53,11 @@ def test_only_as_many_threads_as_cores_are_timed_and_they_come_last():
     found = runs("threads", runs=2, algos="a3c")
     assert [run["mode"] for run in found] == 10 * [TURNS] + 4 * [THREADS]
     assert [(run["workers"], run["seed"]) for run in found[10:]] == [(1, 1), (2, 1), (1, 2), (2, 2)]
+
+
+def test_actions_of_several_integers_have_one_algorithm():
+    with registered_env(spaces.Discrete(2), spaces.MultiBinary(2)) as env_id:
+        assert list(make_settings("lr", env_id)["presets"]) == ["a3c"]
 
 
 def test_continuous_actions_have_one_algorithm():

@@ -5,6 +5,8 @@ import sys
 
 import numpy as np
 import pytest
+from gymnasium.spaces import Box, MultiDiscrete
+from support.gym_envs import registered_env
 
 from numasync.agent.agent import Agent, load
 from numasync.cli import main
@@ -83,6 +85,16 @@ def test_a_continuous_action_is_shown_in_the_units_of_the_environment(shown, tmp
     agent.save(tmp_path / "agent.npz")
     lines = shown(tmp_path / "agent.npz", "--steps", 3)
     assert sum("action [0.5]" in line for line in lines) == 3
+
+
+def test_an_action_of_several_integers_is_shown(shown, tmp_path):
+    with registered_env(Box(-1, 1, (2,)), MultiDiscrete([3, 2])) as env_id:
+        agent = Agent(make_config("classic", algo="a3c", env=env_id, network=()), make_env(env_id).spec)
+        agent.theta[:] = 0
+        agent.network.views(agent.theta)["heads.bias"][:] = 0, 0, 1, 1, 0, 0
+        agent.save(tmp_path / "agent.npz")
+        assert sum("action [2 0]" in line for line in shown(tmp_path / "agent.npz", "--steps", 2)) == 2
+        assert sum("action [" in line for line in shown("--env", env_id, "--steps", 2)) == 2
 
 
 def test_rewards_add_up_without_noise(shown):
