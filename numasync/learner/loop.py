@@ -32,6 +32,7 @@ from numasync.envs.spec import (
     episode_over,
     map_action,
 )
+from numasync.learner.moments import Moments, count_observation, renew_statistics
 from numasync.learner.optim import (
     BLOCK,
     UPDATE_TYPE,
@@ -54,12 +55,13 @@ MAX_SEGMENTS = 4096
 
 
 class Shared(NamedTuple):
-    """What every worker writes, without a lock: theta, theta_target, target_copies, and its own row of steps."""
+    """What every worker writes, without a lock: its own rows of steps and moments, and all of the others."""
 
     theta: np.ndarray  # float32 (n_parameters,)
     theta_target: np.ndarray  # theta-, float32 (n_parameters,)
     steps: np.ndarray  # int64 (workers, 16): t of each worker in column 0, in cache lines of its own. T is their sum
     target_copies: np.ndarray  # int64 (1,): how many multiples of target_interval T has crossed
+    moments: Moments  # what was counted of the observations, where they are normalised, see moments.py
 
 
 class Scratch(NamedTuple):
@@ -117,6 +119,7 @@ class Settings(NamedTuple):
     one_step: bool
     next_action: bool
     lazy: bool
+    normalized: bool  # whether theta begins with the statistics of observations
 
 
 @kernel
@@ -146,6 +149,8 @@ def run_segments(shared, worker, table, settings, segments, reset, step, algorit
             reward, end = play_action(worker.env_action, worker.actions, worker, step, n)
             record_reward(worker, settings, n, reward)
             n += 1
+            if settings.normalized:
+                count_observation(shared.moments, worker.number, worker.obs[n])
         terminated = end == TERMINATED or end == LIFE_LOST
         if settings.next_action and not terminated:
             choose_action(worker, theta, table, settings, epsilon, n)
@@ -161,10 +166,14 @@ def run_segments(shared, worker, table, settings, segments, reset, step, algorit
         if episode_over(end):
             log_episode(worker, T + n)
             reset(worker.env_state, worker.rng, worker.obs[0])
+            if settings.normalized:
+                count_observation(shared.moments, worker.number, worker.obs[0])
             reset_state(worker.tape, table, 0, capacity)
         else:
             copy_values(worker.obs[0], worker.obs[n])
             copy_state(worker.tape, worker.tape, table, 0, n, capacity)
+        if settings.normalized:
+            renew_statistics(theta, shared)
     return MORE
 
 
