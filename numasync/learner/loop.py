@@ -32,7 +32,7 @@ from numasync.envs.spec import (
     episode_over,
     map_action,
 )
-from numasync.learner.moments import Moments, count_observation, renew_statistics
+from numasync.learner.moments import Moments, update_statistics
 from numasync.learner.optim import (
     BLOCK,
     UPDATE_TYPE,
@@ -149,8 +149,6 @@ def run_segments(shared, worker, table, settings, segments, reset, step, algorit
             reward, end = play_action(worker.env_action, worker.actions, worker, step, n)
             record_reward(worker, settings, n, reward)
             n += 1
-            if settings.normalized:
-                count_observation(shared.moments, worker.number, worker.obs[n])
         terminated = end == TERMINATED or end == LIFE_LOST
         if settings.next_action and not terminated:
             choose_action(worker, theta, table, settings, epsilon, n)
@@ -166,14 +164,12 @@ def run_segments(shared, worker, table, settings, segments, reset, step, algorit
         if episode_over(end):
             log_episode(worker, T + n)
             reset(worker.env_state, worker.rng, worker.obs[0])
-            if settings.normalized:
-                count_observation(shared.moments, worker.number, worker.obs[0])
             reset_state(worker.tape, table, 0, capacity)
         else:
             copy_values(worker.obs[0], worker.obs[n])
             copy_state(worker.tape, worker.tape, table, 0, n, capacity)
         if settings.normalized:
-            renew_statistics(theta, shared)
+            update_statistics(theta, shared, worker, 0 if episode_over(end) else 1, n + 1)
     return MORE
 
 

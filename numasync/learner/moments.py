@@ -24,32 +24,40 @@ from typing import NamedTuple
 
 import numpy as np
 
-from numasync.nn.products.views import row_at, vector_at
-from numasync.runtime.jit import FLOAT, kernel
+from numasync.nn.products.views import matrix_at, row_at, vector_at
+from numasync.runtime.jit import FLOAT, int64, kernel, pointer_kernel
 from numasync.runtime.memory import CACHE_LINE, aligned_zeros
+from numasync.runtime.pointers import address_of, call_at, pointer_to
 
 # As VecNormalize of stable-baselines3: a number that never changes is divided by 1e-4, not by 0.
 SMALLEST_VARIANCE = 1e-8
+
+# Arguments of `count_segment`: pointers to numbers, and integers.
+REAL, SUM = pointer_to(np.float32), pointer_to(np.float64)
+ARGUMENTS = (REAL, REAL, SUM, SUM, REAL, *[int64] * 6)
 
 
 class Moments(NamedTuple):
     """What was counted of n numbers.
 
-    sums   float64 (workers + 1, 1 + 2 n or a little more): for each worker, in cache lines of its own, how many
-           observations it has counted, the sums of x - shift and the sums of (x - shift)^2. The last row has what was
-           counted before the run, by the run of the agent that it begins with
-    shift  float64 (n,)
+    sums     float64 (workers + 1, 1 + 2 n or a little more): for each worker, in cache lines of its own, how many
+             observations it has counted, the sums of x - shift and the sums of (x - shift)^2. The last row has what was
+             counted before the run, by the run of the agent that it begins with
+    shift    float64 (n,)
+    address  of `count_segment`, so that the loop is not compiled for it where nothing is normalised
     """
 
     sums: np.ndarray
     shift: np.ndarray
+    address: int
 
 
 def new_moments(workers: int, n: int) -> Moments:
     """Return the Moments of n numbers before the first observation. n is 0 where nothing is normalised."""
     per_line = CACHE_LINE // np.dtype(np.float64).itemsize
     width = -(-(1 + 2 * n) // per_line) * per_line
-    return Moments(aligned_zeros((workers + 1, width), np.float64), aligned_zeros((n,), np.float64))
+    address = address_of(count_segment, *ARGUMENTS) if n else 0
+    return Moments(aligned_zeros((workers + 1, width), np.float64), aligned_zeros((n,), np.float64), address)
 
 
 def begin_moments(moments: Moments, theta: np.ndarray, obs: np.ndarray) -> None:
@@ -71,27 +79,26 @@ def begin_moments(moments: Moments, theta: np.ndarray, obs: np.ndarray) -> None:
 
 
 @kernel
-def count_observation(moments, worker, obs):
-    """Add an observation, float32 (n,), to the row of a worker. worker: its number.
+def count_observation(sums, obs, shift):
+    """Add an observation, float32 (n,), to a worker's row of sums.
 
     An observation that is not finite is left out. It ends the run, and the agent that is saved then must not have it.
     """
-    row, n = row_at(moments.sums, worker), obs.size
+    n = obs.size
     for i in range(n):
         if not np.isfinite(obs[i]):
             return
-    row[0] += 1
+    sums[0] += 1
     for i in range(n):
-        x = obs[i] - moments.shift[i]
-        row[1 + i] += x
-        row[1 + n + i] += x * x
+        x = obs[i] - shift[i]
+        sums[1 + i] += x
+        sums[1 + n + i] += x * x
 
 
 @kernel
-def write_statistics(theta, moments):
+def write_statistics(theta, sums, shift):
     """Write the mean, the deviation and the count of each number into the first 3 n numbers of theta."""
-    sums, n = moments.sums, moments.shift.size
-    count = 0.0
+    n, count = shift.size, 0.0
     for worker in range(sums.shape[0]):
         count += sums[worker, 0]
     if count == 0.0:
@@ -104,16 +111,29 @@ def write_statistics(theta, moments):
         x = total / count
         # Where a row was read while it was written, the variance of a number that hardly changes may be below 0.
         variance = max(squares / count - x * x, 0.0)
-        theta[i] = FLOAT(moments.shift[i] + x)
+        theta[i] = FLOAT(shift[i] + x)
         theta[n + i] = FLOAT(np.sqrt(variance + SMALLEST_VARIANCE))
         theta[2 * n + i] = FLOAT(count)
 
 
+@pointer_kernel
+def count_segment(theta, theta_local, sums, shift, obs, worker, rows, width, n, first, last):
+    """Count rows first..last-1 of a worker's observations, and write the statistics into theta and theta_local.
+
+    theta_local: what the worker acts on; it may be theta itself. rows, width: of sums. n: numbers of an observation.
+    """
+    sums, shift = matrix_at(sums, 0, rows, width), vector_at(shift, 0, n)
+    for row in range(first, last):
+        count_observation(row_at(sums, worker), vector_at(obs, row * n, n), shift)
+    write_statistics(vector_at(theta, 0, 3 * n), sums, shift)
+    for i in range(3 * n):
+        theta_local[i] = theta[i]
+
+
 @kernel
-def renew_statistics(theta, shared):
-    """Write the statistics into the shared theta, and into the theta that a worker acts on, which may be the same."""
-    write_statistics(shared.theta, shared.moments)
-    size = 3 * shared.moments.shift.size
-    local, common = vector_at(theta, 0, size), vector_at(shared.theta, 0, size)
-    for i in range(size):
-        local[i] = common[i]
+def update_statistics(theta_local, shared, worker, first, last):
+    """Call `count_segment` for the rows first..last-1 of the observations that a worker has just got."""
+    sums, shift, address = shared.moments
+    rows, width = sums.shape
+    n, theta = shift.size, shared.theta
+    call_at(address, (theta, theta_local, sums, shift, worker.obs, worker.number, rows, width, n, first, last))

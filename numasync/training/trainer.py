@@ -153,7 +153,8 @@ class Trainer:
     def count_reset(self, i: int) -> None:
         """Count the observation of a reset of worker i outside the loop, where observations are normalised."""
         if self.settings.normalized:
-            count_observation(self.shared.moments, i, self.workers[i].obs[0])
+            moments = self.shared.moments
+            count_observation(moments.sums[i], self.workers[i].obs[0], moments.shift)
 
     def run_segments_of(self, i: int, segments: int) -> bool:
         """Let worker i play and learn from some segments, MAX_SEGMENTS at most. Return whether the run goes on.

@@ -102,8 +102,8 @@ def measured(observations, n, theta=None, rows=1):
     moments = new_moments(rows, n)
     begin_moments(moments, theta, observations[0])
     for obs, worker in zip(observations, itertools.cycle(range(rows))):
-        count_observation(moments, worker, obs)
-    write_statistics(theta, moments)
+        count_observation(moments.sums[worker], obs, moments.shift)
+    write_statistics(theta, moments.sums, moments.shift)
     return (*theta.reshape(3, n), moments)
 
 
@@ -126,7 +126,8 @@ def test_an_observation_that_is_not_finite_is_left_out():
 
 def test_before_the_first_observation_nothing_is_written():
     theta = np.array([0, 0, 1, 1, 0, 0], FLOAT)
-    write_statistics(theta, new_moments(2, 2))
+    moments = new_moments(2, 2)
+    write_statistics(theta, moments.sums, moments.shift)
     np.testing.assert_array_equal(theta, [0, 0, 1, 1, 0, 0])
 
 
@@ -136,7 +137,7 @@ def test_a_row_that_is_read_while_it_is_written_is_off_by_one_observation_at_mos
     whole, before = (measured(draws[:n], 3)[3] for n in (400, 399))
     before.sums[0, part] = whole.sums[0, part]  # what another worker sees in between
     theta = np.zeros(9, FLOAT)
-    write_statistics(theta, before)
+    write_statistics(theta, before.sums, before.shift)
     mean, deviation, _ = theta.reshape(3, 3)
     np.testing.assert_allclose((mean - draws.mean(axis=0)) / [1.0, 3.0, 1.0], 0.0, atol=4 * 4 / 400)
     np.testing.assert_allclose(deviation[:2], [1.0, 3.0], rtol=0.15)

@@ -103,7 +103,7 @@ class Run:
         if normalize:
             begin_moments(moments, theta, self.worker.obs[0])
             for worker in self.workers:
-                count_observation(moments, worker.number, worker.obs[0])
+                count_observation(moments.sums[worker.number], worker.obs[0], moments.shift)
         self.functions = (envs[0].reset, envs[0].step, self.algorithm.kernel, self.update)
         compile_loop(self.shared, self.worker, self.settings, self.functions)
 
