@@ -18,6 +18,7 @@ from numasync.nn.table import (
     INPUT_IS_RELU,
     KEPT_AT,
     KEPT_SIZE,
+    NEEDS_DX,
     OUT_AT,
     OUT_SIZE,
     OWN,
@@ -145,7 +146,7 @@ class Network:
             raise InputError(f"{layer.kind}() cannot be the first layer; put it after conv() or dense().")
         row = [0] * COLUMNS
         row[IN_AT], row[IN_SIZE], row[INPUT_IS_RELU] = read_at, math.prod(in_shape), int(below == "relu")
-        row[OUT_AT], row[OUT_SIZE] = read_at, math.prod(plan.out_shape)
+        row[OUT_AT], row[OUT_SIZE], row[NEEDS_DX] = read_at, math.prod(plan.out_shape), int(below != "")
         if not plan.in_place:
             row[OUT_AT] = self._new_block(row[OUT_SIZE])
         row[KEPT_AT], row[KEPT_SIZE] = self._new_block(plan.kept_size), plan.kept_size
@@ -156,7 +157,7 @@ class Network:
             row[BIAS_AT] = self.n_parameters + fan_in * units
             self.n_parameters = row[BIAS_AT] + units
         row[OWN : OWN + len(plan.own)] = plan.own
-        if read_at >= 0:  # the first layer computes no gradient of its inputs
+        if row[NEEDS_DX]:
             self.n_work = max(self.n_work, plan.work_size)
         self.names.append(self._new_name(prefix, layer.kind, numbered=bool(plan.weight_shape)))
         self.kinds.append(layer.kind)

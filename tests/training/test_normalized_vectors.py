@@ -14,6 +14,7 @@ from numasync.agent.network import build_network
 from numasync.config import make_config
 from numasync.envs import REGISTERED
 from numasync.envs.jitted.cartpole import CARTPOLE
+from numasync.learner.moments import write_statistics
 from numasync.nn import reference
 from numasync.runtime.jit import DISABLED
 from numasync.training import run as run_module
@@ -63,12 +64,12 @@ def test_the_observations_of_all_threads_are_counted(monkeypatch, options):
     run = Trainer(config, NORMALIZED, build_network(config, NORMALIZED))
     Supervisor(run).run()
     assert run.shared.moments.sums[:, 0].sum() == len(given) == run.steps + run.episodes + config.workers
-    mean, deviation, counts = run.theta[:6].reshape(3, 2)
-    # With threads, the last one to write may not have seen the last segments of the others.
-    close = dict(rtol=1e-6, atol=1e-6) if config.deterministic else dict(rtol=0.02, atol=0.02)
-    np.testing.assert_allclose(mean, np.mean(given), **close)
-    np.testing.assert_allclose(deviation, np.std(given), **close)
-    np.testing.assert_allclose(counts, len(given), rtol=close["rtol"])
+    exact = run.theta.copy()
+    write_statistics(exact, run.shared.moments.sums, run.shared.moments.shift)
+    expected = np.repeat([[np.mean(given)], [np.std(given)], [len(given)]], 2, axis=1)
+    np.testing.assert_allclose(exact[:6].reshape(3, 2), expected, rtol=1e-6, atol=1e-6)
+    # The parameters may not know the last few observations.
+    np.testing.assert_allclose(run.theta[:6].reshape(3, 2), expected, rtol=0.03, atol=0.03)
 
 
 @pytest.mark.parametrize("algo, network", [("a3c", LAYERS), ("nstep_q", (*LAYERS, lstm(3))), ("one_step_q", LAYERS)])
@@ -83,9 +84,9 @@ def test_a_deterministic_run_goes_on_bit_for_bit(monkeypatch, tmp_path, algo, ne
     whole, pieces = (read_state(tmp_path / name / "training.npz")[1].arrays for name in ("whole", "pieces"))
     for name in ("moments", "shift"):
         np.testing.assert_array_equal(whole[name], pieces[name])
-    counts = statistics(agent)[2]
-    assert (counts == whole["moments"][:, 0].sum()).all()
-    assert counts[0] == agent.result["steps"] + agent.result["episodes"] + 3
+    counted = whole["moments"][:, 0].sum()
+    assert counted == agent.result["steps"] + agent.result["episodes"] + 3
+    assert (statistics(agent)[2] > 0.97 * counted).all()
 
 
 def test_a_run_whose_episodes_begin_anew_counts_their_first_observations(monkeypatch, tmp_path):
@@ -94,7 +95,8 @@ def test_a_run_whose_episodes_begin_anew_counts_their_first_observations(monkeyp
     stop_at(monkeypatch, 200)
     agent, times = train_in_pieces(tmp_path / "run", **{**RUN, "env": ID, "steps": 400})
     assert times == 1
-    assert statistics(agent)[2][0] == agent.result["steps"] + agent.result["episodes"] + 2 * 3
+    counted = read_state(tmp_path / "run" / "training.npz")[1].arrays["moments"][:, 0].sum()
+    assert counted == agent.result["steps"] + agent.result["episodes"] + 2 * 3
 
 
 # --- What an agent keeps
@@ -132,7 +134,7 @@ def test_the_best_agent_has_the_statistics_of_its_evaluation(trained):
     _, folder = trained
     best = numasync.load(folder / "best.npz")
     begun = best.result["steps"]
-    assert begun <= statistics(best)[2][0] <= begun + begun / 5 + 3
+    assert 0.97 * begun <= statistics(best)[2][0] <= begun + begun / 5 + 3
 
 
 def test_an_evaluation_that_had_begun_goes_on_with_its_own_statistics(monkeypatch, tmp_path):
@@ -149,7 +151,7 @@ def test_an_evaluation_that_had_begun_goes_on_with_its_own_statistics(monkeypatc
     numasync.train(out=tmp_path / "run", **RUN, eval_every=STEPS // 3)
     _, state = read_state(tmp_path / "run" / "training.npz")
     np.testing.assert_array_equal(state.arrays["pending_theta"], seen[0])
-    assert STEPS // 3 <= seen[0][8] < state.arrays["theta"][0][8]
+    assert 0.97 * STEPS // 3 <= seen[0][8] < state.arrays["theta"][0][8]
 
 
 def test_an_agent_of_an_earlier_version_does_not_normalize_vectors(tmp_path):
@@ -173,7 +175,7 @@ def test_a_run_from_an_agent_begins_with_its_statistics(trained):
     again = numasync.train(from_agent=agent, **{**RUN, "steps": 1, "lr": 1e-30, "seed": 9})
     _, _, before = statistics(agent)
     added = again.result["steps"] + again.result["episodes"] + 3
-    np.testing.assert_allclose(statistics(again)[2], before + added)
+    assert (before < statistics(again)[2]).all() and (statistics(again)[2] <= before + added).all()
     np.testing.assert_allclose(again.theta[:8], agent.theta[:8], rtol=0.02, atol=0.01)
     assert not np.array_equal(again.theta[:12], agent.theta[:12])
     np.testing.assert_array_equal(again.theta[12:], agent.theta[12:])
