@@ -34,8 +34,8 @@ from numasync.runtime.pointers import address_of, call_at, pointer_to
 # As VecNormalize of stable-baselines3: a number that never changes is divided by 1e-4, not by 0.
 SMALLEST_VARIANCE = 1e-8
 
-# A worker writes the statistics again when its own count has grown by a hundredth. They hardly change in between. To
-# write them after each segment took a fifth of CartPole's time.
+# A worker writes the statistics again when its own count has grown by a hundredth. They hardly change in between, and
+# every segment that wrote them would take theta's first cache lines away from the other cores.
 GROWTH = 1.01
 
 # The columns of `Moments.sums`.
