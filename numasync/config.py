@@ -76,7 +76,7 @@ class Config:
     )
     separate_value: bool = option(False, "use two networks that share nothing for policy and value (a3c)")
     flatten: bool = option(False, "turn a Dict or Tuple observation into one vector (Gymnasium's FlattenObservation)")
-    normalize: bool = option(False, "centre and scale screens by the mean and deviation of 1,000 random frames")
+    normalize: bool = option(False, "normalise screens by 1,000 random frames, vectors by a running mean and deviation")
     terminal_on_life_loss: bool = option(False, "treat a lost life as terminal while learning (Atari)")
     deterministic: bool = option(False, "run all workers in turn on one thread: repeatable bit for bit, but slower")
     checkpoint_every: int = option(1_000_000, "steps between checkpoints, which are a second apart at least", 1)

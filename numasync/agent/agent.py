@@ -234,7 +234,8 @@ class Agent:
         """Write the agent to one .npz file, without pickle. The file appears whole or not at all.
 
         path  the file; an existing one is replaced, and a link stays a link to it
-        half  whether to compress the file and store the parameters as float16, as in the pretrained agents
+        half  whether to compress the file and store the parameters as float16, as in the pretrained agents. With
+              normalised vectors they stay float32: a float16 is too coarse for the mean and the deviation
 
         Raises InputError where `theta` and `result` are not as `load` expects them. Raises InputError where the file
         cannot be written, or `path` is no place for a file. This error is an OSError too.
@@ -257,7 +258,7 @@ def contents_of(agent: Agent, half: bool = False) -> tuple[dict[str, Any], dict[
     parse_result(agent.result)
     observation = dataclasses.asdict(spec.observation)
     with np.errstate(over="ignore"):
-        arrays = {"theta": theta.astype(np.float16) if half else theta}
+        arrays = {"theta": theta.astype(np.float16) if half and not spec.observation.normalized else theta}
     if not np.isfinite(arrays["theta"]).all():
         raise InputError(f"theta has numbers that {arrays['theta'].dtype} cannot hold, or that are not finite.")
     mean = observation.pop("mean", None)

@@ -91,7 +91,10 @@ def parse_spec(given: dict[str, Any]) -> EnvSpec:
 
 
 def parse_observation(given: dict[str, Any]) -> Observation:
-    """Return the Observation that a checkpoint describes, without its mean."""
+    """Return the Observation that a checkpoint describes, without its mean.
+
+    A checkpoint of an earlier version has no `normalized`: its agent was trained on the numbers as they are.
+    """
     if not {"kind", "shape"} <= given.keys() <= {own.name for own in dataclasses.fields(Observation)} - {"mean"}:
         raise KeyError("a field is missing or unknown")
     kind, shape, start = given["kind"], given["shape"], given.get("start", 0)
@@ -108,8 +111,9 @@ def parse_observation(given: dict[str, Any]) -> Observation:
         check_whole_number("start", number, -MOST, MOST)
     observation = Observation(**{**given, "shape": tuple(shape), "start": tuple(starts) if start is starts else start})
     as_real_number("scale", observation.scale, SMALLEST, LARGEST)
-    if not isinstance(observation.flattened, bool):
-        raise InputError(f"flattened is {show(observation.flattened)}; it must be true or false.")
+    for name in ("flattened", "normalized"):
+        if not isinstance(getattr(observation, name), bool):
+            raise InputError(f"{name} is {show(getattr(observation, name))}; it must be true or false.")
     return observation
 
 

@@ -24,7 +24,7 @@ def build_network(config: Config, spec: EnvSpec) -> Network:
     layers: tuple[Layer, ...] = (*hidden, heads(*sizes))
     if config.separate_value and other_heads:
         layers = (towers((*hidden, heads(*sizes[:-1])), (*hidden, heads(1))),)
-    return network(spec.observation.network_shape, *layers)
+    return network(spec.observation.network_shape, *layers, normalize=spec.observation.normalized)
 
 
 def check_theta(theta: Any, network: Network) -> None:

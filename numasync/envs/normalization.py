@@ -1,10 +1,18 @@
-"""Normalised screens: the mean of each pixel and the deviation of all, measured once before a run.
+"""Normalised observations: of screens by what random play shows, of vectors by what a run sees.
 
-A screen with values in [0, 1] is a bad input. Most pixels never change, nearly every frame looks the same to the first
-layer, and a step of theta moves all outputs together. A frame minus its mean shows what moves. Divided by its deviation
-it has the size that the initial weights are made for.
+**Screens.** The mean of each pixel and the deviation of all are measured once, before a run. A screen with values in
+[0, 1] is a bad input. Most pixels never change, nearly every frame looks the same to the first layer, and a step of
+theta moves all outputs together. A frame minus its mean shows what moves. Divided by its deviation it has the size that
+the initial weights are made for.
 
 Both are measured on random play and then fixed, so the network never sees its inputs shift. The agent keeps them.
+
+**Vectors.** Each number has a mean and a deviation of its own. Random play tells little of them: who learns to run
+meets speeds that nobody meets by chance. So they are measured for as long as the run lasts, by the network's first
+layer, see `nn/layers/normalize.py` and `learner/moments.py`.
+
+**The others.** Boards and one-hots stay as they are: their numbers are 0 or 1, and each says whether something is
+there.
 """
 
 import dataclasses
@@ -23,12 +31,15 @@ SMALLEST_DEVIATION = 0.05
 
 
 def measure_normalization(env: Environment, seed: int) -> Observation:
-    """Return the Observation of `env` with the mean of each pixel and a scale of 1 / the deviation of all pixels.
+    """Return the Observation of `env`, normalised.
 
-    Plays MEASURED_STEPS random steps, which do not count as steps of the run. If the observation is not a screen, plays
-    nothing and returns it unchanged.
+    A screen gets the mean of each pixel and a scale of 1 / the deviation of all pixels. MEASURED_STEPS random steps are
+    played for that, which do not count as steps of the run. A vector is marked, and measured by the run itself.
+    Anything else is returned unchanged.
     """
     observation = env.spec.observation
+    if observation.kind == "vector":
+        return dataclasses.replace(observation, normalized=True)
     if not observation.is_screen:
         return observation
     mean, deviation = measure_pixels(env, seed_row(seed, MEASURE_STREAM))

@@ -18,12 +18,13 @@ from numasync.runtime.jit import FLOAT, kernel
 class Observation:
     """An encoding of observations. A number x of the raw observation becomes scale (x - mean).
 
-    kind       one of the kinds below
-    shape      the shape of a raw observation; of an integer: how many values it has
-    scale      the factor
-    start      the lowest integer; for 'multi_discrete' a tuple with one for each integer
-    mean       only for a screen: float32 `mean_shape`, the mean of each pixel; None for 0
-    flattened  whether Gymnasium's FlattenObservation made the raw observation, from a Dict or a Tuple
+    kind        one of the kinds below
+    shape       the shape of a raw observation; of an integer: how many values it has
+    scale       the factor
+    start       the lowest integer; for 'multi_discrete' a tuple with one for each integer
+    mean        only for a screen: float32 `mean_shape`, the mean of each pixel; None for 0
+    flattened   whether Gymnasium's FlattenObservation made the raw observation, from a Dict or a Tuple
+    normalized  whether the network's first layer normalises the input by a running mean and deviation of each number
 
     kind              raw observation                       network input
     'vector'          numbers in any shape                  the same numbers in one row
@@ -42,6 +43,7 @@ class Observation:
     start: Any = 0
     mean: np.ndarray | None = field(default=None, compare=False, repr=False)
     flattened: bool = False
+    normalized: bool = False
 
     @property
     def is_screen(self) -> bool:

@@ -33,6 +33,7 @@ from numasync.envs.spec import (
     episode_over,
     map_action,
 )
+from numasync.learner.moments import Moments, update_statistics
 from numasync.learner.optim import (
     BLOCK,
     UPDATE_TYPE,
@@ -55,12 +56,13 @@ MAX_SEGMENTS = 4096
 
 
 class Shared(NamedTuple):
-    """What every worker writes, without a lock: theta, theta_target, target_copies, and its own row of steps."""
+    """What every worker writes, without a lock: its own rows of steps and moments, and all of the others."""
 
     theta: np.ndarray  # float32 (n_parameters,)
     theta_target: np.ndarray  # theta-, float32 (n_parameters,)
     steps: np.ndarray  # int64 (workers, 16): t of each worker in column 0, in cache lines of its own. T is their sum
     target_copies: np.ndarray  # int64 (1,): how many multiples of target_interval T has crossed
+    moments: Moments  # what was counted of the observations, where they are normalised, see moments.py
 
 
 class Scratch(NamedTuple):
@@ -118,6 +120,7 @@ class Settings(NamedTuple):
     one_step: bool
     next_action: bool
     lazy: bool
+    normalized: bool  # whether theta begins with the statistics of observations
 
 
 @kernel
@@ -166,6 +169,8 @@ def run_segments(shared, worker, table, settings, segments, reset, step, algorit
         else:
             copy_values(worker.obs[0], worker.obs[n])
             copy_state(worker.tape, worker.tape, table, 0, n, capacity)
+        if settings.normalized:
+            update_statistics(theta, shared, worker, 0 if episode_over(end) else 1, n + 1)
     return MORE
 
 

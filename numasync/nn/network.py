@@ -18,6 +18,7 @@ from numasync.nn.table import (
     INPUT_IS_RELU,
     KEPT_AT,
     KEPT_SIZE,
+    NEEDS_DX,
     OUT_AT,
     OUT_SIZE,
     OWN,
@@ -27,7 +28,7 @@ from numasync.nn.table import (
     WEIGHT_COLUMNS,
     WEIGHT_ROWS,
 )
-from numasync.runtime.checks import as_whole_number, check_array, check_choice, show
+from numasync.runtime.checks import as_switch, as_whole_number, check_array, check_choice, show
 from numasync.runtime.compilers import Job
 from numasync.runtime.jit import COMPILING, FLOAT, int64
 from numasync.runtime.memory import aligned_zeros
@@ -46,7 +47,7 @@ class Network:
     """The layer table, and what follows from it.
 
     input_shape: of one observation.
-    layers: the Layers that it was made of.
+    layers: the Layers that it was made of. normalize: whether a row before them normalises the observation.
     names: of the rows of the table, such as "conv1" or "tower2.dense1". kinds: their names in the registry.
     n_parameters: length of theta.
     n_inputs, n_outputs: numbers of an observation and of the outputs.
@@ -54,9 +55,10 @@ class Network:
     n_work: numbers that `backward` needs to work with.
     """
 
-    def __init__(self, input_shape: tuple[int, ...], layers: tuple[Layer, ...]) -> None:
+    def __init__(self, input_shape: tuple[int, ...], layers: tuple[Layer, ...], normalize: bool = False) -> None:
         self.input_shape = parse_input_shape(input_shape)
         self.layers = as_layers("layers", layers)
+        self.normalize = as_switch("normalize", normalize)
         self.names: list[str] = []
         self.kinds: list[str] = []
         self.rows: list[list[int]] = []
@@ -64,6 +66,8 @@ class Network:
         self._tables: dict[np.dtype[Any], np.ndarray] = {}
         self.n_inputs = math.prod(self.input_shape)
         self.n_parameters = self.width = self.n_work = 0
+        if self.normalize:
+            self._add_row(Layer("normalize"), "", self.input_shape, -1, "")
         if len(self.layers) == 1 and self.layers[0].kind == "towers":
             self._add_towers(*self.layers[0].sizes)
         else:
@@ -75,7 +79,7 @@ class Network:
 
     def __reduce__(self) -> tuple[Any, ...]:
         # The addresses in a table are valid in one process only.
-        return Network, (self.input_shape, self.layers)
+        return Network, (self.input_shape, self.layers, self.normalize)
 
     @property
     def table(self) -> np.ndarray:
@@ -112,8 +116,8 @@ class Network:
         return table
 
     def _add_stack(self, layers: tuple[Layer, ...], prefix: str = "") -> None:
-        """Add the rows of `layers`. The first layer reads the observation."""
-        shape, read_at, below = self.input_shape, -1, ""
+        """Add the rows of `layers`. The first layer reads the observation, or the normalised observation."""
+        shape, read_at, below = self.input_shape, self.rows[0][OUT_AT] if self.normalize else -1, ""
         for layer in layers:
             check_layer(layer)
             shape = self._add_row(layer, prefix, shape, read_at, below)
@@ -135,14 +139,14 @@ class Network:
         prefix: of its name.
         in_shape: of its input.
         read_at: where its input lies on the tape; -1 if it reads the observation.
-        below: the kind of the layer that it reads.
+        below: the kind of the layer that it reads; "" if it reads the observation.
         """
         plan = KINDS[layer.kind].plan(layer.sizes, in_shape)
-        if plan.in_place and read_at < 0:
+        if plan.in_place and not below:
             raise InputError(f"{layer.kind}() cannot be the first layer; put it after conv() or dense().")
         row = [0] * COLUMNS
         row[IN_AT], row[IN_SIZE], row[INPUT_IS_RELU] = read_at, math.prod(in_shape), int(below == "relu")
-        row[OUT_AT], row[OUT_SIZE] = read_at, math.prod(plan.out_shape)
+        row[OUT_AT], row[OUT_SIZE], row[NEEDS_DX] = read_at, math.prod(plan.out_shape), int(below != "")
         if not plan.in_place:
             row[OUT_AT] = self._new_block(row[OUT_SIZE])
         row[KEPT_AT], row[KEPT_SIZE] = self._new_block(plan.kept_size), plan.kept_size
@@ -153,7 +157,7 @@ class Network:
             row[BIAS_AT] = self.n_parameters + fan_in * units
             self.n_parameters = row[BIAS_AT] + units
         row[OWN : OWN + len(plan.own)] = plan.own
-        if read_at >= 0:  # the first layer computes no gradient of its inputs
+        if row[NEEDS_DX]:
             self.n_work = max(self.n_work, plan.work_size)
         self.names.append(self._new_name(prefix, layer.kind, numbered=bool(plan.weight_shape)))
         self.kinds.append(layer.kind)
@@ -162,9 +166,9 @@ class Network:
         return plan.out_shape
 
     def _new_name(self, prefix: str, kind: str, numbered: bool) -> str:
-        """Return a name such as "tower1.dense2". There is one layer of heads, which needs no number."""
+        """Return a name such as "tower1.dense2". There is one layer of heads and one that normalises: no number."""
         number = sum(name.startswith(f"{prefix}{kind}") for name in self.names) + 1
-        return f"{prefix}{kind}{number if numbered and kind != 'heads' else ''}"
+        return f"{prefix}{kind}{number if numbered and kind not in ('heads', 'normalize') else ''}"
 
     def _new_block(self, size: int) -> int:
         """Return the place on the tape of one more block of `size` columns."""
@@ -188,24 +192,26 @@ class Network:
 
         'conv1.weight' is (kernel, kernel, channels, filters), 'dense1.weight' (inputs, units), '*.bias' (units,).
         'lstm1.weight' is (inputs + units, 4 units), columns in the order input, forget and output gate, candidate.
-        In towers the names begin with the tower: 'tower1.dense1.weight'. Raises InputError unless theta is an array of
-        real numbers, (n_parameters,).
+        In towers the names begin with the tower: 'tower1.dense1.weight'. 'normalize.moments' is (2, inputs), the mean
+        and the deviation of each number, and 'normalize.counts' (inputs,) the observations that they were measured on.
+        Raises InputError unless theta is an array of real numbers, (n_parameters,).
         """
         check_array("theta", theta, (self.n_parameters,))
         named = {}
-        for name, row, shape in zip(self.names, self.rows, self._weight_shapes, strict=True):
+        for name, kind, row, shape in zip(self.names, self.kinds, self.rows, self._weight_shapes, strict=True):
             if shape:
+                weight, bias = KINDS[kind].parts
                 end = row[BIAS_AT] + row[WEIGHT_COLUMNS]
-                named[f"{name}.weight"] = theta[row[WEIGHT_AT] : row[BIAS_AT]].reshape(shape)
-                named[f"{name}.bias"] = theta[row[BIAS_AT] : end]
+                named[f"{name}.{weight}"] = theta[row[WEIGHT_AT] : row[BIAS_AT]].reshape(shape)
+                named[f"{name}.{bias}"] = theta[row[BIAS_AT] : end]
         return named
 
     def initial(self, seed: int | np.random.SeedSequence) -> np.ndarray:
         """Draw a fresh theta, float32 (n_parameters,).
 
         Weights and biases of a layer come from U(-1/sqrt(fan_in), 1/sqrt(fan_in)), as Torch 7 did for the paper. The
-        forget gate of an LSTM has the bias 1. Raises InputError where the seed is neither a whole number from 0 on nor
-        a SeedSequence.
+        forget gate of an LSTM has the bias 1. Where observations are normalised, their mean is 0 and their deviation 1.
+        Raises InputError where the seed is neither a whole number from 0 on nor a SeedSequence.
         """
         if not isinstance(seed, np.random.SeedSequence):
             seed = as_whole_number("seed", seed, 0)
@@ -257,7 +263,7 @@ def check_layer(layer: Layer) -> None:
     """Raise InputError unless there is such a layer for users, with as many sizes, each above 0."""
     if layer.kind == "towers":
         raise InputError("towers() are a whole network; no layer can stand before or behind them.")
-    users_kinds = [name for name in KINDS if name != "concat"]  # only the builder knows where a concat reads
+    users_kinds = [name for name in KINDS if name not in ("concat", "normalize")]  # only the builder adds these
     check_choice(layer.kind, users_kinds, "no layer")
     n_sizes = KINDS[layer.kind].n_sizes
     right_number = len(layer.sizes) >= 1 if n_sizes is None else len(layer.sizes) == n_sizes
@@ -268,10 +274,11 @@ def check_layer(layer: Layer) -> None:
         raise InputError(f"{layer.kind}{show(layer.sizes)} has a size below 1.")
 
 
-def network(input_shape: tuple[int, ...], *layers: Layer) -> Network:
+def network(input_shape: tuple[int, ...], *layers: Layer, normalize: bool = False) -> Network:
     """Make a network on observations of one shape.
 
     input_shape: (height, width, channels), or (n,). layers: from the inputs to the outputs, see `spec.py`.
+    normalize: whether the first layer gets the observation by its mean and deviation, see `layers/normalize.py`.
     Raises InputError where the layers do not fit the shape, or the network is too large for the memory of a machine.
     """
-    return Network(input_shape, layers)
+    return Network(input_shape, layers, normalize)

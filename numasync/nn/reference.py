@@ -160,6 +160,11 @@ def concat_backward(dy: Array, columns: int) -> tuple[Array, Array]:
     return dy[:, :columns], dy[:, columns:]
 
 
+def normalize(x: Array, moments: Array) -> Array:
+    """y = clip((x - mean) / deviation, -10, 10). moments: the mean and the deviation of each number, (2, inputs)."""
+    return np.clip((x - moments[0]) / moments[1], -10, 10)
+
+
 # --- Network ---
 def layer_forward(x: Array, layer: "Layer", parameters: Arrays, begins: Begins = ()) -> Array:
     """y of one layer. parameters: its weight and bias, or () for a relu. dense and lstm flatten an image."""
@@ -194,6 +199,11 @@ def parameters_of(theta: Array, net: "Network") -> list[Arrays]:
     return [tuple(views[key] for key in (f"{name}.weight", f"{name}.bias") if key in views) for name in net.names]
 
 
+def behind_normalize(theta: Array, net: "Network") -> tuple[Array, "Network"]:
+    """A network behind the layer that normalises its inputs, with its part of theta. Three rows come before it."""
+    return theta[3 * net.n_inputs :], type(net)(net.input_shape, net.layers)
+
+
 def towers_of(theta: Array, net: "Network") -> list[tuple[Array, "Network"]]:
     """The two towers of a network as two networks, each with its part of theta."""
     first, second = (type(net)(net.input_shape, layers) for layers in net.layers[0].sizes)
@@ -205,6 +215,9 @@ def network_forward(obs: Array, theta: Array, net: "Network", begins: Begins = (
 
     obs: (rows, inputs). theta: (n_parameters,). begins: the rows where an episode begins, for an LSTM.
     """
+    if net.normalize:
+        x = normalize(obs, net.views(theta)["normalize.moments"])
+        return [x, *network_forward(x, *behind_normalize(theta, net), begins)]
     if net.layers[0].kind == "towers":
         first, second = (network_forward(obs, *tower, begins) for tower in towers_of(theta, net))
         return [*first, *second, concat(first[-1], second[-1])]
@@ -223,6 +236,9 @@ def network_backward(
     dout: d(loss)/d(outputs of the network), (rows, n_outputs). outputs: of `network_forward`. theta holds weight and
     bias of the first layer, then of the second, and so on; its gradient does too.
     """
+    if net.normalize:  # mean and deviation are not learned
+        learned = network_backward(dout, outputs[1:], outputs[0], *behind_normalize(theta, net), begins)
+        return np.concatenate([np.zeros(len(theta) - len(learned), learned.dtype), learned])
     if net.layers[0].kind == "towers":
         first, second = towers_of(theta, net)
         n, (d1, d2) = len(first[1].layers), concat_backward(dout, first[1].n_outputs)

@@ -17,8 +17,9 @@ WEIGHT_AT, WEIGHT_ROWS, WEIGHT_COLUMNS, BIAS_AT = 6, 7, 8, 9  # its weights and 
 KEPT_AT, KEPT_SIZE = 10, 11  # the block of what it keeps for its backward
 STATE_AT, STATE_SIZE = 12, 13  # the block of its hidden state; STATE_SIZE is 0 where it has none
 INPUT_IS_RELU = 14  # 1 where its inputs are the outputs of a relu
-OWN = 15  # the first of the columns that each kind of layer uses as it likes
-COLUMNS = 20
+NEEDS_DX = 15  # 1 where its backward computes the gradient of its inputs: something below it is learned
+OWN = 16  # the first of the columns that each kind of layer uses as it likes
+COLUMNS = 21
 
 
 @inline_kernel

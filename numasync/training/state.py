@@ -8,6 +8,7 @@ No worker plays while the state is copied. The state has numbers, see `Numbers`,
                                           episode so far, and the action that is planned
     hidden0, hidden1, ...                 the hidden states of an LSTM, one row for each worker
     env_state                             the state of a jitted environment, one row for each worker
+    moments, shift                        what was counted of normalised observations, see learner/moments.py
     saved, saved_sizes                    what environments in Python save of themselves, one after the other, and how
                                           many numbers each has; -1 for an environment that saves nothing
 
@@ -91,6 +92,8 @@ def live_arrays(trainer: Trainer) -> dict[str, list[np.ndarray]]:
     }
     if trainer.algorithm.target_network:
         live["theta_target"] = [shared.theta_target]
+    if trainer.settings.normalized:
+        live["moments"], live["shift"] = list(shared.moments.sums), [shared.moments.shift]
     if trainer.envs[0].jitted:
         live["env_state"] = [worker.env_state for worker in workers]
     hidden = [hidden_states(trainer.network, worker.tape, config.t_max + 1) for worker in workers]
@@ -137,7 +140,7 @@ def check_array(trainer: Trainer, name: str, array: np.ndarray | None, rows: lis
     lowest, highest = {"next_action": (-1, trainer.settings.n_actions - 1)}.get(name, (0, MOST))
     if fits and array is not None and array.dtype.kind == "i":
         fits = bool((array >= lowest).all() and (array <= highest).all())
-    elif fits and array is not None and name in ("theta_target", "obs"):
+    elif fits and array is not None and name in ("theta_target", "obs", "moments", "shift"):
         fits = bool(np.isfinite(array).all())
     if not fits:
         raise InputError(f"The training state does not fit the run: its array {name} is missing or another.")
@@ -159,6 +162,7 @@ def restore_environment(trainer: Trainer, i: int, state: TrainingState) -> bool:
         if np.array_equal(obs, worker.obs[0]):
             return True
     env.reset(worker.env_state, worker.rng, worker.obs[0])
+    trainer.count_reset(i)
     worker.episode[:], worker.next_action[0] = 0.0, -1
     for hidden in hidden_states(trainer.network, worker.tape, trainer.config.t_max + 1):
         hidden[:] = 0.0

@@ -95,16 +95,21 @@ def make_agent(**options: Any) -> Agent:
         agent = Agent(config, env.spec)  # refuses options that do not fit, before anything is measured
         if config.normalize:
             spec = env.spec._replace(observation=measure_normalization(env, config.seed))
-            agent = Agent(config, spec, agent.theta)
+            agent = Agent(config, spec, None if spec.observation.normalized else agent.theta)
     return agent
 
 
 def begin_with(agent: Agent, other: Agent) -> Agent:
-    """Return an agent like `agent` with the parameters of another. Screens are normalised as that one had them.
+    """Return an agent like `agent` with the parameters of another. Observations are normalised as that one had them.
 
     Raises InputError where its parameters do not fit.
     """
     own, found = agent.spec.observation, other.spec.observation
+    if own.normalized != found.normalized:
+        raise InputError(
+            f"The agent to begin with was trained {'with' if found.normalized else 'without'} normalize, on vectors; "
+            f"give normalize={found.normalized} (--{'' if found.normalized else 'no-'}normalize)."
+        )
     if shapes_of(agent) != shapes_of(other) or own.network_shape != found.network_shape:
         raise InputError(
             f"The agent to begin with was trained by {other.config.algo} on {other.spec.id} and has {len(other.theta)} "

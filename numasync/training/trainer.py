@@ -12,6 +12,7 @@ from numasync.envs import make_env
 from numasync.envs.spec import Environment, EnvSpec
 from numasync.errors import InputError, NotFiniteError, WorkerError
 from numasync.learner.loop import MAX_SEGMENTS, MORE, NOT_FINITE, Shared, Worker, compile_loop, loop_jobs, run_segments
+from numasync.learner.moments import begin_moments, count_observation, new_moments
 from numasync.learner.optim import OPTIMIZERS, OptimizerState, new_state
 from numasync.nn.layers import KINDS
 from numasync.nn.network import Network
@@ -65,9 +66,10 @@ class Trainer:
         self.update = OPTIMIZERS[config.optimizer].kernel
         self.network = network
         self.observation, self.action_map = spec.observation, spec.action_map
-        self.shared = make_shared(network.initial(config.seed) if theta is None else theta, config.workers)
+        theta = network.initial(config.seed) if theta is None else theta
+        self.shared = make_shared(theta, config.workers, network.n_inputs if network.normalize else 0)
         self.schedule = schedule or Schedule(config.lr, config.steps)
-        self.settings = make_settings(config, self.algorithm, spec.n_actions, self.schedule)
+        self.settings = make_settings(config, self.algorithm, spec.n_actions, self.schedule, network.normalize)
         self.threads = core_per_thread(1 if config.deterministic else min(config.workers, cores()))
         self.episode_log = EpisodeLog(config.workers)
         self.clock = Stopwatch()
@@ -130,6 +132,10 @@ class Trainer:
             if i > 0 and not OPTIMIZERS[self.config.optimizer].shared_state:
                 state = new_state(self.theta.size)
             call(i % len(self.threads), self._add_worker, i, state)
+        if self.settings.normalized:
+            begin_moments(self.shared.moments, self.theta, self.workers[0].obs[0])
+        for i in range(self.config.workers):
+            self.count_reset(i)
         # All environments of a run have the same two functions.
         self._functions = (self.envs[0].reset, self.envs[0].step, self.algorithm.kernel, self.update)
 
@@ -143,6 +149,12 @@ class Trainer:
             worker = share_scratch(worker, self.workers[i - len(self.threads)])
         self.workers.append(worker)
         call_for_worker(i, env.reset, worker.env_state, worker.rng, worker.obs[0])
+
+    def count_reset(self, i: int) -> None:
+        """Count the observation of a reset of worker i outside the loop, where observations are normalised."""
+        if self.settings.normalized:
+            moments = self.shared.moments
+            count_observation(moments.sums[i], self.workers[i].obs[0], moments.shift)
 
     def run_segments_of(self, i: int, segments: int) -> bool:
         """Let worker i play and learn from some segments, MAX_SEGMENTS at most. Return whether the run goes on.
@@ -182,14 +194,19 @@ class Trainer:
             call(i % len(self.threads), env.close)
 
 
-def make_shared(theta: np.ndarray, workers: int) -> Shared:
-    """Return the arrays that all workers write to. theta: float32 (n_parameters,), which is copied twice."""
+def make_shared(theta: np.ndarray, workers: int, normalized: int) -> Shared:
+    """Return the arrays that all workers write to.
+
+    theta: float32 (n_parameters,), which is copied twice. normalized: how many numbers of an observation are
+    normalised.
+    """
     steps_per_line = CACHE_LINE // np.dtype(np.int64).itemsize
     return Shared(
         theta=aligned_copy(theta),
         theta_target=aligned_copy(theta),
         steps=aligned_zeros((workers, steps_per_line), np.int64),
         target_copies=aligned_zeros((1,), np.int64),
+        moments=new_moments(workers, normalized),
     )
 
 

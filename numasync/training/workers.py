@@ -22,10 +22,16 @@ FINAL_EPSILON_PROBABILITIES = (0.4, 0.3, 0.3)
 EPSILON_STREAM = 4_000_000
 
 
-def make_settings(config: Config, algorithm: Algorithm, n_actions: int, schedule: Schedule | None = None) -> Settings:
+def make_settings(
+    config: Config, algorithm: Algorithm, n_actions: int, schedule: Schedule | None = None, normalized: bool = False
+) -> Settings:
     """Return the numbers and switches that kernels read: options of the run, and columns of its algorithm's row.
 
-    schedule: of the learning rate; by default it falls to 0 over the run.
+    config      the options of the run
+    algorithm   a row of the table of algorithms
+    n_actions   of the environment
+    schedule    of the learning rate; by default it falls to 0 over the run
+    normalized  whether theta begins with the statistics of observations
 
     Real numbers become FLOAT, so that arithmetic with them keeps the dtype of the arrays.
     """
@@ -42,6 +48,7 @@ def make_settings(config: Config, algorithm: Algorithm, n_actions: int, schedule
         "n_actions": n_actions,
         "reward_clip": float(config.reward_clip),  # a reward is float64 until it is clipped
         "lazy": OPTIMIZERS[config.optimizer].lazy,
+        "normalized": normalized,
     }
     return Settings(**{name: known[name] for name in Settings._fields})
 

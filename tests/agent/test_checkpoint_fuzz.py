@@ -30,10 +30,11 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("fuzz")
     layers = (dense(3), relu())
     screen = Observation("image", (5, 6), 1 / 255, mean=checkpoint_fuzz.np.ones((5, 6), FLOAT))
+    vector = Observation("vector", (3,), normalized=True)
     agents = [
         Agent(make_config("classic", network=layers), CARTPOLE.spec),
         Agent(make_config("classic", network=(*layers, lstm(2)), algo="a3c"), EnvSpec("a:A-v0", "atari", screen, 3)),
-        Agent(make_config("continuous", network=layers, algo="a3c"), PENDULUM.spec),
+        Agent(make_config("continuous", network=layers, algo="a3c"), PENDULUM.spec._replace(observation=vector)),
         Agent(make_config("classic", network=layers, algo="a3c"), CARTPOLE.spec._replace(**SEVERAL)),
     ]
     agents[1].result = {

@@ -1,9 +1,10 @@
-"""Normalised screens: what is measured, and that an agent keeps it."""
+"""Normalised observations: what is measured of screens, that an agent keeps it, and what is left alone."""
 
 import dataclasses
 
 import numpy as np
 import pytest
+from gymnasium import spaces
 from support.gym_envs import box, registered_env
 from support.observations import encode
 from support.players import Player
@@ -100,17 +101,20 @@ def test_a_screen_that_never_changes_becomes_zeros_and_stays_a_screen(level):
     np.testing.assert_allclose(frames[:, :, 1], 0, atol=1e-5)
 
 
-@pytest.mark.parametrize("env_id", ["Catch-v0", "MinAtar/Breakout-v1", "CartPole-v1", "FrozenLake-v1"])
-def test_what_is_no_screen_stays_as_it_is(env_id):
+@pytest.mark.parametrize("env_id", ["Catch-v0", "MinAtar/Breakout-v1", "FrozenLake-v1"])
+def test_boards_and_one_hots_stay_as_they_are(env_id):
     env = make_env(env_id)
     assert measure_normalization(env, 1) is env.spec.observation
     env.close()
 
 
-def test_the_bytes_of_a_console_stay_as_they_are():
-    with registered_env(box((128,), np.uint8)) as env_id:
+@pytest.mark.parametrize("space", [box((128,), np.uint8), box((2, 3), np.float32), spaces.MultiBinary(4)], ids=str)
+def test_vectors_are_left_to_the_run(space):
+    with registered_env(space) as env_id:
         env = make_env(env_id)
-    assert measure_normalization(env, 1) is env.spec.observation and env.env.unwrapped.actions == []
+    plain = env.spec.observation
+    assert measure_normalization(env, 1) == dataclasses.replace(plain, normalized=True) != plain
+    assert env.env.unwrapped.actions == []
 
 
 def test_an_environment_in_python_takes_over_the_scale_and_the_mean_alone():

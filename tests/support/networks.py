@@ -19,6 +19,8 @@ NETWORKS = {
     "lstm": network((5,), lstm(6), heads(3, 1)),
     "conv and lstm": network((6, 7, 2), conv(5, 3, 2), relu(), dense(9), relu(), lstm(4), lstm(5), heads(3, 1)),
     "towers": network((5,), towers((dense(7), relu(), heads(3, 1)), (lstm(4), dense(6), relu(), heads(1)))),
+    "normalized": network((5,), dense(7), relu(), heads(3, 1), normalize=True),
+    "normalized towers": network((5,), towers((dense(7), heads(3, 1)), (lstm(4), heads(1))), normalize=True),
     "minatar": network((10, 10, 4), *ARCHITECTURES["minatar"], heads(3, 1)),
     "nips": network((84, 84, 4), *ARCHITECTURES["nips"], heads(4, 1)),  # the paper's network for A3C on Breakout
     "nature": network((84, 84, 4), *ARCHITECTURES["nature"], heads(4)),
@@ -39,6 +41,8 @@ class Segment:
         generator = np.random.default_rng(8)
         self.table = self.net.table_for(dtype)
         self.theta = self.net.initial(1).astype(dtype)
+        if net.normalize:
+            self.net.views(self.theta)["normalize.moments"][:] = generator.uniform(0.5, 2.0, (2, net.n_inputs))
         self.obs = generator.standard_normal((rows, self.net.n_inputs)).astype(dtype)
         self.dout = generator.standard_normal((rows, self.net.n_outputs)).astype(dtype)
         self.tape, self.dtape = self.net.tape(rows, dtype), self.net.tape(rows, dtype)

@@ -13,6 +13,7 @@ from numasync.envs.observation import Observation
 from numasync.envs.python.bridge import PythonEnv
 from numasync.envs.spec import Environment, EnvSpec
 from numasync.learner.loop import Shared, Worker, compile_loop, run_segments
+from numasync.learner.moments import begin_moments, count_observation, new_moments
 from numasync.learner.optim import OPTIMIZERS, new_state
 from numasync.nn.network import network
 from numasync.nn.passes import forward, outputs_of
@@ -74,23 +75,35 @@ class Run:
     """Workers on one environment each. theta- starts as another theta."""
 
     def __init__(
-        self, algo: str, *envs: Environment, hidden: tuple[Layer, ...] = (dense(8), relu()), **options: Any
+        self,
+        algo: str,
+        *envs: Environment,
+        hidden: tuple[Layer, ...] = (dense(8), relu()),
+        normalize: bool = False,
+        **options: Any,
     ) -> None:
         config = Config(algo=algo, workers=len(envs), **{**OPTIONS, **options})
         spec = envs[0].spec
         self.algorithm, self.update = algorithm_for(algo, spec), OPTIMIZERS[config.optimizer].kernel
         outputs = (*spec.action_heads, *self.algorithm.other_heads)
-        self.network = network(spec.observation.network_shape, *hidden, heads(*outputs))
+        self.network = network(spec.observation.network_shape, *hidden, heads(*outputs), normalize=normalize)
         self.table = self.network.table
-        self.envs, self.settings = envs, make_settings(config, self.algorithm, spec.n_actions)
+        self.envs = envs
+        self.settings = make_settings(config, self.algorithm, spec.n_actions, normalized=normalize)
         theta, theta_target = self.network.initial(1), self.network.initial(2)
-        self.shared = Shared(theta, theta_target, np.zeros((len(envs), 16), np.int64), np.zeros(1, np.int64))
+        counters = np.zeros((len(envs), 16), np.int64), np.zeros(1, np.int64)
+        moments = new_moments(len(envs), self.network.n_inputs if normalize else 0)
+        self.shared = Shared(theta, theta_target, *counters, moments)
         self.workers = [
             make_worker(i, config, self.algorithm, self.network, env, spec.action_map, new_state(theta.size))
             for i, env in enumerate(envs)
         ]
         for env, worker in zip(envs, self.workers):
             env.reset(worker.env_state, worker.rng, worker.obs[0])
+        if normalize:
+            begin_moments(moments, theta, self.worker.obs[0])
+            for worker in self.workers:
+                count_observation(moments.sums[worker.number], worker.obs[0], moments.shift)
         self.functions = (envs[0].reset, envs[0].step, self.algorithm.kernel, self.update)
         compile_loop(self.shared, self.worker, self.settings, self.functions)
 

@@ -5,6 +5,7 @@ from numasync.nn.layers.conv import CONV
 from numasync.nn.layers.dense import DENSE, HEADS
 from numasync.nn.layers.kind import LayerKind
 from numasync.nn.layers.lstm import LSTM
+from numasync.nn.layers.normalize import NORMALIZE
 from numasync.nn.layers.relu import RELU
 
 KINDS: dict[str, LayerKind] = {
@@ -14,4 +15,5 @@ KINDS: dict[str, LayerKind] = {
     "conv": CONV,
     "lstm": LSTM,
     "concat": CONCAT,
+    "normalize": NORMALIZE,
 }

@@ -35,7 +35,7 @@ from numasync.nn.products.conv_products import (
 )
 from numasync.nn.products.matmul import add_rows
 from numasync.nn.products.views import matrix_at, vector_at
-from numasync.nn.table import IN_AT, OWN, bias_of, input_rows, output_rows, weight_of
+from numasync.nn.table import NEEDS_DX, OWN, bias_of, input_rows, output_rows, weight_of
 from numasync.runtime.jit import inline_kernel, kernel, pointer_kernel
 
 # A convolution's own columns of the table.
@@ -82,7 +82,7 @@ def backward(dtape, grad, tape, obs, theta, work, row, capacity, n):
     dy, weight = output_rows(dtape, row, capacity, 0, n), weight_of(theta, row)
     image, kernel_size, stride = image_of(row), row[KERNEL_SIZE], row[STRIDE]
     work = vector_at(work, 0, weight.size)
-    conv_backward(dx, dweight, dbias, dy, x, weight, work, image, kernel_size, stride, row[IN_AT] >= 0)
+    conv_backward(dx, dweight, dbias, dy, x, weight, work, image, kernel_size, stride, row[NEEDS_DX] != 0)
 
 
 def plan(sizes: tuple[int, ...], in_shape: tuple[int, ...]) -> Plan:

@@ -16,7 +16,7 @@ import math
 from numasync.nn.layers.kind import LayerKind, Plan
 from numasync.nn.products.matmul import add_matmul, add_matmul_tn, add_rows, fill_rows, matmul_nt, matmul_nt_work
 from numasync.nn.products.views import vector_at
-from numasync.nn.table import IN_AT, INPUT_IS_RELU, bias_of, input_rows, output_rows, weight_of
+from numasync.nn.table import INPUT_IS_RELU, NEEDS_DX, bias_of, input_rows, output_rows, weight_of
 from numasync.runtime.jit import kernel, pointer_kernel
 
 
@@ -54,7 +54,7 @@ def backward(dtape, grad, tape, obs, theta, work, row, capacity, n):
     dweight, dbias = weight_of(grad, row), bias_of(grad, row)
     dy, weight = output_rows(dtape, row, capacity, 0, n), weight_of(theta, row)
     work = vector_at(work, 0, weight.size)
-    dense_backward(dx, dweight, dbias, dy, x, weight, work, row[IN_AT] >= 0, row[INPUT_IS_RELU] != 0)
+    dense_backward(dx, dweight, dbias, dy, x, weight, work, row[NEEDS_DX] != 0, row[INPUT_IS_RELU] != 0)
 
 
 def plan(sizes: tuple[int, ...], in_shape: tuple[int, ...]) -> Plan:

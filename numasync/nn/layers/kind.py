@@ -42,6 +42,7 @@ class LayerKind(NamedTuple):
         layer's parameters to grad and writes the gradient of its inputs into dtape, for steps 0..n-1.
     n_sizes: how many sizes it takes; None for one or more.
     initialize(weight, bias): change the parameters after they are drawn, in place.
+    parts: the names of its weights and of its biases.
     """
 
     plan: Callable[[tuple[int, ...], tuple[int, ...]], Plan]
@@ -49,3 +50,4 @@ class LayerKind(NamedTuple):
     backward: Any
     n_sizes: int | None
     initialize: Callable[[np.ndarray, np.ndarray], None] = keep_uniform
+    parts: tuple[str, str] = ("weight", "bias")

@@ -32,7 +32,16 @@ from numasync.nn.layers.kind import LayerKind, Plan
 from numasync.nn.products.gemm import add_product_nt
 from numasync.nn.products.matmul import add_columns_matmul_tn, add_row_matmul, fill, matmul_nt_work
 from numasync.nn.products.views import matrix_at, row_at, vector_at
-from numasync.nn.table import IN_AT, INPUT_IS_RELU, bias_of, input_rows, kept_rows, output_rows, state_rows, weight_of
+from numasync.nn.table import (
+    INPUT_IS_RELU,
+    NEEDS_DX,
+    bias_of,
+    input_rows,
+    kept_rows,
+    output_rows,
+    state_rows,
+    weight_of,
+)
 from numasync.runtime.jit import FLOAT, inline_kernel, kernel, pointer_kernel
 
 
@@ -144,7 +153,7 @@ def backward(dtape, grad, tape, obs, theta, work, row, capacity, n):
     dstates, states = state_rows(dtape, row, capacity, 0, n), state_rows(tape, row, capacity, 0, n)
     dgates, gates = kept_rows(dtape, row, capacity, 0, n), kept_rows(tape, row, capacity, 0, n)
     dy, weight = output_rows(dtape, row, capacity, 0, n), weight_of(theta, row)
-    needs_dx, x_is_relu = row[IN_AT] >= 0, row[INPUT_IS_RELU] != 0
+    needs_dx, x_is_relu = row[NEEDS_DX] != 0, row[INPUT_IS_RELU] != 0
     work = vector_at(work, 0, weight.size)
     lstm_backward(dx, dweight, dbias, dstates, dgates, dy, x, states, gates, weight, work, needs_dx, x_is_relu)
 
