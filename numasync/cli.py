@@ -114,4 +114,5 @@ def parser() -> Parser:
         command.add_arguments(verb)
         if command is TRAIN:  # the default, so `numasync --help` shows its options too
             top.epilog = verb.format_help()
+            verb.verbs = VERBS
     return top

@@ -13,6 +13,7 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from numasync.envs.nearest import find_nearest_id
 from numasync.envs.observation import Observation
 from numasync.envs.python.bridge import SEEDS, PythonEnv
 from numasync.envs.python.space_checks import ObservationChecker, describe_space, describe_value, unflattenable_part
@@ -135,6 +136,9 @@ def make_gymnasium(env_id: str) -> gymnasium.Env:
     except SystemExit as error:
         raise InputError(f"{env_id!r} cannot be made, because it calls sys.exit({error.code!r}).") from error
     except Exception as error:  # a constructor can raise anything
+        near = find_nearest_id(env_id) if isinstance(error, gymnasium.error.UnregisteredEnv) else None
+        if near:
+            raise InputError(f"{env_id!r} is no environment; you may mean {near}.") from error
         own = "one of your own must be registered first, see numasync.register, or be named as module:id"
         known = isinstance(error, (gymnasium.error.Error, ImportError, ValueError))
         reason = one_line(error if known else f"{type(error).__name__}: {error}").rstrip(".")
