@@ -19,6 +19,7 @@ from numasync.envs.python.bridge import SEEDS, PythonEnv
 from numasync.envs.python.space_checks import ObservationChecker, describe_space, describe_value, unflattenable_part
 from numasync.envs.spec import RUNNING, TERMINATED, TRUNCATED, Bounds, EnvSpec
 from numasync.errors import InputError, one_line
+from numasync.runtime.checks import as_number
 from numasync.runtime.rng import choice
 
 # The paper's network needs at least this many pixels a side for its kernels of 8 x 8 and 4 x 4. A smaller image gets
@@ -59,6 +60,8 @@ class GymEnv(PythonEnv):
             raise
         fitting = "continuous" if bounds and fitting == "classic" else fitting
         self.max_episode_steps = find_episode_limit(self.env)
+        self.steps_per_second = as_number(self.env.metadata.get("render_fps"), 1, 1_000)
+        self.draws = False
         how = describe_actions(self.env.action_space)
         super().__init__(EnvSpec(env_id, family or fitting, observation, n_actions, bounds, **how))
 
@@ -123,14 +126,36 @@ class GymEnv(PythonEnv):
             return space.start + int(action)
         return np.clip(action.reshape(space.shape), space.low, space.high).astype(space.dtype)
 
+    def prepare_pictures(self) -> bool:
+        """Make the environment again, with the pictures that it draws, and draw one to see that nothing is missing."""
+        if "rgb_array" not in (self.env.metadata.get("render_modes") or ()):
+            return False
+        self.env.close()
+        self.env, self.draws = make_gymnasium(self.spec.id, render_mode="rgb_array"), True
+        self.env.reset(seed=0)
+        self.picture()
+        return True
+
+    def picture(self) -> np.ndarray | None:
+        if not self.draws:
+            return None
+        try:
+            picture = np.asarray(self.env.render())
+        except (Exception, SystemExit) as error:
+            raise InputError(f"{self.spec.id} cannot be drawn: {one_line(error)}") from error
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+            found = f"{picture.dtype} of shape {picture.shape}"
+            raise InputError(f"{self.spec.id} draws {found}; it must be uint8 of shape (height, width, 3).")
+        return picture
+
     def release(self) -> None:
         self.env.close()
 
 
-def make_gymnasium(env_id: str) -> gymnasium.Env:
-    """Return gymnasium.make(env_id). Raises InputError, one sentence, if that fails."""
+def make_gymnasium(env_id: str, **options: Any) -> gymnasium.Env:
+    """Return gymnasium.make(env_id, **options). Raises InputError, one sentence, if that fails."""
     try:
-        return gymnasium.make(env_id, disable_env_checker=True)
+        return gymnasium.make(env_id, disable_env_checker=True, **options)
     except gymnasium.error.DependencyNotInstalled as error:
         raise InputError(f"{env_id} needs a package that is not installed: {one_line(error)}") from error
     except SystemExit as error:
