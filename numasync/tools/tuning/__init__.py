@@ -19,7 +19,7 @@ from numasync.tools.studies.execution import RunExecutor, play_waves, process_po
 from numasync.tools.studies.table import write_table
 from numasync.tools.tuning.plan import MOST_TRIALS, as_arguments, default_folder, make_settings, open_folder
 from numasync.tools.tuning.report import TuningReport
-from numasync.tools.tuning.storage import Storage, TrialRow, best_of, import_optuna
+from numasync.tools.tuning.storage import Storage, TrialRow, best_of, explain_database, import_optuna
 from numasync.tools.tuning.trial import play_trial
 from numasync.training.display import Silent
 from numasync.training.records import MADE_BY
@@ -86,10 +86,10 @@ def tune(
     folder = open_folder(default_folder(settings) if out is None else as_folder("out", out), settings)
     storage = Storage(folder, settings)
     report = TuningReport(settings, folder, display)
-    play_missing_trials(storage, trials, executor, jobs, report)
-    best_file = write_results(storage)
-    report.print_end(best_file)
-    rows = storage.rows()
+    with explain_database(folder):
+        play_missing_trials(storage, trials, executor, jobs, report)
+        report.print_end(write_results(storage))
+        rows = storage.rows()
     best = best_of(rows)
     found = None if best is None else as_arguments(best.options)
     return Tuning(folder, found, best and best.score, [row._asdict() for row in rows])

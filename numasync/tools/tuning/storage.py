@@ -17,7 +17,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from numasync.errors import InputError
+from numasync.errors import InputError, WorkerError, one_line
 from numasync.runtime.files import is_locked, lock
 from numasync.tools.tuning.plan import options_of, space_of
 from numasync.tools.tuning.space import distribution_of
@@ -47,6 +47,15 @@ def import_optuna() -> ModuleType:
         raise InputError('Tuning needs Optuna; pip install "numasync[tune]" installs it.') from error
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     return optuna
+
+
+@contextlib.contextmanager
+def explain_database(folder: Path) -> Iterator[None]:
+    """Raise WorkerError, one sentence, where the database of a tuning fails in the `with` block."""
+    try:
+        yield
+    except import_optuna().exceptions.OptunaError as error:  # such as a full disk
+        raise WorkerError(f"{folder / DATABASE} cannot be read or written: {one_line(error)}") from None
 
 
 class TrialRow(NamedTuple):

@@ -11,7 +11,7 @@ import numpy as np
 
 from numasync.errors import NotFiniteError, WorkerError
 from numasync.tools.tuning.plan import as_arguments
-from numasync.tools.tuning.storage import DIVERGED, FINISHED, PRUNED, Claim, Storage, TrialRow
+from numasync.tools.tuning.storage import DIVERGED, FINISHED, PRUNED, Claim, Storage, TrialRow, explain_database
 from numasync.training.display import Silent
 from numasync.training.records import PREVIOUS_STATE, STATE, RunFolder
 from numasync.training.report import Report
@@ -50,11 +50,12 @@ def play_trial(task: dict[str, Any]) -> list[dict[str, Any]]:
     Returns an empty list where no trial is left. Raises what a run raises, and KeyboardInterrupt if it is interrupted.
     """
     storage = Storage(Path(task["folder"]), task["settings"])
-    claim = storage.claim(task["trials"])
-    if claim is None:
-        return []
-    with closing(claim):
-        return [play(storage, claim)._asdict()]
+    with explain_database(storage.folder):
+        claim = storage.claim(task["trials"])
+        if claim is None:
+            return []
+        with closing(claim):
+            return [play(storage, claim)._asdict()]
 
 
 def play(storage: Storage, claim: Claim) -> TrialRow:
