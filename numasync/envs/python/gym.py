@@ -60,7 +60,8 @@ class GymEnv(PythonEnv):
             raise
         fitting = "continuous" if bounds and fitting == "classic" else fitting
         self.max_episode_steps = find_episode_limit(self.env)
-        self.steps_per_second = as_number(self.env.metadata.get("render_fps"), 1, 1_000)
+        self.metadata = self.env.metadata if isinstance(self.env.metadata, dict) else {}
+        self.steps_per_second = as_number(self.metadata.get("render_fps"), 1, 1_000)
         self.draws = False
         how = describe_actions(self.env.action_space)
         super().__init__(EnvSpec(env_id, family or fitting, observation, n_actions, bounds, **how))
@@ -128,7 +129,7 @@ class GymEnv(PythonEnv):
 
     def prepare_pictures(self) -> bool:
         """Make the environment again, with the pictures that it draws, and draw one to see that nothing is missing."""
-        if "rgb_array" not in (self.env.metadata.get("render_modes") or ()):
+        if "rgb_array" not in (self.metadata.get("render_modes") or ()):
             return False
         self.env.close()
         self.env, self.draws = make_gymnasium(self.spec.id, render_mode="rgb_array"), True

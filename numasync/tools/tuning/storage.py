@@ -30,6 +30,9 @@ WAIT_SECONDS = 120  # for another process that writes to the database
 # pruned, and no trial in the first part of its run.
 UNPRUNED_TRIALS, UNPRUNED_SHARE = 5, 0.3
 
+# The trials that are drawn at random, before the search looks at them.
+RANDOM_TRIALS = 10
+
 # How a trial has ended.
 FINISHED, PRUNED, DIVERGED = "finished", "pruned", "diverged"
 
@@ -150,7 +153,9 @@ class Storage:
         seed = (self.settings["seed"] + n_trials) % 2**32
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            self.study.sampler = self.optuna.samplers.TPESampler(seed=seed, constant_liar=True)
+            self.study.sampler = self.optuna.samplers.TPESampler(
+                n_startup_trials=RANDOM_TRIALS, seed=seed, constant_liar=True
+            )
             trial = self.study.ask(distributions)
         folder = self.folder / TRIALS / f"{trial.number:04d}"
         handle = os.open(lock_of(folder), os.O_RDWR | os.O_CREAT, 0o666)

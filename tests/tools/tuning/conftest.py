@@ -61,6 +61,20 @@ class FakeRun(trial.PrunableRun):
         return self.agent
 
 
+@pytest.fixture(autouse=True)
+def hasty_database():
+    """A database that does not wait for the disk. It keeps nothing through a power cut, and a test needs no more."""
+    from sqlalchemy import event
+    from sqlalchemy.engine import Engine
+
+    def hurry(connection, record):
+        connection.execute("PRAGMA synchronous=OFF")
+
+    event.listen(Engine, "connect", hurry)
+    yield
+    event.remove(Engine, "connect", hurry)
+
+
 @pytest.fixture
 def fake_run(monkeypatch):
     monkeypatch.setattr(FakeRun, "played", [])

@@ -11,6 +11,7 @@ import pytest
 
 import numasync
 from numasync import InputError, WorkerError
+from numasync.tools.tuning import storage as storage_module
 from numasync.tools.tuning.plan import SEED, make_settings
 from numasync.tools.tuning.storage import Storage, lock_of
 
@@ -38,26 +39,28 @@ def test_the_same_call_goes_on_and_trials_counts_all(tune, fake_run):
     first = tune(trials=3)
     assert len(fake_run.played) == 3
     assert tune(trials=3).trials == first.trials and len(fake_run.played) == 3
-    more = tune(trials=8)
-    assert len(fake_run.played) == 8 and more.trials[:3] == first.trials
-    assert tune(trials=2).trials == more.trials
+    more = tune(trials=4)
+    assert len(fake_run.played) == 4 and more.trials[:3] == first.trials
+    assert tune(trials=2).trials == more.trials, "nothing is taken away"
 
 
-def test_a_tuning_repeats(tune, fake_run, tmp_path):
-    tune(trials=11)
+def test_a_tuning_repeats(tune, fake_run, tmp_path, monkeypatch):
+    monkeypatch.setattr(storage_module, "RANDOM_TRIALS", 2)
+    tune(trials=5)
     first, fake_run.played[:] = list(fake_run.played), []
     tune(trials=3, out=tmp_path / "again")
-    tune(trials=11, out=tmp_path / "again")
+    tune(trials=5, out=tmp_path / "again")
     assert fake_run.played == first, "also where it was stopped"
     fake_run.played.clear()
     tune(trials=1, out=tmp_path / "other", seed=7)
     assert fake_run.played[0][1] == 7 and fake_run.played[0][0] != first[0][0]
 
 
-def test_a_bad_trial_is_pruned_after_the_first_ones(tune, fake_run):
-    done = tune(trials=10)
+def test_a_bad_trial_is_pruned_after_the_first_ones(tune, monkeypatch):
+    monkeypatch.setattr(storage_module, "UNPRUNED_TRIALS", 2)
+    done = tune(trials=6)
     ends = [trial["end"] for trial in done.trials]
-    assert set(ends) == {"finished", "pruned"} and set(ends[:5]) == {"finished"}
+    assert set(ends) == {"finished", "pruned"} and set(ends[:2]) == {"finished"}
     for trial in done.trials:
         assert (trial["steps"] == 1000) == (trial["end"] == "finished")
         assert trial["steps"] >= 300, "nothing is pruned in the first part of a run"
@@ -66,10 +69,10 @@ def test_a_bad_trial_is_pruned_after_the_first_ones(tune, fake_run):
 
 def test_a_run_that_diverges_is_a_trial_without_a_score(tune, fake_run, monkeypatch):
     monkeypatch.setattr(fake_run, "diverges", staticmethod(lambda lr: lr > 1e-3))
-    done = tune(trials=5)
+    done = tune(trials=4)
     ends = {trial["end"]: trial["score"] for trial in done.trials}
     assert ends["diverged"] != ends["diverged"] and ends["finished"] == ends["finished"]
-    assert len(done.trials) == 5 and done.best["lr"] <= 1e-3
+    assert len(done.trials) == 4 and done.best["lr"] <= 1e-3
 
 
 def test_without_a_trial_that_finishes_there_is_no_best_one(tune, fake_run, monkeypatch, capsys):
@@ -80,13 +83,13 @@ def test_without_a_trial_that_finishes_there_is_no_best_one(tune, fake_run, monk
 
 
 def test_a_trial_that_fails_ends_the_tuning_and_does_not_count(tune, fake_run, monkeypatch):
-    tune(trials=2)
+    tune(trials=1)
     with monkeypatch.context() as patch:
         patch.setattr(fake_run, "fault", WorkerError("Worker 0 failed."))
         with pytest.raises(WorkerError, match="Worker 0 failed"):
-            tune(trials=4)
-    done = tune(trials=4)
-    assert [trial["end"] for trial in done.trials] == ["finished"] * 4
+            tune(trials=2)
+    done = tune(trials=2)
+    assert [trial["end"] for trial in done.trials] == ["finished"] * 2
 
 
 @pytest.fixture
@@ -151,7 +154,7 @@ def test_a_tuning_says_how_far_it_is(tune, capsys):
     assert lines[0].startswith("Tuning lr, t_max, clip_norm, rms_eps, beta of a3c on Catch-v0, 1,000 steps a trial: ")
     assert lines[0].endswith("5 trials, 3 of them ended before; the first ones compile ...")
     assert re.search(
-        r"^     4 of 5 trials \( 80%\)  0:0\d left  best [\d.]+  trial 3: finished [\d.]+, lr 0", out, re.M
+        r"^     4 of 5 trials \( 80%\)  \d:\d\d left  best [\d.]+  trial [34]: finished [\d.]+, lr 0", out, re.M
     )
     table = lines.index(next(line for line in lines if line.startswith("trial  score")))
     assert len(lines[table + 1 :]) == 5 + 2
