@@ -58,8 +58,8 @@ def train(
     NotFiniteError if the run diverged. After a failure the folder keeps the last good checkpoint. Where the folder
     cannot be written, or a periodic evaluation fails, the run goes on with a warning.
     """
-    known = inspect.signature(train).parameters
-    check_keywords(options.keys() - RENAMED.keys(), known, "no option of a run", OTHER_OPTIONS)
+    given = [name for name in options if name not in RENAMED]
+    check_keywords(given, inspect.signature(train).parameters, "no option of a run", OTHER_OPTIONS)
     display = choose_display() if as_switch("verbose", verbose) else Silent()
     return train_and_show(display, out, from_agent, env=env, algo=algo, **options)
 

@@ -129,7 +129,10 @@ class Storage:
 
     @contextlib.contextmanager
     def _alone(self) -> Iterator[None]:
-        """Let no other process take a trial, for the length of a `with` block."""
+        """Let no other process begin or end a trial, for the length of a `with` block.
+
+        A trial that has ended before its lock was looked at would pass for a dead one.
+        """
         handle = os.open(self.folder / CLAIMS, os.O_RDWR | os.O_CREAT, 0o666)
         try:
             lock(handle, wait=True)
@@ -190,13 +193,15 @@ class Storage:
         for name, value in ((END, end), (STEPS, steps), (SECONDS, round(seconds, 3))):
             claim.trial.set_user_attr(name, value)
         states = self.optuna.trial.TrialState
-        # A run that diverges is a bad one, and the sampler should know: to a failed one it pays no attention.
-        self.study.tell(claim.trial, score, states.COMPLETE if end == FINISHED else states.PRUNED)
+        with self._alone():
+            # A run that diverges is a bad one, and the sampler should know: to a failed one it pays no attention.
+            self.study.tell(claim.trial, score, states.COMPLETE if end == FINISHED else states.PRUNED)
         return self.row_of(self.study.get_trials(deepcopy=False)[claim.trial.number])
 
     def fail(self, claim: Claim) -> None:
         """Mark a trial as failed. It does not count."""
-        self.study.tell(claim.trial, state=self.optuna.trial.TrialState.FAIL)
+        with self._alone():
+            self.study.tell(claim.trial, state=self.optuna.trial.TrialState.FAIL)
 
     def rows(self) -> list[TrialRow]:
         """Return the trials that have ended and count, in their order."""

@@ -9,8 +9,6 @@ from numasync.errors import NotFiniteError
 from numasync.tools.tuning import trial
 from numasync.training.progress import Progress
 
-pytest.importorskip("optuna")
-
 SMALL = dict(env="Catch-v0", algo="a3c", steps=1000, workers=1)
 
 
@@ -61,9 +59,10 @@ class FakeRun(trial.PrunableRun):
         return self.agent
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def hasty_database():
     """A database that does not wait for the disk. It keeps nothing through a power cut, and a test needs no more."""
+    pytest.importorskip("optuna")
     from sqlalchemy import event
     from sqlalchemy.engine import Engine
 
@@ -76,7 +75,7 @@ def hasty_database():
 
 
 @pytest.fixture
-def fake_run(monkeypatch):
+def fake_run(monkeypatch, hasty_database):
     monkeypatch.setattr(FakeRun, "played", [])
     monkeypatch.setattr(trial, "PrunableRun", FakeRun)
     return FakeRun

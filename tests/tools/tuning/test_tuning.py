@@ -5,6 +5,7 @@ import json
 import os
 import re
 import sys
+from concurrent.futures import ThreadPoolExecutor, wait
 from math import nan
 
 import pytest
@@ -93,7 +94,7 @@ def test_a_trial_that_fails_ends_the_tuning_and_does_not_count(tune, fake_run, m
 
 
 @pytest.fixture
-def storage(tmp_path):
+def storage(tmp_path, hasty_database):
     """A storage of a tuning that has not begun."""
     (tmp_path / "tuning").mkdir()
     return Storage(tmp_path / "tuning", make_settings("Catch-v0", "a3c", steps=1000))
@@ -119,6 +120,17 @@ def test_a_trial_that_is_played_now_is_not_taken_twice(storage):
     assert second.options != first.options and other.claim(2) is None and storage.claim(2) is None
     for claim in (first, second):
         claim.close()
+
+
+def test_a_trial_does_not_end_while_another_process_looks_for_dead_ones(storage):
+    claim = storage.claim(1)
+    other = Storage(storage.folder, storage.settings)
+    with ThreadPoolExecutor(1) as pool:
+        with storage._alone():
+            ending = pool.submit(other.finish, claim, "finished", 1.0, 1000, 2.0)
+            assert not wait([ending], 0.5).done and storage.rows() == []
+        assert ending.result().score == 1.0
+    claim.close()
 
 
 def test_a_process_that_dies_before_its_trial_has_options_loses_nothing(storage):
