@@ -15,12 +15,12 @@ SHOWN = ("env", "algo", "steps", "lr", "network", "workers", "eval_every")
 
 
 def add_arguments(parser: Parser) -> None:
-    """Add its arguments: those of a tuning, and the options of a run."""
+    """Add its arguments: what a tuning needs, and the options of a run."""
     parser.epilog = "An option of numasync train that is given is fixed, also where a tuning would search it."
     # A flag that is not given leaves the value to the tuning, so it has no default here.
     shared: dict[str, Any] = dict(default=argparse.SUPPRESS)
     number: dict[str, Any] = dict(type=whole_number, metavar="N", **shared)
-    parser.add_argument("--trials", help=f"trials in all, with those of earlier calls [{TRIALS}]", **number)
+    parser.add_argument("--trials", help=f"trials in all, earlier calls included [{TRIALS}]", **number)
     parser.add_argument("--jobs", help="trials at once, each a process [cores]", **number)
     text = "folder of the tuning; a tuning that was stopped in it continues [tunings/ENV-ALGO]"
     parser.add_argument("--out", type=path_argument, metavar="DIR", help=text, **shared)
