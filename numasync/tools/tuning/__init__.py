@@ -70,8 +70,9 @@ def tune(
     that a trial repeats exactly, and seed is 1000. Trial number i trains with seed + i. Results are for other seeds:
     options look better on the seed that they were chosen on.
 
-    A trial is a run. Its score is the mean of its final evaluation. A trial is pruned where a periodic evaluation is
-    below the median of other trials at the same steps. A run that diverges is a trial without a score.
+    A trial is a run. Its score is the mean of its final evaluation. A trial is pruned where its best
+    periodic evaluation so far is below the median of the other trials at the same steps. A run that diverges is a trial
+    without a score.
 
     Raises InputError for bad input and where Optuna is missing, before anything is written; WorkerError if a trial
     failed. After a failure, and after Ctrl-C, the folder keeps the trials that have ended.

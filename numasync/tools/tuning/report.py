@@ -65,7 +65,9 @@ class TuningReport:
         ended = len(self.rows) - self.before
         if ended:
             self.print_lines(f"{plural(ended, 'trial')} in {format_clock(self.clock() - self.start)}.")
-        best = sorted((row for row in self.rows if row.score == row.score), key=lambda row: -row.score)[:SHOWN]
+        best = sorted((row for row in self.rows if row.score == row.score), key=lambda row: (-row.score, row.number))[
+            :SHOWN
+        ]
         if best:
             self.print_lines(*align(list(self._table(best)), left=()))
         if best_file is None:

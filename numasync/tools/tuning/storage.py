@@ -26,8 +26,8 @@ DATABASE, TRIALS, CLAIMS = "trials.db", "trials", "claims.lock"
 STUDY = "tuning"
 WAIT_SECONDS = 120  # for another process that writes to the database
 
-# A trial is pruned where its evaluation is below the median of the others at the same T. The first trials are never
-# pruned, and no trial in the first part of its run.
+# A trial is pruned where its best evaluation so far is below the median of the others at the same T. The first trials
+# are never pruned, and no trial in the first part of its run.
 UNPRUNED_TRIALS, UNPRUNED_SHARE = 5, 0.3
 
 # The trials that are drawn at random, before the search looks at them.
