@@ -19,6 +19,7 @@ from numasync.nn.spec import conv, dense, heads, lstm, relu, towers
 from numasync.runtime.rng import choice, normal, uniform
 from numasync.tools.plots import plot
 from numasync.tools.studies import study
+from numasync.tools.tuning import tune
 from numasync.tools.warmup import warmup
 from numasync.tools.watch import watch
 from numasync.training.resume import resume
@@ -52,6 +53,7 @@ __all__ = [
     "study",
     "towers",
     "train",
+    "tune",
     "uniform",
     "warmup",
     "watch",

@@ -19,6 +19,7 @@ from numasync.commands.resume import RESUME
 from numasync.commands.runs import RUNS
 from numasync.commands.study import STUDY
 from numasync.commands.train import TRAIN
+from numasync.commands.tune import TUNE
 from numasync.commands.warmup import WARMUP
 from numasync.commands.watch import WATCH
 from numasync.errors import EvaluationError, InputError, NotFiniteError, WorkerError
@@ -36,7 +37,7 @@ from numasync.tools.program import (
 )
 
 # The first one is the default. The help text lists them in this order.
-COMMANDS = (TRAIN, RESUME, EVAL, WATCH, RUNS, PLOT, STUDY, ENVS, WARMUP, BENCH)
+COMMANDS = (TRAIN, RESUME, EVAL, WATCH, RUNS, PLOT, STUDY, TUNE, ENVS, WARMUP, BENCH)
 VERBS = tuple(command.name for command in COMMANDS)
 
 
@@ -114,4 +115,5 @@ def parser() -> Parser:
         command.add_arguments(verb)
         if command is TRAIN:  # the default, so `numasync --help` shows its options too
             top.epilog = verb.format_help()
+            verb.verbs = VERBS
     return top

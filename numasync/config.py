@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypedDict
 
+from numasync.agent.other_names import OTHER_NAMES, OTHER_OPTIONS
 from numasync.algorithms import ALGORITHMS
 from numasync.errors import InputError
 from numasync.learner.optim import OPTIMIZERS
@@ -22,6 +23,7 @@ from numasync.runtime.checks import (
     check_text,
     show,
 )
+from numasync.runtime.hints import check_keywords
 
 
 def option(default: Any, text: str, low: float | None = None, high: float | None = None, choices: Any = None) -> Any:
@@ -200,11 +202,10 @@ def validate_options(given: Mapping[str, Any]) -> dict[str, Any]:
     Raises InputError for a name that is no option and for a value that is not allowed. Warns of an old name.
     """
     fields = {f.name: f for f in dataclasses.fields(Config)}
+    check_keywords([name for name in given if name not in RENAMED], fields, "no option of a run", OTHER_OPTIONS)
     options = {}
     for given_name, value in given.items():
         name = RENAMED.get(given_name, given_name)
-        if name not in fields:
-            raise InputError(f"{name!r} is no option of a run; the options are {', '.join(fields)}.")
         if name != given_name:
             if name in given:
                 raise InputError(f"{given_name} is the old name of {name}; give {name} alone.")
@@ -230,7 +231,7 @@ def validate_option(option_field: dataclasses.Field, value: Any) -> Any:
     if option_field.type is bool:
         return as_switch(name, value)
     if choices:
-        check_choice(value, choices, f"no {name}")
+        check_choice(value, choices, f"no {name}", OTHER_NAMES.get(name))
     check_text(name, value)
     return str(value)
 

@@ -25,6 +25,7 @@ from numasync.errors import InputError, unwritable
 from numasync.nn.passes import reset_state
 from numasync.nn.spec import Layer
 from numasync.runtime.checks import as_path, as_switch, as_whole_number, check_kind, check_method, check_text
+from numasync.runtime.hints import find_hint
 from numasync.runtime.jit import FLOAT
 from numasync.runtime.rng import seed_row
 
@@ -298,6 +299,10 @@ def load(path: str | os.PathLike, env: str | None = None) -> Agent:
     path = as_path("path", path)
     if str(path) in pretrained():
         path = PRETRAINED / f"{path}.npz"
+    elif not os.path.lexists(path):
+        hint = find_hint(str(path), pretrained())
+        if hint:
+            raise InputError(f"There is no file {path}, and no pretrained agent has this name; {hint}.")
     with open_checkpoint(path) as file:
         agent = read_agent(path, file)
     if env is not None:

@@ -255,6 +255,16 @@ class Environment(Protocol):
     def restore(self, saved: np.ndarray, obs: np.ndarray) -> None:
         """Go on in the middle of an episode from what `save` returned, and write its last observation into obs."""
 
+    def prepare_pictures(self) -> bool:
+        """Prepare `picture`. It is called before the first reset, or never. Return whether there are pictures."""
+
+    def picture(self) -> np.ndarray | None:
+        """Return what a person sees now, uint8 (height, width, 3), or None where there is nothing to see."""
+
+    @property
+    def steps_per_second(self) -> float | None:
+        """How many steps a second of the game has, where the environment says it; else None."""
+
     def close(self) -> None:
         """Release what it holds."""
 
@@ -277,6 +287,10 @@ class JittedEnv(NamedTuple):
     jitted: bool = True
     max_episode_steps: int | None = None
 
+    @property
+    def steps_per_second(self) -> None:
+        """None: its time is its steps."""
+
     def new_state(self) -> np.ndarray:
         """Return the state of one more worker: zeros, float64 (state_size,)."""
         return aligned_zeros((self.state_size,), np.float64)
@@ -289,6 +303,13 @@ class JittedEnv(NamedTuple):
 
     def restore(self, saved: np.ndarray, obs: np.ndarray) -> None:
         """Do nothing: its state has everything."""
+
+    def prepare_pictures(self) -> bool:
+        """Return false. Its observation is all that there is to see."""
+        return False
+
+    def picture(self) -> None:
+        """Return None: it draws nothing."""
 
     def close(self) -> None:
         """Do nothing. An environment in Python has something to release."""

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from numasync.errors import InputError
+from numasync.runtime.hints import OtherNames, advise
 
 # Kernels compute in float32 and count in int64. Numbers that these cannot hold are refused.
 SMALLEST = float(np.finfo(np.float32).tiny)
@@ -117,10 +118,16 @@ def check_text(name: str, value: Any) -> None:
         raise InputError(f"{name} is {show(value)}; it must be a string of {LONGEST_TEXT} characters at most.")
 
 
-def check_choice(value: Any, choices: Collection[str], kind: str) -> None:
-    """Raise InputError unless `value` is one of the choices. kind: 'no option', where choices are options."""
+def check_choice(value: Any, choices: Collection[str], kind: str, other_names: OtherNames | None = None) -> None:
+    """Raise InputError, with the nearest choice, unless `value` is one of the choices.
+
+    value        what the user has given
+    choices      what may be given
+    kind         'no option', where choices are options
+    other_names  what other libraries call the choices, see `hints.advise`
+    """
     if not isinstance(value, str) or value not in choices:
-        raise InputError(f"{show(value)} is {kind}; choose one of {', '.join(choices)}.")
+        raise InputError(f"{show(value)} is {kind}; {advise(value, choices, other_names)}.")
 
 
 def check_kind(name: str, value: Any, kinds: Any, needed: str) -> None:

@@ -89,11 +89,15 @@ def make_cells(obs: np.ndarray, observation: Observation) -> np.ndarray:
     if observation.kind == "frames":
         values = values[:, :, -1:]
     if observation.is_screen:
-        brightness = values.mean(axis=2)
-        if brightness.max() > WHITE:  # pixels of 16 bits or more
-            brightness *= WHITE / np.iinfo(np.min_scalar_type(int(brightness.max()))).max
-        return np.rint(brightness).astype(np.uint8)
+        return to_bytes(values.mean(axis=2))
     return np.where(values != 0, np.arange(1, values.shape[2] + 1), 0).max(axis=2).astype(np.uint8)
+
+
+def to_bytes(values: np.ndarray) -> np.ndarray:
+    """Return the numbers of pixels, in any shape, as bytes."""
+    if values.max() > WHITE:  # pixels of 16 bits or more
+        values = values * (WHITE / np.iinfo(np.min_scalar_type(int(values.max()))).max)
+    return np.rint(values).astype(np.uint8)
 
 
 def shrink(cells: np.ndarray, height: int, width: int) -> np.ndarray:

@@ -1,30 +1,20 @@
 """An episode as an animated GIF."""
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from numasync.envs.spec import EnvSpec
+import numpy as np
+
 from numasync.errors import InputError
-from numasync.runtime.files import is_special, write_atomically
-from numasync.tools.frames import Frame, is_picture, make_cells, palette_of
+from numasync.runtime.files import write_atomically
+from numasync.tools.frames import Frame
+from numasync.tools.pictures import enlarge
 
-GIF_SIDE = 240  # pixels of the longer side of a GIF; nearly, because a cell has whole pixels
-
-
-def check_gif_path(path: str | os.PathLike) -> None:
-    """Raise InputError unless a GIF can be at this path."""
-    path = Path(path)
-    if path.suffix.lower() != ".gif":
-        raise InputError(f"{path} does not end in .gif; an episode is written as GIF only.")
-    if os.path.isdir(path):
-        raise InputError(f"{path} is a directory; name the GIF file itself, such as {path / 'episode.gif'}.")
-    if is_special(path):
-        raise InputError(f"{path} is no file, but a pipe, a device or a link to itself; name another GIF file.")
-    if not os.path.isdir(path.parent):
-        raise InputError(f"There is no folder {path.parent} for {path.name}; make it first.")
+GIF_SIDE = 320  # pixels of the longer side of a GIF; nearly, because a cell has whole pixels
+MOST_COLOURS = 256
 
 
 def import_pillow() -> ModuleType:
@@ -36,31 +26,40 @@ def import_pillow() -> ModuleType:
     return Image
 
 
-def write_gif(episode: Iterable[Frame], spec: EnvSpec, fps: int, path: str | os.PathLike) -> Frame:
+def write_gif(
+    episode: Iterable[Frame], take_picture: Callable[[Frame], np.ndarray], fps: int, path: str | os.PathLike
+) -> Frame:
     """Write an episode as an animated GIF, whole or not at all, and return its last frame.
 
-    episode  its frames
-    spec     the environment
-    fps      frames per second
-    path     the file
+    episode       its frames
+    take_picture  returns the picture of the last frame, uint8 (height, width, 3)
+    fps           frames per second
+    path          the file
 
-    Raises InputError, before a frame is asked for, where the observations are no pictures; and where the file cannot be
-    written.
+    Raises InputError where the file cannot be written.
     """
-    if not is_picture(spec.observation):
-        raise InputError(f"{spec.id} has no picture to write: its observations are numbers; watch it without --gif.")
     image = import_pillow()
-    palette = palette_of(spec.observation).tobytes()
     pictures = []
     for frame in episode:
-        cells = make_cells(frame.obs, spec.observation)
-        scale = max(1, round(GIF_SIDE / max(cells.shape)))
-        picture = image.fromarray(cells.repeat(scale, axis=0).repeat(scale, axis=1))
-        picture.putpalette(palette)
-        pictures.append(picture)
+        pictures.append(make_page(take_picture(frame), image))
     options: dict[str, Any] = dict(save_all=True, append_images=pictures[1:], duration=round(1000 / fps), loop=0)
     try:
         write_atomically(Path(path), lambda file: pictures[0].save(file, format="GIF", **options))
     except OSError as error:
         raise InputError(f"{path} cannot be written: {error.strerror or error}.") from error
     return frame
+
+
+def make_page(picture: np.ndarray, image: ModuleType) -> Any:
+    """Return a picture as a page of a GIF, enlarged. Up to 256 colours stay exactly as they are.
+
+    picture  uint8 (height, width, 3)
+    image    Pillow's module
+    """
+    red, green, blue = (picture[:, :, i].astype(np.uint32) for i in range(3))
+    colours, cells = np.unique((red << 16) | (green << 8) | blue, return_inverse=True)
+    if len(colours) > MOST_COLOURS:
+        return image.fromarray(enlarge(picture, GIF_SIDE)).quantize(MOST_COLOURS)
+    page = image.fromarray(enlarge(cells.reshape(picture.shape[:2]).astype(np.uint8), GIF_SIDE))
+    page.putpalette(np.stack([colours >> 16, colours >> 8, colours], axis=1).astype(np.uint8).tobytes())
+    return page

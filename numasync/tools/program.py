@@ -9,8 +9,10 @@ import warnings
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
+from numasync.agent.other_names import OTHER_OPTIONS, OTHER_VERBS
 from numasync.errors import TroubleWarning, escape_unprintable, one_line
 from numasync.runtime.checks import parse_number
+from numasync.runtime.hints import find_hint
 from numasync.runtime.interrupts import EXIT_BAD_INPUT
 
 EXIT_FAILED = 1
@@ -20,19 +22,34 @@ class Parser(argparse.ArgumentParser):
     """An ArgumentParser whose complaint is one sentence.
 
     dashed  the options whose value may begin with a dash, as in `--sort -score`
+    verbs   what a word in the place of a verb may mean
     """
 
     dashed: tuple[str, ...] = ()
+    verbs: tuple[str, ...] = ()
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
-        """Parse words as ArgumentParser does. It takes a value with a dash only as `--sort=-score`."""
+        """Parse words as ArgumentParser does, and refuse unknown ones. It takes a dash only as in `--sort=-score`."""
         words: list[str] = []
         for word in sys.argv[1:] if args is None else args:
             if words and words[-1] in self.dashed and word.startswith("-") and not word.startswith("--"):
                 words[-1] += f"={word}"
             else:
                 words.append(word)
-        return super().parse_known_args(words, namespace)
+        found, unknown = super().parse_known_args(words, namespace)
+        if unknown:
+            hint = self._find_hint(unknown)
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{f'; {hint}' if hint else ''}")
+        return found, unknown
+
+    def _find_hint(self, unknown: list[str]) -> str | None:
+        """Return what the first unknown option may mean, or where there is none, the first unknown word."""
+        option = next((word for word in unknown if word.startswith("-")), None)
+        if option is None:
+            return find_hint(unknown[0], self.verbs, OTHER_VERBS, "numasync {}".format)
+        flags = {flag.lstrip("-"): flag for action in self._actions for flag in action.option_strings}
+        flags |= {action.dest: action.option_strings[0] for action in self._actions if action.option_strings}
+        return find_hint(option.partition("=")[0].lstrip("-"), flags, OTHER_OPTIONS, flags.__getitem__)
 
     def error(self, message: str) -> NoReturn:
         """Print the sentence and exit."""

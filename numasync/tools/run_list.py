@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numasync.agent.description import parse_result
+from numasync.agent.other_names import OTHER_NAMES
 from numasync.algorithms import ALGORITHMS
 from numasync.config import Config, validate_options
 from numasync.errors import InputError, warn_of
@@ -96,7 +97,7 @@ def list_runs(
     folder that cannot be read.
     """
     for algo in algos:
-        check_choice(algo, tuple(ALGORITHMS), "no algorithm")
+        check_choice(algo, tuple(ALGORITHMS), "no algorithm", OTHER_NAMES["algo"])
     for state in states:
         check_choice(state, STATES, "no state of a run")
     rows = map(read_row, find_runs(folders))

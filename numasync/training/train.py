@@ -1,15 +1,18 @@
 """Start a run: its options are checked, its agent and its folder are made."""
 
+import inspect
 import os
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from numasync.agent.agent import Agent, load
-from numasync.config import Config, make_config, validate_options
+from numasync.agent.other_names import OTHER_OPTIONS
+from numasync.config import RENAMED, Config, make_config, validate_options
 from numasync.envs import make_env
 from numasync.envs.normalization import measure_normalization
 from numasync.errors import InputError
 from numasync.runtime.checks import as_folder, as_switch
+from numasync.runtime.hints import check_keywords
 from numasync.training.display import Display, Silent
 from numasync.training.records import RunFolder
 from numasync.training.report import Report
@@ -55,6 +58,8 @@ def train(
     NotFiniteError if the run diverged. After a failure the folder keeps the last good checkpoint. Where the folder
     cannot be written, or a periodic evaluation fails, the run goes on with a warning.
     """
+    given = [name for name in options if name not in RENAMED]
+    check_keywords(given, inspect.signature(train).parameters, "no option of a run", OTHER_OPTIONS)
     display = choose_display() if as_switch("verbose", verbose) else Silent()
     return train_and_show(display, out, from_agent, env=env, algo=algo, **options)
 

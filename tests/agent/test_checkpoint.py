@@ -254,7 +254,7 @@ CHANGES = {
     "gamma is 'mlp'; it must be a number from 0 to 1": ("config", "gamma", "mlp"),
     "steps is [1, 2]; it must be a whole number from 1": ("config", "steps", [1, 2]),
     "seed is -1; it must be a whole number from 0": ("config", "seed", -1),
-    "'dqn' is no algo; choose one of": ("config", "algo", "dqn"),
+    "'dqn' is no algo; the nearest algorithms here are": ("config", "algo", "dqn"),
     "network": ("config", "network", 5),
     "'big' is no network; choose one of": ("config", "network", "big"),
     "kind of a layer": ("config", "network", [{"kind": 5, "sizes": [1]}]),

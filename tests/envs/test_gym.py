@@ -193,7 +193,7 @@ def test_unknown_ids_are_refused(env_id):
     with pytest.raises(InputError) as refusal:
         make_env(env_id)
     message = str(refusal.value)
-    assert message.startswith(f"{env_id!r} is no environment that Gymnasium can make: ") and "\n" not in message
+    assert message.startswith(f"{env_id!r} is no environment") and "\n" not in message
 
 
 def test_what_a_constructor_raises_is_said_in_one_sentence(monkeypatch):

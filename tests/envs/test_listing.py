@@ -144,7 +144,7 @@ def test_bad_input_gets_one_sentence(capsys):
     with pytest.raises(SystemExit) as error:
         main(["envs", "--all"])
     assert error.value.code == 2
-    assert capsys.readouterr().err == "numasync: unrecognized arguments: --all; see numasync --help.\n"
+    assert capsys.readouterr().err == "numasync envs: unrecognized arguments: --all; see numasync envs --help.\n"
 
 
 def test_listing_is_what_loads_gymnasium():

@@ -262,7 +262,7 @@ def test_eval_prints_one_line_and_writes_nothing(numasync_command, trained, tmp_
 @pytest.mark.parametrize(
     "arguments, says",
     [
-        ("--algo dqn", "one_step_q, one_step_sarsa, nstep_q, a3c"),
+        ("--algo dqn", "'dqn' is no algo; the nearest algorithms here are one_step_q and nstep_q"),
         ("--env Nope-v0", "'Nope-v0' is no environment"),
         ("--env nope:Nope-v0", "'nope:Nope-v0' is no environment"),
         ("--env a:b:CartPole-v1", "a:b:CartPole-v1"),
@@ -279,7 +279,7 @@ def test_eval_prints_one_line_and_writes_nothing(numasync_command, trained, tmp_
         ("--steps many", "--steps: invalid int value: 'many'"),
         ("--steps 100000000000000000000", "steps is 100000000000000000000"),
         ("--network nips", "conv(16, 8) needs an input of"),
-        ("--learning-rate 0.1", "unrecognized arguments: --learning-rate"),
+        ("--learning-rate 0.1", "unrecognized arguments: --learning-rate 0.1; you may mean --lr; see"),
         ("--out full", "full already exists and is not empty"),
         ("--out full/file/run", "The folder full/file/run cannot be made"),
         ("eval", "Give one agent to score, a file or a name such as pong-a3c."),

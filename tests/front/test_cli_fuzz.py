@@ -56,6 +56,7 @@ BAD_OPTIONS = {
     "watch": ("--steps", "--fps"),
     "plot": ("--window",),
     "study": ("--runs", "--steps", "--workers", "--jobs"),
+    "tune": ("--trials", "--jobs", "--steps", "--workers"),
     "runs": ("--sort", "--state"),
     "warmup": ("--steps", "--workers"),
     "bench": ("--repetitions",),
@@ -69,6 +70,7 @@ NAMED = {
     "watch": ("--env",),
     "plot": ("--of",),
     "study": ("--algos", "--env"),
+    "tune": ("--algo", "--env", "--network", "--optimizer"),
     "runs": ("--sort", "--algo", "--state"),
     "warmup": ("--env", "--algo", "--network", "--optimizer", "--preset"),
     "bench": ("--only", "--workers"),
@@ -87,14 +89,17 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     Agent(make_config("classic"), CARTPOLE.spec).save(folder / "good.npz")
     os.mkfifo(folder / "pipe")
     os.mkfifo(folder / "pipe.gif")
+    os.mkfifo(folder / "pipe.mp4")
     os.mkfifo(folder / "pipe.png")
     (folder / "linked_pipe").symlink_to("pipe")
     (folder / "loop").symlink_to("loop")
     (folder / "loop.gif").symlink_to("loop.gif")
+    (folder / "loop.mp4").symlink_to("loop.mp4")
     (folder / "loop.svg").symlink_to("loop.svg")
     (folder / "full").mkdir()
     (folder / "full" / "file").write_text("precious")
     (folder / "full.gif").mkdir()
+    (folder / "full.mp4").mkdir()
     (folder / "empty").write_bytes(b"")
     (folder / "truncated.npz").write_bytes((folder / "good.npz").read_bytes()[:500])
     for name in ("config.json", "monitor.csv"):  # the folder of a run in which one record is a pipe
@@ -111,7 +116,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def bad_paths(kind: str) -> tuple[str, ...]:
-    """Return paths that are refused. kind: 'agent', 'run', 'pictures', 'gif' or 'folder'."""
+    """Return paths that are refused. kind: 'agent', 'run', 'pictures', 'gif', 'video' or 'folder'."""
     known = {
         "agent": (
             *SPECIAL_FILES,
@@ -128,6 +133,7 @@ def bad_paths(kind: str) -> tuple[str, ...]:
         "run": (*SPECIAL_FILES, "full", "missing", "good.npz", "run_config.json", "run_monitor.csv", LONG, ".", "/"),
         "pictures": ("full", "missing/x", "good.npz/x", "pipe", "loop", "/dev/x/y", "."),
         "gif": ("full.gif", "pipe.gif", "loop.gif", "missing/x.gif", "good.npz/x.gif", "x.png", "x", "."),
+        "video": ("full.mp4", "pipe.mp4", "loop.mp4", "missing/x.mp4", "good.npz/x.mp4", "x.gif", "x", "."),
         "folder": (*SPECIAL_FILES, "full", "good.npz", "good.npz/x", "full/file", LONG, "loop/x", ".", "/"),
     }
     return (*BAD_TEXTS, *known[kind])
@@ -135,7 +141,7 @@ def bad_paths(kind: str) -> tuple[str, ...]:
 
 def draw_bad_path(random: random.Random) -> list[str]:
     """Return a command line with one wrong path, and all else right."""
-    kind = random.choice(("agent", "run", "pictures", "gif", "folder"))
+    kind = random.choice(("agent", "run", "pictures", "gif", "video", "folder"))
     path = random.choice(bad_paths(kind))
     return {
         "agent": random.choice(
@@ -144,7 +150,10 @@ def draw_bad_path(random: random.Random) -> list[str]:
         "run": random.choice([["plot", path], ["train", "--config", path]]),
         "pictures": ["plot", "missing", "--out", path],
         "gif": ["watch", "--env", "Catch-v0", "--gif", path],
-        "folder": random.choice([["train", "--out", path], ["--out", path], ["study", "lr", "--out", path]]),
+        "video": ["watch", "--env", "Catch-v0", "--video", path],
+        "folder": random.choice(
+            [["train", "--out", path], ["--out", path], ["study", "lr", "--out", path], ["tune", "--out", path]]
+        ),
     }[kind]
 
 
@@ -204,7 +213,8 @@ def check_cases(cases: list[list[str]], house: Path, monkeypatch: pytest.MonkeyP
         raise Began
 
     monkeypatch.setattr(Supervisor, "run", began)
-    for name in ("studies.play_missing_runs", "bench.measure_in_process", "watch.play_frames", "warmup.compile_all"):
+    playing = ("studies.play_missing_runs", "tuning.play_missing_trials", "watch.play_frames")
+    for name in (*playing, "bench.measure_in_process", "warmup.compile_all"):
         monkeypatch.setattr(f"numasync.tools.{name}", began)
     monkeypatch.setattr("numasync.agent.agent.play_episodes", began)
     before = contents(house)
@@ -231,13 +241,14 @@ def test_every_wrong_command_line_is_refused(house, monkeypatch):
     check_cases(draw_cases(CASES), house, monkeypatch)
 
 
-@pytest.mark.parametrize("kind", ["agent", "run", "pictures", "gif", "folder"])
+@pytest.mark.parametrize("kind", ["agent", "run", "pictures", "gif", "video", "folder"])
 def test_every_wrong_path_is_refused(kind, house, monkeypatch):
     lines = {
         "agent": lambda path: [["eval", path], ["watch", path], ["eval", "--agent", path], ["watch", "--agent", path]],
         "run": lambda path: [["plot", path]],
         "pictures": lambda path: [["plot", "missing", "--out", path]],
         "gif": lambda path: [["watch", "--env", "Catch-v0", "--gif", path]],
-        "folder": lambda path: [["train", "--out", path], ["study", "lr", "--out", path]],
+        "video": lambda path: [["watch", "--env", "Catch-v0", "--video", path]],
+        "folder": lambda path: [["train", "--out", path], ["study", "lr", "--out", path], ["tune", "--out", path]],
     }
     check_cases([line for path in bad_paths(kind) for line in lines[kind](path)], house, monkeypatch)

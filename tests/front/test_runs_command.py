@@ -87,7 +87,7 @@ def test_where_no_run_is_found_a_sentence_says_so(runs, tmp_path, capsys, argume
         ("--sort size", "'size' is no column of the list; choose one of folder, started, algorithm,"),
         ("--sort -size", "'size' is no column of the list"),
         ("--sort --json", "argument --sort: expected one argument"),
-        ("--algo dqn", "'dqn' is no algorithm; choose one of one_step_q, one_step_sarsa, nstep_q, a3c."),
+        ("--algo dqn", "'dqn' is no algorithm; the nearest algorithms here are one_step_q and nstep_q,"),
         ("--state running,dead", "'dead' is no state of a run; choose one of running, finished,"),
     ],
 )

@@ -60,18 +60,23 @@ GOOD: dict[str, dict[str, Any]] = {
     "study": dict(name="lr", env="CartPole-v1", out="study"),
     "towers": dict(first=LAYERS, second=LAYERS),
     "train": dict(env="CartPole-v1", out="run"),
+    "tune": dict(env="CartPole-v1", out="tuning"),
     "warmup": dict(env="CartPole-v1"),
     "watch": dict(env_id="CartPole-v1", steps=2, fps=50),
 }
-# The first two would begin a run, and two others compile. So one of these arguments is always refused.
+# The first ones would begin a run, and two others compile. So one of these arguments is always refused.
 REFUSED: dict[str, list[tuple[str, Any]]] = {
     "study": [("env", "Nope-v0"), ("lr_low", 2.0), ("algos", "nope"), ("runs", 0), ("jobs", 0), ("executor", 3)],
+    "tune": [("env", "Nope-v0"), ("algo", "nope"), ("trials", 0), ("jobs", 0), ("executor", 3), ("steps", 0)],
     "train": [("env", "Nope-v0"), ("algo", "nope"), ("steps", 0), ("lr", -1), ("out", 3), ("network", "nope")],
     "warmup": [("env", "Nope-v0"), ("env", ()), ("algo", "nope"), ("verbose", 3), ("network", "nope")],
     "register": [("reset", print), ("step", None), ("observation_shape", ()), ("n_actions", 0)],
     "plot": [("folders", ["missing"]), ("window", 0)],
 }
-KEYWORDS = {"study": ("algos", "runs", "steps", "workers", "seed", "lr_low", "lr_high")}
+KEYWORDS = {
+    "study": ("algos", "runs", "steps", "workers", "seed", "lr_low", "lr_high"),
+    "tune": ("steps", "seed", "lr"),
+}
 # An accepted value of one of these makes a call long. So only small ones are given.
 COUNTS = ("episodes", "steps")
 MOST_COUNT = 3

@@ -146,7 +146,7 @@ def test_defaults_and_choices():
 @pytest.mark.parametrize(
     "arguments, says",
     [
-        ("--only speed", "bench does not measure 'speed'; choose from products, layers"),
+        ("--only speed", "bench does not measure 'speed'; choose one of products, layers"),
         ("--only products,", "bench does not measure ''"),
         ("--workers 0", "workers is '0'; it must be whole numbers from 1 to 1024, such as 1,2,4"),
         ("--workers 1,two", "workers is '1,two'"),

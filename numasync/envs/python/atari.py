@@ -32,6 +32,7 @@ STACK = 4
 PIXELS = 84
 NO_OPS = 30
 MAX_FRAMES = 108_000
+FRAMES_PER_SECOND = 60
 
 # An episode that begins this many steps after the last seed gets a new seed, where the game must be saved. Longer
 # takes longer to restore. A seed takes as long as 200 steps.
@@ -123,8 +124,13 @@ class AtariEnv(PythonEnv):
 
     def __init__(self, env_id: str, game_id: str, terminal_on_life_loss: bool = False) -> None:
         settings, self.most_steps = read_settings(env_id, gymnasium.spec(game_id))
+        self.settings = settings
+        self.steps_per_second = FRAMES_PER_SECOND / settings["frameskip"]
         self.terminal_on_life_loss = terminal_on_life_loss
         self.env = make_ale(env_id, settings)
+        # The same game once more, in colour. The same seed and the same actions keep both in step.
+        self.colour: AtariVectorEnv | None = None
+        self.screen: np.ndarray | None = None
         self.action = np.zeros(1, np.int64)
         self.lives = 0
         self.steps = 0
@@ -149,6 +155,8 @@ class AtariEnv(PythonEnv):
     def begin(self, seed: int | None, obs: np.ndarray) -> None:
         """Begin an episode and write its first observation into obs. seed: None to go on with ALE's generator."""
         raw, info = self.env.reset(seed=seed)
+        if self.colour:
+            self.screen = self.colour.reset(seed=seed)[0][0, -1]
         self.lives = int(info["lives"][0])
         self.steps = 0
         self.spec.observation.encode(raw[0], obs)
@@ -158,6 +166,8 @@ class AtariEnv(PythonEnv):
         if self.history is not None:
             self.history.append(self.action[0])
         raw, reward, terminated, truncated, info = self.env.step(self.action)
+        if self.colour:
+            self.screen = self.colour.step(self.action)[0][0, -1]
         self.spec.observation.encode(raw[0], obs)
         lives = int(info["lives"][0])
         lost, self.lives = lives < self.lives, lives
@@ -167,6 +177,16 @@ class AtariEnv(PythonEnv):
         if truncated[0] or self.steps == self.most_steps:
             return reward[0], TRUNCATED
         return reward[0], LIFE_LOST if lost and self.terminal_on_life_loss else RUNNING
+
+    def prepare_pictures(self) -> bool:
+        """Prepare pictures of the whole screen in colour, as the console shows it."""
+        height, width = screen_size(self.settings["game"])
+        size = dict(img_height=height, img_width=width)
+        self.colour = make_ale(self.spec.id, self.settings, grayscale=False, stack_num=1, **size)
+        return True
+
+    def picture(self) -> np.ndarray | None:
+        return None if self.screen is None else self.screen.copy()
 
     def keep_history(self) -> None:
         """Keep the actions since the last seed. ALE's vector interface does not give its state away."""
@@ -187,23 +207,37 @@ class AtariEnv(PythonEnv):
 
     def release(self) -> None:
         self.env.close()
+        if self.colour:
+            self.colour.close()
 
 
-def make_ale(env_id: str, settings: dict[str, Any]) -> AtariVectorEnv:
-    """Return ALE's environment of one game, with the preprocessing of the paper. settings: of `read_settings`.
+def screen_size(game: str) -> tuple[int, int]:
+    """Return the height and the width of a game's screen. game: the name of its ROM."""
+    with BUILD_LOCK:
+        ale_py.ALEInterface.setLoggerMode(ale_py.LoggerMode.Error)
+        ale = ale_py.ALEInterface()
+        ale.loadROM(str(ale_py.roms.get_rom_path(game)))
+        return ale.getScreenDims()
+
+
+def make_ale(env_id: str, settings: dict[str, Any], **picture: Any) -> AtariVectorEnv:
+    """Return ALE's environment of one game, with the preprocessing of the paper.
+
+    env_id    the id, as the user wrote it
+    settings  of `read_settings`
+    picture   how its frames differ from the paper's
 
     Raises InputError where ALE refuses a setting.
     """
+    frames = dict(stack_num=STACK, img_height=PIXELS, img_width=PIXELS) | picture
     try:
         with BUILD_LOCK:
             return AtariVectorEnv(
                 num_envs=1,
                 num_threads=1,
-                stack_num=STACK,
-                img_height=PIXELS,
-                img_width=PIXELS,
                 noop_max=NO_OPS,
                 reward_clipping=False,
+                **frames,
                 **settings,
             )
     except Exception as error:  # an unknown game is an AssertionError, and ALE raises a RuntimeError

@@ -88,6 +88,7 @@ class PythonEnv:
 
     jitted = False
     max_episode_steps: int | None = None
+    steps_per_second: float | None = None
     # A kernel is a descriptor, as a function is. As a plain class attribute it would receive `self` as its state.
     reset = staticmethod(reset)
     step = staticmethod(step)
@@ -121,6 +122,17 @@ class PythonEnv:
         obs    float32 (inputs,), where the last observation is written
         """
         raise NotImplementedError
+
+    def prepare_pictures(self) -> bool:
+        """Prepare `picture`. It is called before the first reset, or never. Return whether there are pictures.
+
+        Raises InputError where a package is missing that draws them.
+        """
+        return False
+
+    def picture(self) -> np.ndarray | None:
+        """Return what a person sees now, uint8 (height, width, 3), or None where there is nothing to see."""
+        return None
 
     def new_state(self) -> np.ndarray:
         """Return the handle as a state: float64 (1,)."""

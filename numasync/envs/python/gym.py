@@ -14,11 +14,13 @@ import gymnasium
 import numpy as np
 from gymnasium import spaces
 
+from numasync.envs.nearest import find_nearest_id
 from numasync.envs.observation import Observation
 from numasync.envs.python.bridge import SEEDS, PythonEnv
 from numasync.envs.python.space_checks import ObservationChecker, describe_space, describe_value, unflattenable_part
 from numasync.envs.spec import RUNNING, TERMINATED, TRUNCATED, Bounds, EnvSpec
 from numasync.errors import InputError, one_line
+from numasync.runtime.checks import as_number
 from numasync.runtime.rng import choice
 
 # The paper's network needs at least this many pixels a side for its kernels of 8 x 8 and 4 x 4. A smaller image gets
@@ -59,6 +61,9 @@ class GymEnv(PythonEnv):
             raise
         fitting = "continuous" if bounds and fitting == "classic" else fitting
         self.max_episode_steps = find_episode_limit(self.env)
+        self.metadata = self.env.metadata if isinstance(self.env.metadata, dict) else {}
+        self.steps_per_second = as_number(self.metadata.get("render_fps"), 1, 1_000)
+        self.draws = False
         how = describe_actions(self.env.action_space)
         super().__init__(EnvSpec(env_id, family or fitting, observation, n_actions, bounds, **how))
 
@@ -126,19 +131,44 @@ class GymEnv(PythonEnv):
             return space.start + int(action)
         return np.clip(action.reshape(space.shape), space.low, space.high).astype(space.dtype)
 
+    def prepare_pictures(self) -> bool:
+        """Make the environment again, with the pictures that it draws, and draw one to see that nothing is missing."""
+        if "rgb_array" not in (self.metadata.get("render_modes") or ()):
+            return False
+        self.env.close()
+        self.env, self.draws = make_gymnasium(self.spec.id, render_mode="rgb_array"), True
+        self.env.reset(seed=0)
+        self.picture()
+        return True
+
+    def picture(self) -> np.ndarray | None:
+        if not self.draws:
+            return None
+        try:
+            picture = np.asarray(self.env.render())
+        except (Exception, SystemExit) as error:
+            raise InputError(f"{self.spec.id} cannot be drawn: {one_line(error)}") from error
+        if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+            found = f"{picture.dtype} of shape {picture.shape}"
+            raise InputError(f"{self.spec.id} draws {found}; it must be uint8 of shape (height, width, 3).")
+        return picture
+
     def release(self) -> None:
         self.env.close()
 
 
-def make_gymnasium(env_id: str) -> gymnasium.Env:
-    """Return gymnasium.make(env_id). Raises InputError, one sentence, if that fails."""
+def make_gymnasium(env_id: str, **options: Any) -> gymnasium.Env:
+    """Return gymnasium.make(env_id, **options). Raises InputError, one sentence, if that fails."""
     try:
-        return gymnasium.make(env_id, disable_env_checker=True)
+        return gymnasium.make(env_id, disable_env_checker=True, **options)
     except gymnasium.error.DependencyNotInstalled as error:
         raise InputError(f"{env_id} needs a package that is not installed: {one_line(error)}") from error
     except SystemExit as error:
         raise InputError(f"{env_id!r} cannot be made, because it calls sys.exit({error.code!r}).") from error
     except Exception as error:  # a constructor can raise anything
+        near = find_nearest_id(env_id) if isinstance(error, gymnasium.error.UnregisteredEnv) else None
+        if near:
+            raise InputError(f"{env_id!r} is no environment; you may mean {near}.") from error
         own = "one of your own must be registered first, see numasync.register, or be named as module:id"
         known = isinstance(error, (gymnasium.error.Error, ImportError, ValueError))
         reason = one_line(error if known else f"{type(error).__name__}: {error}").rstrip(".")

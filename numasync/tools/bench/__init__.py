@@ -18,6 +18,7 @@ from typing import Any
 from numasync.errors import InputError, WorkerError
 from numasync.runtime.affinity import cores
 from numasync.runtime.checks import as_real_number, as_whole_number, parse_number
+from numasync.runtime.hints import advise
 from numasync.runtime.jit import DISABLED
 from numasync.tools.bench.machine import describe_machine
 from numasync.tools.bench.report import machine_lines, section_lines
@@ -159,5 +160,5 @@ def parse_sections(text: str | None) -> list[str]:
     names = text.split(",")
     for name in names:
         if name not in SECTIONS:
-            raise InputError(f"bench does not measure {name!r}; choose from {', '.join(SECTIONS)}.")
+            raise InputError(f"bench does not measure {name!r}; {advise(name, SECTIONS)}.")
     return [name for name in SECTIONS if name in names]

@@ -11,10 +11,12 @@ from contextlib import closing, nullcontext
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from numasync.agent.other_names import OTHER_OPTIONS
 from numasync.errors import InputError
 from numasync.runtime.affinity import cores
 from numasync.runtime.checks import as_folder, as_switch, as_whole_number, check_method
 from numasync.runtime.files import safe_name
+from numasync.runtime.hints import check_keywords
 from numasync.tools.drawing import import_matplotlib
 from numasync.tools.studies.execution import RunExecutor, play_waves, process_pool
 from numasync.tools.studies.figures import draw_study
@@ -28,6 +30,8 @@ from numasync.training.terminal_bar import choose_display
 
 FIGURE, SPEEDUPS = "figure", "speedups.csv"
 MOST_JOBS = 1024
+# The keywords of `make_settings`.
+STUDY_OPTIONS = ("algos", "runs", "steps", "workers", "seed", "lr_low", "lr_high")
 
 
 class Study(NamedTuple):
@@ -79,6 +83,7 @@ def study(
     Raises InputError for bad input, before anything is written; WorkerError if a run failed. After a failure, and after
     Ctrl-C, the table keeps the finished runs.
     """
+    check_keywords(options, STUDY_OPTIONS, "no option of a study", OTHER_OPTIONS)
     settings = make_settings(name, env, **options)
     jobs = as_whole_number("jobs", cores() if jobs is None else jobs, 1, MOST_JOBS)
     display = choose_display() if as_switch("verbose", verbose) else Silent()

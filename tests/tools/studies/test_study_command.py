@@ -25,7 +25,7 @@ START_SECONDS, STOP_SECONDS = 400, 30  # a cold compile on a busy machine
         ("nothing", "'nothing' is no study; choose one of optimizers, lr, threads."),
         ("", "the following arguments are required: NAME"),
         ("lr --env Nope-v0", "'Nope-v0' is no environment"),
-        ("lr --algos dqn", "'dqn' is no algo; choose one of"),
+        ("lr --algos dqn", "'dqn' is no algo; the nearest algorithms here are"),
         ("lr --algos a3c,", "'' is no algo; choose one of"),
         ("lr --runs 0", "runs is 0; it must be a whole number from 1"),
         ("lr --runs many", "--runs: invalid int value: 'many'"),

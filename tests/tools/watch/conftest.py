@@ -77,8 +77,49 @@ class Screen(gymnasium.Env):
         return self.picture(), 0.1, self.steps == 3, False, {}
 
 
+class Drawn(gymnasium.Env):
+    """An environment of numbers that draws a picture: the last action and the step, as colours. A seed draws its end.
+
+    picture  what it draws instead
+    """
+
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 30}
+    observation_space = Box(-1.0, 1.0, (2,))
+    action_space = Discrete(3)
+
+    def __init__(self, render_mode=None, picture=None):
+        self.render_mode, self.picture = render_mode, picture
+
+    def reset(self, *, seed=None, options=None):
+        super().reset(seed=seed)
+        self.steps, self.action = 0, 0
+        self.last = int(self.np_random.integers(5, 30))
+        return self.np_random.uniform(-1, 1, 2).astype(np.float32), {}
+
+    def step(self, action):
+        self.steps, self.action = self.steps + 1, int(action)
+        obs = self.np_random.uniform(-1, 1, 2).astype(np.float32)
+        return obs, float(self.np_random.normal()), self.steps == self.last, False, {}
+
+    def render(self):
+        assert self.render_mode == "rgb_array"
+        if self.picture is not None:
+            return self.picture()
+        picture = np.zeros((31, 47, 3), np.uint8)
+        picture[:] = (8 * self.steps, 80 * self.action, 200)
+        return picture
+
+
+def missing_paint():
+    raise gymnasium.error.DependencyNotInstalled("the paint is missing")
+
+
 @pytest.fixture(scope="module", autouse=True)
 def screen():
     gymnasium.register("WatchedScreen-v0", entry_point=Screen)
+    gymnasium.register("Drawn-v0", entry_point=Drawn)
+    gymnasium.register("NoPicture-v0", entry_point=Drawn, kwargs=dict(picture=missing_paint))
+    gymnasium.register("WrongPicture-v0", entry_point=Drawn, kwargs=dict(picture=lambda: np.zeros((2, 2))))
     yield
-    gymnasium.registry.pop("WatchedScreen-v0")
+    for name in ("WatchedScreen-v0", "Drawn-v0", "NoPicture-v0", "WrongPicture-v0"):
+        gymnasium.registry.pop(name)

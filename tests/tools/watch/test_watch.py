@@ -142,12 +142,20 @@ def complaint(capsys, monkeypatch, tmp_path):
         ("--env Catch-v0 --gif none/catch.gif", "There is no folder none"),
         ("--env Catch-v0 --gif folder.gif", "folder.gif is a directory"),
         ("--env CartPole-v1 --gif cart.gif", "CartPole-v1 has no picture to write"),
-        ("--env FrozenLake-v1 --gif lake.gif", "FrozenLake-v1 has no picture to write"),
+        ("--env CartPole-v1 --video cart.mp4", "CartPole-v1 has no picture to write"),
+        ("--env Catch-v0 --video catch.gif", "catch.gif does not end in .mp4"),
+        ("--env Catch-v0 --video none/catch.mp4", "There is no folder none"),
+        ("--env Catch-v0 --video folder.mp4", "folder.mp4 is a directory"),
+        ("--env Catch-v0 --video a.mp4 --gif a.gif", "--gif: not allowed with argument --video"),
+        ("--env Catch-v0 --video a.mp4 --fps 241", "fps is 241; it must be a whole number from 1 to 240"),
+        ("--env NoPicture-v0 --video a.mp4", "NoPicture-v0 cannot be drawn: the paint is missing."),
+        ("--env WrongPicture-v0 --gif a.gif", "WrongPicture-v0 draws float64 of shape (2, 2); it must be uint8"),
         ("--env Catch-v0 --episodes 3", "unrecognized arguments: --episodes;"),
     ],
 )
 def test_bad_input_gets_one_sentence_and_plays_nothing(complaint, tmp_path, arguments, says):
     (tmp_path / "folder.gif").mkdir()
+    (tmp_path / "folder.mp4").mkdir()
     assert says in complaint(*arguments.split())
 
 
@@ -162,6 +170,11 @@ def test_an_environment_that_has_changed_is_refused(complaint, tmp_path):
     Agent(make_config("image", env=spec.id), spec).save(tmp_path / "agent.npz")
     says = "action bounds are (40, 50, 3), 2, None; the agent expects (10, 5, 1), 3, None."
     assert says in complaint("agent.npz")
+
+
+def test_without_ffmpeg_a_video_is_refused(complaint, monkeypatch):
+    monkeypatch.setitem(sys.modules, "imageio_ffmpeg", None)
+    assert 'pip install "numasync[video]"' in complaint("--env", "Catch-v0", "--video", "catch.mp4")
 
 
 def test_without_pillow_a_gif_is_refused(complaint, monkeypatch):

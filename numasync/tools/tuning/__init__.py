@@ -1,0 +1,148 @@
+"""`numasync tune`: a search for the options of an algorithm, with Optuna.
+
+A tuning is its settings. `space.py` says what is searched, and `plan.py` makes the settings. `trial.py` plays one
+trial, in a process. `storage.py` keeps the trials, so that a tuning goes on after a stop.
+"""
+
+import os
+from collections.abc import Mapping
+from contextlib import closing, nullcontext
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from numasync.config import Config
+from numasync.runtime.affinity import cores
+from numasync.runtime.checks import as_folder, as_switch, as_whole_number, check_method
+from numasync.runtime.files import write_json
+from numasync.runtime.machine import made_by
+from numasync.tools.studies.execution import RunExecutor, play_waves, process_pool
+from numasync.tools.studies.table import write_table
+from numasync.tools.tuning.plan import MOST_TRIALS, as_arguments, default_folder, make_settings, open_folder
+from numasync.tools.tuning.report import TuningReport
+from numasync.tools.tuning.storage import Storage, TrialRow, best_of, explain_database, import_optuna
+from numasync.tools.tuning.trial import play_trial
+from numasync.training.display import Silent
+from numasync.training.records import MADE_BY
+from numasync.training.terminal_bar import choose_display
+
+BEST, TABLE = "best.json", "trials.csv"
+TRIALS = 50
+MOST_JOBS = 1024
+
+
+class Tuning(NamedTuple):
+    """A finished tuning.
+
+    folder  the folder with its files
+    best    the options of the best trial, as `train(**best)` takes them; None where no trial has finished
+    score   the score of the best trial; None where no trial has finished
+    trials  the trials that have ended, a dict each: number, end, score, steps, wall_s, options
+    """
+
+    folder: Path
+    best: dict[str, Any] | None
+    score: float | None
+    trials: list[dict[str, Any]]
+
+
+def tune(
+    env: str = Config.env,
+    algo: str = Config.algo,
+    trials: int = TRIALS,
+    jobs: int | None = None,
+    out: str | os.PathLike | None = None,
+    executor: RunExecutor | None = None,
+    verbose: bool = False,
+    **options: Any,
+) -> Tuning:
+    """Search the options of an algorithm on an environment with Optuna, and return the Tuning.
+
+    env       environment id, see `numasync envs`
+    algo      the algorithm
+    trials    how many trials, with the trials of earlier calls
+    jobs      how many trials to play at once, each in a process; by default the number of cores
+    out       the folder; by default tunings/ENV-ALGO; a tuning that was stopped in this folder goes on, and several
+              programs can work on it at once
+    executor  plays the trials instead of processes; it has the `submit` of concurrent.futures.Executor
+    verbose   whether to print progress
+
+    Every option of `train` is a keyword too, and is then fixed. Two have another default: deterministic is true, so
+    that a trial repeats exactly, and seed is 1000. Trial number i trains with seed + i. Results are for other seeds:
+    options look better on the seed that they were chosen on.
+
+    A trial is a run. Its score is the mean of its final evaluation. A trial is pruned where its best
+    periodic evaluation so far is below the median of the other trials at the same steps. A run that diverges is a trial
+    without a score.
+
+    Raises InputError for bad input and where Optuna is missing, before anything is written; WorkerError if a trial
+    failed. After a failure, and after Ctrl-C, the folder keeps the trials that have ended.
+    """
+    settings = make_settings(env, algo, **options)
+    trials = as_whole_number("trials", trials, 1, MOST_TRIALS)
+    jobs = as_whole_number("jobs", cores() if jobs is None else jobs, 1, MOST_JOBS)
+    display = choose_display() if as_switch("verbose", verbose) else Silent()
+    if executor is not None:
+        check_method("executor", executor, "submit", "an executor, with the submit of concurrent.futures.Executor")
+    import_optuna()
+    folder = open_folder(default_folder(settings) if out is None else as_folder("out", out), settings)
+    storage = Storage(folder, settings)
+    report = TuningReport(settings, folder, display)
+    with explain_database(folder):
+        play_missing_trials(storage, trials, executor, jobs, report)
+        report.print_end(write_results(storage))
+        rows = storage.rows()
+    best = best_of(rows)
+    found = None if best is None else as_arguments(best.options)
+    return Tuning(folder, found, best and best.score, [row._asdict() for row in rows])
+
+
+def play_missing_trials(
+    storage: Storage, trials: int, executor: RunExecutor | None, jobs: int, report: TuningReport
+) -> None:
+    """Play trials until all have ended, or others play the last ones.
+
+    storage   the trials that have ended
+    trials    how many there shall be
+    executor  what plays them; None for processes
+    jobs      the number of processes
+    report    what to print
+    """
+    ended = storage.rows()
+    report.print_start(trials, ended)
+    left = trials - len(ended)
+    if left <= 0:
+        return
+    task = {"folder": str(storage.folder), "settings": storage.settings, "trials": trials}
+    with nullcontext(executor) if executor is not None else process_pool(min(jobs, left)) as pool:
+        try:
+            with closing(play_waves([[task] * left], play_trial, pool)) as played:
+                for _, rows in played:
+                    for row in rows:
+                        report.add_trial(TrialRow(**row))
+                        write_results(storage)
+        except KeyboardInterrupt:
+            report.print_stopped()
+            raise
+
+
+def write_results(storage: Storage) -> Path | None:
+    """Write the table of the trials, and the options of the best one. Return the path of the options, or None."""
+    rows = storage.rows()
+    write_table(storage.folder / TABLE, columns_of(storage.settings), map(flatten, rows))
+    best = best_of(rows)
+    if best is None:
+        return None
+    about = {**made_by(), "trial": best.number, "score": best.score}
+    write_json(storage.folder / BEST, {**best.options, MADE_BY: about})
+    return storage.folder / BEST
+
+
+def columns_of(settings: Mapping[str, Any]) -> dict[str, type]:
+    """Return the columns of the table, and their types."""
+    own = {"number": int, "end": str, "score": float, "steps": int, "wall_s": float, "seed": int}
+    return own | dict.fromkeys(settings["space"], float)
+
+
+def flatten(row: TrialRow) -> dict[str, Any]:
+    """Return a trial as a row of the table."""
+    return row.options | row._asdict()

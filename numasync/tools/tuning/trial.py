@@ -1,0 +1,97 @@
+"""One trial, from plain data to plain data. An executor is given `play_trial`."""
+
+import contextlib
+import os
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from numasync.errors import NotFiniteError, WorkerError
+from numasync.tools.tuning.plan import as_arguments
+from numasync.tools.tuning.storage import DIVERGED, FINISHED, PRUNED, Claim, Storage, TrialRow, explain_database
+from numasync.training.display import Silent
+from numasync.training.records import PREVIOUS_STATE, STATE, RunFolder
+from numasync.training.report import Report
+from numasync.training.run import Run
+from numasync.training.train import make_agent
+
+# Gets T and the mean of a periodic evaluation, and returns whether the run must end.
+OnEvaluation = Callable[[int, float], bool]
+
+
+class PrunedError(WorkerError):
+    """A run was ended, because others with the same steps score higher. The folder of the run keeps this sentence."""
+
+
+class PrunableRun(Run):
+    """A run that can be ended after a periodic evaluation: PrunedError is raised then.
+
+    on_evaluation  says whether it must end; it is set before `run`
+    """
+
+    on_evaluation: OnEvaluation = staticmethod(lambda steps, score: False)
+
+    def _record_periodic_evaluation(
+        self, steps: int, seconds: float, theta: np.ndarray, evaluation: dict[str, Any]
+    ) -> None:
+        super()._record_periodic_evaluation(steps, seconds, theta, evaluation)
+        if self.on_evaluation(steps, evaluation["mean"]):
+            raise PrunedError(f"The trial was pruned after {steps} steps, because others score higher there.")
+
+
+def play_trial(task: dict[str, Any]) -> list[dict[str, Any]]:
+    """Take one trial of a tuning, play it, and return it as a list with one row, see `TrialRow`.
+
+    task  what to do: `folder` and `settings` of the tuning, and `trials`, the number of all its trials
+
+    Returns an empty list where no trial is left. Raises what a run raises, and KeyboardInterrupt if it is interrupted.
+    """
+    storage = Storage(Path(task["folder"]), task["settings"])
+    with explain_database(storage.folder):
+        claim = storage.claim(task["trials"])
+        if claim is None:
+            return []
+        with closing(claim):
+            return [play(storage, claim)._asdict()]
+
+
+def play(storage: Storage, claim: Claim) -> TrialRow:
+    """Play a trial and write down how it has ended."""
+    every = claim.options["eval_every"]
+
+    def report(steps: int, score: float) -> bool:
+        # The pruner compares trials at the same T. Evaluations come a few steps after a multiple.
+        claim.trial.report(score, steps // every * every)
+        return claim.trial.should_prune()
+
+    agent = make_agent(**as_arguments(claim.options))
+    with closing(RunFolder(claim.folder, agent.config)) as folder:
+        run = PrunableRun(agent, folder, Report(agent.config, folder.checkpoint, Silent()))
+        run.on_evaluation = report
+        end, score = PRUNED, None
+        try:
+            result = run.run().result
+            assert result
+            if result["interrupted"]:
+                raise KeyboardInterrupt
+            end, score = FINISHED, result["evaluation"]["mean"]
+        except PrunedError:
+            pass
+        except NotFiniteError:
+            end = DIVERGED
+        except Exception:
+            storage.fail(claim)
+            raise
+        remove_states(claim.folder)
+    progress = run.supervisor.progress()
+    return storage.finish(claim, end, score, progress.steps, progress.seconds)
+
+
+def remove_states(folder: Path) -> None:
+    """Remove the training states of a run, which are as large as several agents: no trial goes on."""
+    for name in (STATE, PREVIOUS_STATE):
+        with contextlib.suppress(OSError):
+            os.unlink(folder / name)
