@@ -77,15 +77,18 @@ def episode_limit(env: Environment) -> int:
 
 @kernel
 def act(actions, tape, obs, theta, table, action_map, policy, epsilon, n_actions, rng):
-    """Choose actions[0] for the observation in obs[0], as the environment gets it. The tape keeps the hidden state.
+    """Choose an action for each row of obs, as the environment gets it. The tape keeps the hidden state.
 
-    obs, tape and actions have room for one row.
+    The tape has room for the rows of obs. A network with a hidden state takes them as steps of one episode.
     """
-    forward(tape, obs, theta, table, 0, 1)
-    copy_state(tape, tape, table, 0, 1, 1)
-    choose_into(actions, outputs_of(tape, table, 1)[0], 0, policy, n_actions, epsilon, rng)
-    if actions.ndim == 2:
-        map_action(actions[0], actions[0], action_map)
+    rows = obs.shape[0]
+    forward(tape, obs, theta, table, 0, rows)
+    copy_state(tape, tape, table, 0, rows, rows)
+    outputs = outputs_of(tape, table, rows)
+    for i in range(rows):
+        choose_into(actions, outputs[i], i, policy, n_actions, epsilon, rng)
+        if actions.ndim == 2:
+            map_action(actions[i], actions[i], action_map)
 
 
 @kernel

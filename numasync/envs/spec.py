@@ -141,6 +141,14 @@ class EnvSpec(NamedTuple):
         shape = action.shape if self.action_shape is None else self.action_shape
         return np.minimum(np.maximum(action, bounds[0]), bounds[1]).astype(self.action_dtype).reshape(shape)
 
+    def env_actions(self, actions: np.ndarray, bounds: np.ndarray | None) -> np.ndarray:
+        """Return `env_action` of each of `actions`, as one new array: (n,), or (n, *shape of an action)."""
+        if bounds is None:
+            return actions + self.action_start
+        shape = (self.n_actions,) if self.action_shape is None else self.action_shape
+        within = np.minimum(np.maximum(actions, bounds[0]), bounds[1])
+        return within.astype(self.action_dtype).reshape(len(actions), *shape)
+
     @property
     def action_map(self) -> np.ndarray:
         """The map from the policy's continuous actions to the environment's, for `map_action`: float32 (4, n_actions).

@@ -33,7 +33,7 @@ from numasync.nn.products.gemm import add_product_nt
 from numasync.nn.products.matmul import add_columns_matmul_tn, add_row_matmul, fill, matmul_nt_work
 from numasync.nn.products.views import matrix_at, row_at, vector_at
 from numasync.nn.table import IN_AT, INPUT_IS_RELU, bias_of, input_rows, kept_rows, output_rows, state_rows, weight_of
-from numasync.runtime.jit import FLOAT, inline_kernel, kernel, pointer_kernel
+from numasync.runtime.jit import FLOAT, inline_kernel, kernel, kernel_or, pointer_kernel
 
 
 @kernel
@@ -52,7 +52,18 @@ def lstm_forward(y, states, gates, x, weight, bias):
             y[t, j] = h_next[j]
 
 
-@kernel
+def lstm_cell_in_numpy(h_next, c_next, gates, c):
+    """`lstm_cell` in NumPy."""
+    sums, candidate = gates[: 3 * c.size], gates[3 * c.size :]
+    with np.errstate(over="ignore"):  # 1 / infinity is 0
+        sums[:] = FLOAT(1) / (FLOAT(1) + np.exp(-sums))
+    np.tanh(candidate, out=candidate)
+    i, f, o = sums.reshape(3, -1)
+    c_next[:] = f * c + i * candidate
+    h_next[:] = o * np.tanh(c_next)
+
+
+@kernel_or(lstm_cell_in_numpy)
 def lstm_cell(h_next, c_next, gates, c):
     """For one step: the gates from their sums, in place, then c_t and h_t from c_{t-1}. gates: (4 units,)."""
     units = c.size
