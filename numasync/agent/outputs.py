@@ -1,6 +1,6 @@
 """What an agent thinks of observations: its network's outputs, with names."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -66,5 +66,5 @@ def name_outputs(outputs: np.ndarray, algorithm: Algorithm, spec: EnvSpec) -> Po
 
 def first_of(policy: Policy) -> Policy:
     """Return the Policy of the first observation of a batch alone."""
-    *arrays, value = policy
-    return type(policy)(*(array[0] for array in arrays), float(value[0]))  # type: ignore[index]
+    first: dict[str, Any] = {name: array[0] for name, array in policy._asdict().items()}
+    return policy._replace(**{**first, "value": float(first["value"])})

@@ -177,8 +177,8 @@ class Observation:
             fits = isinstance(as_number(raw, self.start, self.start + self.shape[0] - 1), int)
             expected = f"an integer from {self.start} to {self.start + self.shape[0] - 1}"
         elif self.kind == "multi_discrete":
-            integers = None if array is None else array.reshape(-1)
-            fits = integers is not None and integers.size == len(self.shape) and self._are_values(integers).all()
+            fits = array is not None and array.size == len(self.shape)
+            fits = array is not None and fits and bool(self._are_values(array.reshape(-1)).all())
             highest = tuple((np.add(self.start, self.shape) - 1).tolist())
             expected = f"{len(self.shape)} integers from {self.start} to {highest}"
         else:

@@ -20,6 +20,7 @@ FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
 
 # Whether every kernel is a Python function: Numba is not installed, or NUMBA_DISABLE_JIT=1 switches it off.
 DISABLED = not INSTALLED or bool(numba.config.DISABLE_JIT)
+WHY_DISABLED = "NUMBA_DISABLE_JIT is set" if INSTALLED else "Numba is not installed"
 
 KERNEL_OPTIONS = dict(nopython=True, boundscheck=None, nogil=True, error_model="numpy", fastmath=FASTMATH, _nrt=False)
 

@@ -17,7 +17,7 @@ from numasync.runtime.cache import collect_troubles
 from numasync.runtime.cache_folder import open_folder
 from numasync.runtime.checks import as_switch, check_text, show
 from numasync.runtime.compilation import OnCompiled, collect_compiled, watch_compilation
-from numasync.runtime.jit import DISABLED
+from numasync.runtime.jit import DISABLED, WHY_DISABLED
 from numasync.runtime.rng import seed_row
 from numasync.tools.watch import make_choose_action, play_frames
 from numasync.training.console import plural
@@ -77,7 +77,7 @@ def warmup(
     compiled, the seconds, the folder of the cache and its size in bytes.
 
     Raises InputError for bad input, where the cache cannot be written, and where nothing is compiled because
-    NUMBA_DISABLE_JIT is set; WorkerError where an environment fails.
+    NUMBA_DISABLE_JIT is set or Numba is not installed; WorkerError where an environment fails.
     """
     began = time.perf_counter()
     display = choose_display() if as_switch("verbose", verbose) else Silent()
@@ -108,7 +108,7 @@ def as_ids(env: Any) -> list[Any]:
 def open_writable_folder() -> Path:
     """Return the folder of the cache. Raises InputError where it cannot be written, or nothing is compiled."""
     if DISABLED:
-        raise InputError("NUMBA_DISABLE_JIT is set, so nothing is compiled.")
+        raise InputError(f"{WHY_DISABLED}, so nothing is compiled.")
     folder, reason = open_folder()
     if not folder:
         raise unwritable_cache(reason)
