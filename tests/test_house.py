@@ -45,6 +45,7 @@ PRINTERS = (
     "tools.watch",
     "tools.terminal",
     "commands.eval",
+    "commands.export",
     "commands.plot",
     "commands.runs",
     "commands.envs",

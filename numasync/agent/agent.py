@@ -15,6 +15,7 @@ from numasync.agent.checkpoint import CheckpointFile, open_checkpoint, save_chec
 from numasync.agent.description import check_sizes, parse_config, parse_result, parse_spec
 from numasync.agent.evaluation import EVALUATION_STREAM, EvaluationPolicy, play_episodes, summarize
 from numasync.agent.network import build_network, check_theta
+from numasync.agent.onnx_file import to_bytes
 from numasync.agent.outputs import Policy
 from numasync.agent.stream import Stream, StreamMemory
 from numasync.algorithms import algorithm_for
@@ -25,6 +26,7 @@ from numasync.envs.spec import EnvSpec
 from numasync.errors import InputError, unwritable
 from numasync.nn.spec import Layer
 from numasync.runtime.checks import as_path, as_switch, as_whole_number, check_kind, check_method, check_text
+from numasync.runtime.files import write_atomically
 from numasync.runtime.jit import FLOAT
 from numasync.runtime.rng import seed_row
 
@@ -247,6 +249,27 @@ class Agent:
         description, arrays = contents_of(self, half)
         try:
             save_checkpoint(path, description, arrays, compressed=half)
+        except OSError as error:
+            raise unwritable(path, error) from error
+
+    def to_onnx(self, path: str | os.PathLike) -> None:
+        """Write the agent to an ONNX file, which other programs run. The file appears whole or not at all.
+
+        Its input is `obs`, a batch of observations as the environment returns them: uint8 for a screen, int64 for
+        integers, else float32. Its outputs are `action`, the greedy one as `predict` returns it, and what `policy` says
+        of it: `q`, or `logits`, or `mean` and `std`; and `value`. An LSTM adds the inputs lstm1_h and lstm1_c, float32
+        (n, units), zeros where an episode begins, and the outputs lstm1_h_next and lstm1_c_next for the next step.
+
+        path  the file; an existing one is replaced, and a link stays a link to it
+
+        Needs the package onnx: the extra `onnx`. Raises InputError where it is not installed, where `theta` does not
+        fit the network, and where the file cannot be written, or `path` is no place for a file.
+        """
+        path = as_path("path", path)
+        check_theta(self.theta, self.network)
+        content = to_bytes(self)
+        try:
+            write_atomically(path, lambda file: file.write(content))
         except OSError as error:
             raise unwritable(path, error) from error
 
