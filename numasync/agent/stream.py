@@ -111,11 +111,12 @@ class Stream:
 
         Raises InputError where `which` is neither.
         """
-        states = self._memory.states
-        chosen = range(len(states)) if which is None else self._chosen(which)
-        if has_state(self._agent.network):
-            for i in chosen:
-                reset_state(states[i].tape, self._agent.network.table, 0, 1)
+        network, states = self._agent.network, self._memory.states
+        chosen = None if which is None else self._chosen(which)
+        if chosen is not None and has_state(network):
+            states = [states[number] for number in chosen]
+        for state in states:
+            reset_state(state.tape, network.table, 0, 1)
 
     def _count(self, obs: Any) -> int | None:
         """Return how many observations a batch has, or None for one observation. Check them, and theta."""

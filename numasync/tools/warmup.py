@@ -8,16 +8,19 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from numasync.agent.agent import Agent
 from numasync.agent.evaluation import EVALUATION_STREAM, play_job
 from numasync.config import Config
 from numasync.envs import make_env
 from numasync.errors import InputError
+from numasync.nn.passes import forward
 from numasync.runtime.cache import collect_troubles
 from numasync.runtime.cache_folder import open_folder
 from numasync.runtime.checks import as_switch, check_text, show
 from numasync.runtime.compilation import OnCompiled, collect_compiled, watch_compilation
-from numasync.runtime.jit import DISABLED, WHY_DISABLED
+from numasync.runtime.jit import DISABLED, FLOAT, WHY_DISABLED
 from numasync.runtime.rng import seed_row
 from numasync.tools.watch import make_choose_action, play_frames
 from numasync.training.console import plural
@@ -147,8 +150,13 @@ def compile_all(agent: Agent, on_compiled: OnCompiled) -> None:
 
 
 def play_one_step(agent: Agent) -> None:
-    """Play one step with the agent, and one at random, as `watch` does. Begin an episode, as with `predict`."""
+    """Play one step with the agent, and one at random, as `watch` does. Begin an episode, as with `predict`.
+
+    Fill a tape, as `Agent.policy` does.
+    """
     agent.reset()
+    obs = np.zeros((1, agent.network.n_inputs), FLOAT)
+    forward(agent.network.tape(1), obs, agent.theta, agent.network.table, 0, 1)
     rng = seed_row(agent.config.seed, EVALUATION_STREAM)
     with closing(make_env(agent.spec.id, observation=agent.spec.observation)) as env:
         for choose_action in (make_choose_action(agent, rng), lambda obs: env.spec.random_action(rng)):
