@@ -82,11 +82,14 @@ class Stream:
         spec, theta, table = agent.spec, agent.theta, agent.network.table
         n = self._count(obs)
         how = agent._how_to_act(greedy)
+        if n is None:  # apart, because a program that asks at every step waits for it
+            own = self._memory.states[0]
+            spec.observation.encode(obs, own.obs[0])
+            act(own.actions, own.tape, own.obs, theta, table, *how, rng)
+            return spec.env_action(own.actions[0], agent._bounds)
         actions = []
         for state, rows in self._encode(obs, n):
             act(state.actions[:rows], state.tape, state.obs[:rows], theta, table, *how, rng)
-            if n is None:
-                return spec.env_action(state.actions[0], agent._bounds)
             actions.append(spec.env_actions(state.actions[:rows], agent._bounds))
         return np.concatenate(actions)
 

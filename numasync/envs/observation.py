@@ -57,6 +57,11 @@ class Observation:
         return self.kind in ("frames", "image", "channels_first", "stack")
 
     @property
+    def has_integers(self) -> bool:
+        """Whether the raw observation is an integer or several, and the network's input their one-hots."""
+        return self.kind in ("discrete", "multi_discrete")
+
+    @property
     def network_shape(self) -> tuple[int, ...]:
         """The shape of the network's input: (n,) or (height, width, channels)."""
         if self.kind in ("frames", "channels_first"):
@@ -151,12 +156,14 @@ class Observation:
         Raises InputError for what is neither.
         """
         array = as_array(raw)
+        if array is not None and array.shape == self.shape and not self.has_integers:
+            return None
         if array is None or not self._is_batch(array):
             self.check(raw, " or a batch of them")
             return None
         if not len(array):
             raise InputError("The batch has no observation; it must have one or more.")
-        if self.kind in ("discrete", "multi_discrete"):
+        if self.has_integers:
             wrong = ~self._are_values(array.reshape(len(array), -1)).all(axis=1)
             if wrong.any() or array.dtype.kind == "b":
                 self.check(array[int(wrong.argmax())])
@@ -185,8 +192,9 @@ class Observation:
             fits = array is not None and array.shape == tuple(self.shape)
             expected = f"an array of shape {tuple(self.shape)}"
         if not fits:
-            integers_alone = self.kind in ("discrete", "multi_discrete")
-            what = f" is {show(raw)}" if array is None or integers_alone else f", of shape {array.shape}, does not fit"
+            what = f" is {show(raw)}"
+            if array is not None and not self.has_integers:
+                what = f", of shape {array.shape}, does not fit"
             raise InputError(f"The observation{what}; it must be {expected}{others}.")
 
 

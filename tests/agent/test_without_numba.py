@@ -94,3 +94,45 @@ def test_an_agent_plays_the_games_of_numasync_with_numpy_alone(tmp_path, game):
     expected, expected_scores = run_python(PLAY_AGENT, tmp_path)
     np.testing.assert_allclose(actions, expected, rtol=0, atol=1e-3 if spec.continuous else 0)
     assert scores == expected_scores
+
+
+TRAIN = """
+import json, warnings
+import numasync
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    agent = numasync.train("CartPole-v1", steps=400, workers=2, final_eval_episodes=1)
+print(json.dumps([agent.result["steps"], [str(warning.message) for warning in caught]]))
+"""
+
+
+def test_training_works_and_says_once_that_it_is_slow(tmp_path):
+    steps, said = run_python(TRAIN, tmp_path, COMPILER + ENVIRONMENTS)
+    assert steps >= 400 and len(said) == 1 and said[0].startswith("Numba is not installed")
+    assert run_python(TRAIN, tmp_path)[1] == []
+
+
+# What the Python of a browser lacks, besides threads that start.
+BROWSER_LACKS = ("fcntl", "resource", "termios", "pwd", "grp", "_multiprocessing", "_posixsubprocess")
+NO_THREADS = """
+import threading
+def start(thread):
+    raise RuntimeError("can't start new thread")
+threading.Thread.start = start
+sys.platform = "emscripten"
+"""
+
+
+def test_an_agent_plays_where_no_thread_and_no_process_starts(tmp_path):
+    spec = JITTED["CartPole-v1"].spec
+    agent = Agent(make_config("classic", algo="a3c"), spec)
+    agent.save(tmp_path / "agent.npz")
+    play = "import json, numasync\nagent = numasync.load('agent.npz')\nprint(json.dumps(agent.evaluate(5)))"
+    scores = run_python(NO_THREADS + play, tmp_path, COMPILER + ENVIRONMENTS + BROWSER_LACKS)
+    assert scores == agent.evaluate(5)
+
+
+@pytest.mark.parametrize("command", ["bench", "warmup"])
+def test_a_command_that_needs_the_compiler_says_so(tmp_path, command):
+    code = f"import json\nfrom numasync.cli import main\nprint(json.dumps(main(['{command}'])))"
+    assert run_python(code, tmp_path, COMPILER) == 2
