@@ -13,18 +13,20 @@ import numpy as np
 
 from numasync.agent.checkpoint import CheckpointFile, open_checkpoint, save_checkpoint
 from numasync.agent.description import check_sizes, parse_config, parse_result, parse_spec
-from numasync.agent.evaluation import EVALUATION_STREAM, EvaluationPolicy, act, play_episodes, summarize
+from numasync.agent.evaluation import EVALUATION_STREAM, EvaluationPolicy, play_episodes, summarize
 from numasync.agent.network import build_network, check_theta
-from numasync.agent.stream import Stream, StreamState
+from numasync.agent.onnx_file import to_bytes
+from numasync.agent.outputs import Policy
+from numasync.agent.stream import Stream, StreamMemory
 from numasync.algorithms import algorithm_for
 from numasync.algorithms.policy import EPSILON_GREEDY, MEAN
 from numasync.config import Config
 from numasync.envs import add_version
 from numasync.envs.spec import EnvSpec
 from numasync.errors import InputError, unwritable
-from numasync.nn.passes import reset_state
 from numasync.nn.spec import Layer
 from numasync.runtime.checks import as_path, as_switch, as_whole_number, check_kind, check_method, check_text
+from numasync.runtime.files import write_atomically
 from numasync.runtime.hints import find_hint
 from numasync.runtime.jit import FLOAT
 from numasync.runtime.rng import seed_row
@@ -40,8 +42,8 @@ ARRAYS = {"theta", "mean"}
 class Agent:
     """A network with its parameters, and what is needed to use it on its environment.
 
-    Several threads can use one agent. It keeps nothing from step to step: that is in a `Stream` or, for `predict` and
-    `reset`, with the thread that calls them.
+    Several threads can use one agent. It keeps nothing from step to step: that is in a `Stream` or, for `predict`,
+    `policy` and `reset`, with the thread that calls them.
 
     config  the Config that it was trained with
     spec    the EnvSpec of its environment
@@ -106,71 +108,75 @@ class Agent:
         return f"<Agent: {of}, {result['steps']:,} steps, {score}>"
 
     def predict(self, obs: Any, greedy: bool = True) -> int | np.ndarray:
-        """Return the action for one observation.
+        """Return the action for one observation, or for each observation of a batch.
+
+        A batch has one more axis, in front: an array (n, *shape of an observation), or (n,) integers where an
+        observation is an integer. It gives the same actions as its observations one by one, in much less time.
 
         For a network with an LSTM, each thread has a hidden state: the observation must follow the thread's previous
-        one, or `reset` must be called before it. `stream` gives more than one state to a thread.
+        one, or `reset` must be called before it. `stream` gives more than one state to a thread, and batches.
 
-        obs     an observation as the environment returns it: an array of its shape, or an integer
+        obs     an observation as the environment returns it, an array of its shape or an integer; or a batch
         greedy  true: the action of the highest Q value, probability or density;
                 false: an action sampled from the policy (a3c), or the greedy action but a random one with probability
                 config.eval_epsilon (Q methods)
 
         Returns an action as the environment takes it: an int of its Discrete space, or an array of the shape and the
-        dtype of its Box, MultiDiscrete or MultiBinary space, within the bounds. Raises InputError for an observation of
-        another shape, and where `theta` does not fit the network.
+        dtype of its Box, MultiDiscrete or MultiBinary space, within the bounds. For a batch: an array (n,) of integers,
+        or (n, *shape of an action). Raises InputError for an observation of another shape, for a batch without a stream
+        of its size where the network has an LSTM, and where `theta` does not fit the network.
         """
-        return self._act_on(self._state_of_thread(), obs, greedy)
+        return Stream(self, self._memory_of_thread()).predict(obs, greedy)
+
+    def policy(self, obs: Any) -> Policy:
+        """Return what the agent thinks of one observation, or of each observation of a batch.
+
+        The hidden state of an LSTM stays as it is: the next `predict` takes the same step.
+
+        obs  an observation or a batch, as for `predict`
+
+        Returns a NamedTuple: of `q` and their highest, `value` (Q methods); of `probabilities` and `value` (a3c); or of
+        `mean`, `std` and `value` (a3c, continuous actions, in the environment's own units). Each is float32 with a row
+        for each observation of a batch. Raises InputError, as `predict` does.
+        """
+        return Stream(self, self._memory_of_thread()).policy(obs)
 
     def reset(self) -> None:
         """Tell `predict` that an episode begins in this thread.
 
         It resets the hidden state of an LSTM; other networks have none.
         """
-        self._reset_state(self._state_of_thread())
+        Stream(self, self._memory_of_thread()).reset()
 
-    def stream(self, seed: int | None = None) -> Stream:
-        """Return a new stream of observations, with `predict` and `reset` of its own.
+    def stream(self, seed: int | None = None, size: int | None = None) -> Stream:
+        """Return a new stream of observations, with `predict`, `policy` and `reset` of its own.
 
         seed  the seed of actions that are sampled; by default config.seed
+        size  n makes n streams side by side: `predict` takes a batch of n observations, one of each; None makes one
 
-        Raises InputError for a seed that is not allowed.
+        Raises InputError for a seed or a size that is not allowed.
         """
         seed = as_whole_number("seed", self.config.seed if seed is None else seed, 0)
-        return Stream(self, self._new_state(seed_row(seed, EVALUATION_STREAM)))
+        size = None if size is None else as_whole_number("size", size, 1)
+        return Stream(self, StreamMemory(self.network, self.spec, seed_row(seed, EVALUATION_STREAM), size))
 
-    def _act_on(self, state: StreamState, obs: Any, greedy: bool) -> int | np.ndarray:
-        """Return the action for one observation, see `predict`. state: of its stream; it is advanced."""
-        spec, network, theta = self.spec, self.network, self.theta
-        observation, (network_obs, tape, actions, rng) = spec.observation, state
-        observation.check(obs)
-        check_theta(theta, network)
-        observation.encode(obs, network_obs[0])
+    def _how_to_act(self, greedy: bool) -> tuple[np.ndarray, int, float, int]:
+        """Return the arguments of `act` that say how an action is chosen. greedy: see `predict`."""
         if as_switch("greedy", greedy):
             policy, epsilon = self._greedy, 0.0
         else:
             policy, epsilon = self.algorithm.policy, self.config.eval_epsilon
-        how = (self._action_map, policy, epsilon, spec.n_actions, rng)
-        act(actions, tape, network_obs, theta, network.table, *how)
-        return spec.env_action(actions[0], self._bounds)
+        return self._action_map, policy, epsilon, self.spec.n_actions
 
-    def _reset_state(self, state: StreamState) -> None:
-        """Clear the hidden state of a stream."""
-        reset_state(state.tape, self.network.table, 0, 1)
-
-    def _state_of_thread(self) -> StreamState:
-        """Return the state of this thread's own stream. Each thread samples actions from a generator of its own."""
+    def _memory_of_thread(self) -> StreamMemory:
+        """Return what this thread's own stream keeps. Each thread samples actions from a generator of its own."""
         try:
-            return self._of_thread.state
+            return self._of_thread.memory
         except AttributeError:
             number = next(self._numbers)
             rng = seed_row(self.config.seed, EVALUATION_STREAM, *([number] if number else []))
-            self._of_thread.state = self._new_state(rng)
-            return self._of_thread.state
-
-    def _new_state(self, rng: np.ndarray) -> StreamState:
-        network = self.network
-        return StreamState(np.zeros((1, network.n_inputs), FLOAT), network.tape(1), self.spec.new_actions(1), rng)
+            self._of_thread.memory = StreamMemory(self.network, self.spec, rng)
+            return self._of_thread.memory
 
     def evaluate(
         self,
@@ -245,6 +251,27 @@ class Agent:
         description, arrays = contents_of(self, half)
         try:
             save_checkpoint(path, description, arrays, compressed=half)
+        except OSError as error:
+            raise unwritable(path, error) from error
+
+    def to_onnx(self, path: str | os.PathLike) -> None:
+        """Write the agent to an ONNX file, which other programs run. The file appears whole or not at all.
+
+        Its input is `obs`, a batch of observations as the environment returns them: uint8 for a screen, int64 for
+        integers, else float32. Its outputs are `action`, the greedy one as `predict` returns it, and what `policy` says
+        of it: `q`, or `logits`, or `mean` and `std`; and `value`. An LSTM adds the inputs lstm1_h and lstm1_c, float32
+        (n, units), zeros where an episode begins, and the outputs lstm1_h_next and lstm1_c_next for the next step.
+
+        path  the file; an existing one is replaced, and a link stays a link to it
+
+        Needs the package onnx: the extra `onnx`. Raises InputError where it is not installed, where `theta` does not
+        fit the network, and where the file cannot be written, or `path` is no place for a file.
+        """
+        path = as_path("path", path)
+        check_theta(self.theta, self.network)
+        content = to_bytes(self)
+        try:
+            write_atomically(path, lambda file: file.write(content))
         except OSError as error:
             raise unwritable(path, error) from error
 

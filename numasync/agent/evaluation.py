@@ -1,8 +1,9 @@
 """Playing without learning: one action, one episode, and the scores of many episodes."""
 
+import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -42,6 +43,9 @@ MAX_EPISODE_STEPS = 108_000
 # How often those who wait for many episodes hear how many have ended.
 POLL_SECONDS = 0.25
 
+# A browser starts no threads.
+HAS_THREADS = sys.platform != "emscripten"
+
 # Steps of one call of the kernel. Between two calls Python can stop the episode.
 CALL_STEPS = 1_000
 
@@ -77,15 +81,18 @@ def episode_limit(env: Environment) -> int:
 
 @kernel
 def act(actions, tape, obs, theta, table, action_map, policy, epsilon, n_actions, rng):
-    """Choose actions[0] for the observation in obs[0], as the environment gets it. The tape keeps the hidden state.
+    """Choose an action for each row of obs, as the environment gets it. The tape keeps the hidden state.
 
-    obs, tape and actions have room for one row.
+    The tape has room for the rows of obs. A network with a hidden state takes them as steps of one episode.
     """
-    forward(tape, obs, theta, table, 0, 1)
-    copy_state(tape, tape, table, 0, 1, 1)
-    choose_into(actions, outputs_of(tape, table, 1)[0], 0, action_map, policy, n_actions, epsilon, rng)
-    if actions.ndim == 2:
-        map_action(actions[0], actions[0], action_map)
+    rows = obs.shape[0]
+    forward(tape, obs, theta, table, 0, rows)
+    copy_state(tape, tape, table, 0, rows, rows)
+    outputs = outputs_of(tape, table, rows)
+    for i in range(rows):
+        choose_into(actions, outputs[i], i, action_map, policy, n_actions, epsilon, rng)
+        if actions.ndim == 2:
+            map_action(actions[i], actions[i], action_map)
 
 
 @kernel
@@ -196,7 +203,7 @@ def play_episodes(
     jobs = [play_job(spec), *evaluation_policy.network.jobs()]
     with Compilers(jobs) as compilers:
         compilers.compile(jobs)
-    with ThreadPoolExecutor(shares) as pool:
+    with ThreadPoolExecutor(shares) if HAS_THREADS else CallingThread() as pool:
         try:
             futures = [pool.submit(play_share, number) for number in range(shares)]
             while wait(futures, POLL_SECONDS).not_done:
@@ -211,8 +218,21 @@ def play_episodes(
     return scores
 
 
+class CallingThread(Executor):
+    """An executor that calls a function at once, in the thread that submits it."""
+
+    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
+        """Return the Future of a result that is there."""
+        future: Future[Any] = Future()
+        try:
+            future.set_result(function(*arguments, **named))
+        except BaseException as error:
+            future.set_exception(error)
+        return future
+
+
 def play_in_turn_if_needed(
-    pool: ThreadPoolExecutor,
+    pool: Executor,
     play_share: Callable[[int], list[tuple[int, float]]],
     futures: list[Future[list[tuple[int, float]]]],
 ) -> list[list[tuple[int, float]]]:

@@ -11,7 +11,7 @@ import numpy as np
 
 from numasync.errors import InputError
 from numasync.runtime.checks import as_array, as_number, show
-from numasync.runtime.jit import FLOAT, kernel
+from numasync.runtime.jit import FLOAT, kernel, kernel_or
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,11 @@ class Observation:
         return self.kind in ("frames", "image", "channels_first", "stack")
 
     @property
+    def has_integers(self) -> bool:
+        """Whether the raw observation is an integer or several, and the network's input their one-hots."""
+        return self.kind in ("discrete", "multi_discrete")
+
+    @property
     def network_shape(self) -> tuple[int, ...]:
         """The shape of the network's input: (n,) or (height, width, channels)."""
         if self.kind in ("frames", "channels_first"):
@@ -104,6 +109,17 @@ class Observation:
             if self.mean is not None:
                 out -= FLOAT(self.scale) * self.mean.reshape(-1)
 
+    def encode_batch(self, raw: np.ndarray, out: np.ndarray) -> None:
+        """Write n raw observations, one after the other in `raw`, into out, float32 (n, inputs)."""
+        if self.kind in ("vector", "image"):
+            self.encode(raw, out)  # its operations take a batch as well
+        elif self.kind == "discrete":
+            out[:] = FLOAT(0)
+            out[np.arange(len(raw)), raw.astype(np.int64) - self.start] = FLOAT(1)
+        else:
+            for each, row in zip(raw, out, strict=True):
+                self.encode(each, row)
+
     def scale_into(self, raw: np.ndarray, out: np.ndarray) -> None:
         """Write scale times raw into out, in the order of the network's input."""
         scale = FLOAT(self.scale)
@@ -117,7 +133,7 @@ class Observation:
             raw = raw.transpose(1, 2, 0, 3)
             out = out.reshape(raw.shape)
         else:
-            raw = raw.reshape(-1)
+            raw = raw.reshape(out.shape)
         np.multiply(raw, scale, out=out, casting="unsafe")
 
     def decode(self, obs: np.ndarray) -> np.ndarray:
@@ -126,26 +142,62 @@ class Observation:
         return raw if self.mean is None else raw + self.mean.reshape(*raw.shape[:2], -1)
 
     def _are_values(self, integers: np.ndarray) -> np.ndarray:
-        """Return for each number of a multi_discrete observation whether it is one of its values."""
-        offsets = integers.reshape(-1) - self.start
+        """Return for each number of discrete or multi_discrete observations whether it is one of its values.
+
+        integers: (n,), or (..., len(shape)) where several make an observation.
+        """
+        offsets = integers - self.start
         return (offsets >= 0) & (offsets < self.shape) & (offsets == np.floor(offsets))
 
-    def check(self, raw: Any) -> None:
-        """Raise InputError unless `raw` can be an observation of this kind."""
+    def count(self, raw: Any) -> int | None:
+        """Return how many observations a batch has, or None for one observation alone.
+
+        A batch has one axis more than an observation, in front. An integer is one observation. A vector of integers is
+        one observation of the kind 'multi_discrete' and a batch of the kind 'discrete'.
+
+        Raises InputError for what is neither.
+        """
+        array = as_array(raw)
+        if array is not None and array.shape == self.shape and not self.has_integers:
+            return None
+        if array is None or not self._is_batch(array):
+            self.check(raw, " or a batch of them")
+            return None
+        if not len(array):
+            raise InputError("The batch has no observation; it must have one or more.")
+        if self.has_integers:
+            wrong = ~self._are_values(array.reshape(len(array), -1)).all(axis=1)
+            if wrong.any() or array.dtype.kind == "b":
+                self.check(array[int(wrong.argmax())])
+        return len(array)
+
+    def _is_batch(self, array: np.ndarray) -> bool:
+        """Return whether an array has the shape of a batch."""
+        if self.kind == "discrete":
+            return array.ndim == 1
+        if self.kind == "multi_discrete":  # an observation may have several dimensions too
+            return array.ndim > 1 and array.size == len(array) * len(self.shape)
+        return array.shape[1:] == tuple(self.shape) and array.ndim == len(self.shape) + 1
+
+    def check(self, raw: Any, others: str = "") -> None:
+        """Raise InputError unless `raw` can be an observation of this kind. others: what the sentence also allows."""
         array = as_array(raw)
         if self.kind == "discrete":
             fits = isinstance(as_number(raw, self.start, self.start + self.shape[0] - 1), int)
             expected = f"an integer from {self.start} to {self.start + self.shape[0] - 1}"
         elif self.kind == "multi_discrete":
-            fits = array is not None and array.size == len(self.shape) and bool(self._are_values(array).all())
+            fits = array is not None and array.size == len(self.shape)
+            fits = array is not None and fits and bool(self._are_values(array.reshape(-1)).all())
             highest = tuple((np.add(self.start, self.shape) - 1).tolist())
             expected = f"{len(self.shape)} integers from {self.start} to {highest}"
         else:
             fits = array is not None and array.shape == tuple(self.shape)
             expected = f"an array of shape {tuple(self.shape)}"
         if not fits:
-            what = f", of shape {array.shape}, does not fit" if array is not None else f" is {show(raw)}"
-            raise InputError(f"The observation{what}; it must be {expected}.")
+            what = f" is {show(raw)}"
+            if array is not None and not self.has_integers:
+                what = f", of shape {array.shape}, does not fit"
+            raise InputError(f"The observation{what}; it must be {expected}{others}.")
 
 
 @kernel
@@ -170,7 +222,12 @@ def encode_frames(frames, mean, scale, out):
                 out[i] = FLOAT(0)
 
 
-@kernel
+def is_blank_in_numpy(frame):
+    """`is_blank` in NumPy."""
+    return not frame.any()
+
+
+@kernel_or(is_blank_in_numpy)
 def is_blank(frame):
     """Return whether every pixel of a frame (height, width) is 0."""
     for y in range(frame.shape[0]):
@@ -180,7 +237,14 @@ def is_blank(frame):
     return True
 
 
-@kernel
+def interleave_in_numpy(frames, mean, channels, scale, out):
+    """`interleave` in NumPy."""
+    interleaved = out.reshape(*mean.shape, channels)
+    np.subtract(frames.transpose(1, 2, 0), mean[:, :, None], out=interleaved)
+    interleaved *= scale
+
+
+@kernel_or(interleave_in_numpy)
 def interleave(frames, mean, channels, scale, out):
     """Write out[y, x, c] = scale (frames[c, y, x] - mean[y, x]). channels: frames.shape[0]."""
     _, height, width = frames.shape

@@ -171,6 +171,14 @@ class EnvSpec(NamedTuple):
         own = action + self.action_start if bounds is None else np.minimum(np.maximum(action, bounds[0]), bounds[1])
         return own.astype(self.action_dtype).reshape(shape)
 
+    def env_actions(self, actions: np.ndarray, bounds: np.ndarray | None) -> np.ndarray:
+        """Return `env_action` of each of `actions`, as one new array: (n,), or (n, *shape of an action)."""
+        if bounds is None:
+            return actions + self.action_start
+        shape = (self.n_actions,) if self.action_shape is None else self.action_shape
+        within = np.minimum(np.maximum(actions, bounds[0]), bounds[1])
+        return within.astype(self.action_dtype).reshape(len(actions), *shape)
+
     @property
     def action_map(self) -> np.ndarray:
         """The map from the policy to the actions of the environment, for the kernels that choose and play an action.

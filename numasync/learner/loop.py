@@ -46,7 +46,7 @@ from numasync.learner.optim import (
 from numasync.nn.passes import backward, copy_state, forward, outputs_of, reset_state
 from numasync.nn.products.views import vector_at
 from numasync.runtime.compilers import Job
-from numasync.runtime.jit import FLOAT, cache_dispatch, inline_kernel, int64, int64_2d, kernel, type_of
+from numasync.runtime.jit import FLOAT, cache_dispatch, inline_kernel, int64, int64_2d, kernel, kernel_or, type_of
 
 # What run_segments returns. 0 is left out, because it equals the False of a call that failed.
 MORE, FINISHED, NOT_FINITE = 1, 2, 3
@@ -189,7 +189,12 @@ def acting_parameters(shared, worker, settings):
     return worker.scratch.theta_local if settings.local_copy else shared.theta
 
 
-@kernel
+def copy_in_numpy(target, source):
+    """`copy_values` in NumPy."""
+    target[:] = source
+
+
+@kernel_or(copy_in_numpy)
 def copy_values(target, source):
     """target[:] = source, as a loop: Numba's assignment provides for arrays that overlap, with memory of its own."""
     for i in range(target.size):

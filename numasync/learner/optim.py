@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from numasync.nn.products.views import vector_at
-from numasync.runtime.jit import FLOAT, float32, float32_1d, function_type, kernel, none
+from numasync.runtime.jit import FLOAT, float32, float32_1d, function_type, kernel, kernel_or, none
 from numasync.runtime.memory import aligned_zeros
 
 # Parameters in a block: about a row of a large layer's weights.
@@ -50,7 +50,15 @@ def new_state(n: int) -> OptimizerState:
     )
 
 
-@kernel
+def momentum_sgd_in_numpy(theta, grad, m, lr, decay, rms_eps, scale):
+    """`momentum_sgd` in NumPy."""
+    m *= decay
+    m += (FLOAT(1) - decay) * scale * grad
+    theta -= lr * m
+    grad[:] = FLOAT(0)
+
+
+@kernel_or(momentum_sgd_in_numpy)
 def momentum_sgd(theta, grad, m, lr, decay, rms_eps, scale):
     """m = decay m + (1 - decay) d, theta -= lr m, with d = scale grad; grad = 0. rms_eps is not used. All: (n,)."""
     for i in range(theta.size):
@@ -60,7 +68,16 @@ def momentum_sgd(theta, grad, m, lr, decay, rms_eps, scale):
         grad[i] = FLOAT(0)
 
 
-@kernel
+def rmsprop_in_numpy(theta, grad, g, lr, decay, rms_eps, scale):
+    """`rmsprop` in NumPy."""
+    d = scale * grad
+    g_new = decay * g + (FLOAT(1) - decay) * d * d
+    g[:] = g_new
+    theta -= lr * d / np.sqrt(g_new + rms_eps)
+    grad[:] = FLOAT(0)
+
+
+@kernel_or(rmsprop_in_numpy)
 def rmsprop(theta, grad, g, lr, decay, rms_eps, scale):
     """g = decay g + (1 - decay) d^2, theta -= lr d / sqrt(g + rms_eps), with d = scale grad; grad = 0. All: (n,).
 
@@ -92,7 +109,12 @@ def mark_updated(skipped, state, squares):
             state.last_update[block] = before + 1
 
 
-@kernel
+def catch_up_in_numpy(g, updates, decay):
+    """`catch_up` in NumPy."""
+    g *= np.exp(FLOAT(updates) * np.log(decay))
+
+
+@kernel_or(catch_up_in_numpy)
 def catch_up(g, updates, decay):
     """g = decay^updates g: the decay that lazy updates have skipped. g: (n,)."""
     # By its logarithm, because a power of an integer would be float64, and so would the product with it.
@@ -101,7 +123,12 @@ def catch_up(g, updates, decay):
         g[i] *= factor
 
 
-@kernel
+def sum_squares_in_numpy(squares, grad):
+    """`sum_squares` in NumPy."""
+    np.add.reduceat(grad * grad, range(0, grad.size, BLOCK), out=squares)
+
+
+@kernel_or(sum_squares_in_numpy)
 def sum_squares(squares, grad):
     """squares[b] = the sum of grad^2 over block b. squares: (blocks_of(n),); grad: (n,)."""
     for block in range(squares.size):

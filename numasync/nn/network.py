@@ -226,6 +226,15 @@ class Network:
         return theta
 
 
+def outputs_on(tape: np.ndarray, network: Network, capacity: int) -> np.ndarray:
+    """Return the network's outputs on a tape: a view (capacity, n_outputs). capacity: the steps that it was filled for.
+
+    In kernels it is `outputs_of`, see `passes.py`.
+    """
+    start = (capacity + 1) * network.rows[-1][OUT_AT]
+    return tape[start : start + capacity * network.n_outputs].reshape(capacity, network.n_outputs)
+
+
 def hidden_states(network: Network, tape: np.ndarray, capacity: int) -> list[np.ndarray]:
     """Return views of the hidden states before step 0 on a tape: one (units,) for each layer that has a state.
 

@@ -19,10 +19,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from numba.core import caching, sigutils
-
 from numasync.errors import one_line
 from numasync.runtime.cache_folder import open_folder
+from numasync.runtime.numba_names import caching, sigutils
 
 # The sentence comes once. Counting is one operation, in which no other thread can take part.
 SENTENCES = itertools.count()

@@ -18,11 +18,9 @@ import shutil
 import sys
 from pathlib import Path
 
-import llvmlite
-import numba
 import numpy as np
-from numba.misc.appdirs import AppDirs
 
+from numasync.runtime.numba_names import AppDirs, llvmlite, numba
 from numasync.runtime.vectors import LANES
 
 PACKAGE = Path(__file__).parents[1]

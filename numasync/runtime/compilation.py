@@ -5,12 +5,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from numba.core import event
-from numba.core.dispatcher import LiftedCode
-from numba.core.registry import CPUDispatcher
-
 from numasync.runtime.compilers import COMPILED_ELSEWHERE
 from numasync.runtime.jit import DISABLED, PublicKernel
+from numasync.runtime.numba_names import dispatcher, event, registry
 
 # Gets the kernels that are compiled, the kernels in all, and the seconds since the first one began.
 OnCompiled = Callable[[int, int, float], None]
@@ -27,7 +24,7 @@ def kernels_below(kernel: Any) -> set[Callable[..., Any]]:
     while waiting:
         kernel = waiting.pop()
         kernel = kernel.kernel if isinstance(kernel, PublicKernel) else kernel
-        if isinstance(kernel, CPUDispatcher) and kernel.py_func not in found | inline:
+        if isinstance(kernel, registry.CPUDispatcher) and kernel.py_func not in found | inline:
             (inline if kernel.targetoptions.get("inline") == "always" else found).add(kernel.py_func)
             waiting += called_by(kernel.py_func)
     return found
@@ -90,7 +87,7 @@ class Compiled(event.Listener):
         """Keep the source of a kernel, and what a helper has compiled with one."""
         kernel = event.data["dispatcher"]
         sources = kernels_below(kernel) if event.kind == COMPILED_ELSEWHERE else {kernel.py_func}
-        if not isinstance(kernel, LiftedCode):
+        if not isinstance(kernel, dispatcher.LiftedCode):
             self.sources |= {source for source in sources if source.__module__.partition(".")[0] == "numasync"}
 
 

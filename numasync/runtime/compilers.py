@@ -22,12 +22,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from numba.core import event
-
 from numasync.runtime.affinity import cores
 from numasync.runtime.cache import KernelCache
 from numasync.runtime.cache_folder import PACKAGE, open_folder
 from numasync.runtime.jit import DISABLED, compile_signature, compile_type
+from numasync.runtime.numba_names import event
 
 # More than these have nothing to do: the loop is the longest compilation, and this process makes it.
 MOST_HELPERS = 2

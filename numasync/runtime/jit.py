@@ -4,12 +4,10 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-import numba
 import numpy as np
-from numba import types
-from numba.core import compiler_lock
 
 from numasync.runtime.cache import add_cache
+from numasync.runtime.numba_names import INSTALLED, global_compiler_lock, numba, types
 from numasync.runtime.parts import Kernel
 
 # The dtype of parameters, activations and gradients. Kernels take the dtype of their arrays, so that gradient checks
@@ -20,13 +18,15 @@ FLOAT = np.float32
 # compiler may assume that no NaN exists and delete the test that finds one.
 FASTMATH = {"nsz", "arcp", "contract", "afn", "reassoc"}
 
-DISABLED = bool(numba.config.DISABLE_JIT)
+# Whether every kernel is a Python function: Numba is not installed, or NUMBA_DISABLE_JIT=1 switches it off.
+DISABLED = not INSTALLED or bool(numba.config.DISABLE_JIT)
+WHY_DISABLED = "NUMBA_DISABLE_JIT is set" if INSTALLED else "Numba is not installed"
 
 KERNEL_OPTIONS = dict(nopython=True, boundscheck=None, nogil=True, error_model="numpy", fastmath=FASTMATH, _nrt=False)
 
 # Whoever compiles, or changes what Numba knows of a kernel, holds this lock. It is Numba's own: with a second one, two
 # threads could wait for each other. A thread may take it again while it holds it.
-COMPILING = compiler_lock.global_compiler_lock
+COMPILING = global_compiler_lock
 
 
 def cached(compiled: Any) -> Any:
@@ -46,6 +46,22 @@ def kernel(function: Callable[..., Any]) -> Any:
         would be two atomic operations for every array of every call and half of a small network's time.
     """
     return function if DISABLED else cached(Kernel(function, targetoptions=dict(KERNEL_OPTIONS)))
+
+
+def kernel_or(plain: Callable[..., Any]) -> Callable[[Callable[..., Any]], Any]:
+    """Return a decorator that compiles a function as a kernel. Where nothing is compiled, `plain` takes its place.
+
+    plain  computes the same with NumPy's operations on whole arrays. Interpreted, a loop over numbers takes a hundred
+           times as long. The loop stays the `python_source` of `plain`, so that a reader and a test find it.
+    """
+
+    def choose(function: Callable[..., Any]) -> Any:
+        if not DISABLED:
+            return kernel(function)
+        plain.py_func = function  # type: ignore[attr-defined]
+        return plain
+
+    return choose
 
 
 class PublicKernel:
@@ -96,7 +112,7 @@ def callback_kernel(function: Callable[..., Any]) -> Any:
     It is not nogil: Numba warns against that here, and the option only says what Python does when it calls the
     function. A kernel that calls this one runs it without the GIL, except for the block of `objmode`.
     """
-    return cached(numba.njit(function))
+    return function if DISABLED else cached(numba.njit(function))
 
 
 def checked_kernel(function: Callable[..., Any]) -> Any:
@@ -107,7 +123,7 @@ def checked_kernel(function: Callable[..., Any]) -> Any:
     helper of another file, or one without these options where the user's own decorator has left one. It has none for
     a function typed at a prompt.
     """
-    return numba.njit(nogil=True, boundscheck=True, error_model="python")(function)
+    return function if DISABLED else numba.njit(nogil=True, boundscheck=True, error_model="python")(function)
 
 
 def inline_kernel(function: Callable[..., Any]) -> Any:
@@ -115,7 +131,7 @@ def inline_kernel(function: Callable[..., Any]) -> Any:
 
     It is for a few lines that return a view into an array, which no kernel may. Only kernels can call it.
     """
-    return numba.njit(inline="always")(function)
+    return function if DISABLED else numba.njit(inline="always")(function)
 
 
 def python_source(function: Callable[..., Any]) -> Callable[..., Any]:

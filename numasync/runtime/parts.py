@@ -18,10 +18,16 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from numba import types
-from numba.core import codegen, compiler_machinery, registry, typed_passes, untyped_passes
-from numba.core.compiler import CompilerBase
-from numba.core.typing.typeof import Purpose, typeof_impl
+from numasync.runtime.numba_names import (
+    codegen,
+    compiler,
+    compiler_machinery,
+    registry,
+    typed_passes,
+    typeof,
+    types,
+    untyped_passes,
+)
 
 
 class PartLibrary(codegen.JITCodeLibrary):
@@ -89,7 +95,7 @@ class TypingContext:
         return self.signatures[call]
 
 
-class KernelCompiler(CompilerBase):
+class KernelCompiler(compiler.CompilerBase):
     """Numba's compiler without the passes that change nothing in a kernel."""
 
     lowering: Any = typed_passes.NativeLowering
@@ -158,7 +164,7 @@ class Kernel(registry.CPUDispatcher):
         return Part(self.py_func, self.locals, self.targetoptions, PartCompiler)
 
 
-@typeof_impl.register(Kernel)
+@typeof.typeof_impl.register(Kernel)
 def type_of_kernel(kernel: Kernel, context: Any) -> types.Dispatcher:
     """Return what a kernel is to Numba: where another kernel names it, its part, and itself where it is passed."""
-    return types.Dispatcher(kernel.part if context.purpose == Purpose.constant else kernel)
+    return types.Dispatcher(kernel.part if context.purpose == typeof.Purpose.constant else kernel)

@@ -11,11 +11,9 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numba.core import cgutils, errors, types
-from numba.extending import intrinsic
-from numba.np import numpy_support
 
 from numasync.runtime.jit import COMPILING, DISABLED, compile_for
+from numasync.runtime.numba_names import cgutils, errors, intrinsic, numpy_support, types
 
 # Where Numba is switched off: the functions whose numbers were handed out.
 FUNCTIONS: list[Callable[..., Any]] = []

@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from numasync.errors import InputError
-from numasync.runtime.jit import kernel, public_kernel
+from numasync.runtime.jit import kernel, kernel_or, public_kernel
 
 TO_UNIT = np.float64(2.0**-53)
 WORDS_PER_ROW = 4
 WORD = np.dtype(np.uint64)
+ALL_BITS = 2**64 - 1
 LARGEST_CHOICE = 2**53
 
 
@@ -34,7 +35,22 @@ def rotate_left(x, k):
     return (x << np.uint64(k)) | (x >> np.uint64(64 - k))
 
 
-@kernel
+def next_word_in_python(rng):
+    """`next_word` with Python's integers. NumPy would warn that its own wrap around."""
+    a, b, c, d = rng.tolist()
+    total = (a + d) & ALL_BITS
+    word = (((total << 23) | (total >> 41)) + a) & ALL_BITS
+    t = (b << 17) & ALL_BITS
+    c ^= a
+    d ^= b
+    b ^= c
+    a ^= d
+    c ^= t
+    rng[:] = a, b, c, ((d << 45) | (d >> 19)) & ALL_BITS
+    return np.uint64(word)
+
+
+@kernel_or(next_word_in_python)
 def next_word(rng):
     """Return the next 64 random bits of a generator row, uint64, and advance the row."""
     word = rotate_left(rng[0] + rng[3], 23) + rng[0]

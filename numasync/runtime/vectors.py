@@ -12,11 +12,9 @@ are too short. The tests use it to try the code of other processors.
 import os
 import platform
 
-import numba
-from llvmlite import binding
-
 from numasync.errors import InputError
 from numasync.runtime.interrupts import end_program
+from numasync.runtime.numba_names import INSTALLED, binding, numba
 
 WIDTHS = 4, 8, 16
 
@@ -24,14 +22,16 @@ WIDTHS = 4, 8, 16
 def find_registers() -> tuple[int, int]:
     """Return (floats of a vector register, vector registers) of the processor that Numba makes code for.
 
-    With NUMBA_CPU_NAME=haswell, or another name that is not this machine's, it is taken for one with AVX2. Raises
-    InputError where NUMASYNC_LANES is not one of WIDTHS.
+    With NUMBA_CPU_NAME=haswell, or another name that is not this machine's, it is taken for one with AVX2. Without
+    Numba no code is made. Raises InputError where NUMASYNC_LANES is not one of WIDTHS.
     """
     chosen = os.environ.get("NUMASYNC_LANES")
     if chosen:
         if chosen not in map(str, WIDTHS):
             raise InputError(f"NUMASYNC_LANES is {chosen!r}; it must be 4, 8 or 16.")
         return int(chosen), 32 if chosen == "16" else 16
+    if not INSTALLED:
+        return 4, 16
     if numba.config.CPU_NAME:
         return 8, 16
     if platform.machine().lower() in ("aarch64", "arm64"):

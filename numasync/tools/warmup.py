@@ -8,16 +8,19 @@ from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+import numpy as np
+
 from numasync.agent.agent import Agent
 from numasync.agent.evaluation import EVALUATION_STREAM, play_job
 from numasync.config import Config
 from numasync.envs import make_env
 from numasync.errors import InputError
+from numasync.nn.passes import forward
 from numasync.runtime.cache import collect_troubles
 from numasync.runtime.cache_folder import open_folder
 from numasync.runtime.checks import as_switch, check_text, show
 from numasync.runtime.compilation import OnCompiled, collect_compiled, watch_compilation
-from numasync.runtime.jit import DISABLED
+from numasync.runtime.jit import DISABLED, FLOAT, WHY_DISABLED
 from numasync.runtime.rng import seed_row
 from numasync.tools.watch import make_choose_action, play_frames
 from numasync.training.console import plural
@@ -77,7 +80,7 @@ def warmup(
     compiled, the seconds, the folder of the cache and its size in bytes.
 
     Raises InputError for bad input, where the cache cannot be written, and where nothing is compiled because
-    NUMBA_DISABLE_JIT is set; WorkerError where an environment fails.
+    NUMBA_DISABLE_JIT is set or Numba is not installed; WorkerError where an environment fails.
     """
     began = time.perf_counter()
     display = choose_display() if as_switch("verbose", verbose) else Silent()
@@ -108,7 +111,7 @@ def as_ids(env: Any) -> list[Any]:
 def open_writable_folder() -> Path:
     """Return the folder of the cache. Raises InputError where it cannot be written, or nothing is compiled."""
     if DISABLED:
-        raise InputError("NUMBA_DISABLE_JIT is set, so nothing is compiled.")
+        raise InputError(f"{WHY_DISABLED}, so nothing is compiled.")
     folder, reason = open_folder()
     if not folder:
         raise unwritable_cache(reason)
@@ -147,8 +150,13 @@ def compile_all(agent: Agent, on_compiled: OnCompiled) -> None:
 
 
 def play_one_step(agent: Agent) -> None:
-    """Play one step with the agent, and one at random, as `watch` does. Begin an episode, as with `predict`."""
+    """Play one step with the agent, and one at random, as `watch` does. Begin an episode, as with `predict`.
+
+    Fill a tape, as `Agent.policy` does.
+    """
     agent.reset()
+    obs = np.zeros((1, agent.network.n_inputs), FLOAT)
+    forward(agent.network.tape(1), obs, agent.theta, agent.network.table, 0, 1)
     rng = seed_row(agent.config.seed, EVALUATION_STREAM)
     with closing(make_env(agent.spec.id, observation=agent.spec.observation)) as env:
         for choose_action in (make_choose_action(agent, rng), lambda obs: env.spec.random_action(rng)):

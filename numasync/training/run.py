@@ -15,6 +15,7 @@ from numasync.errors import EvaluationError, InputError, NotFiniteError, WorkerE
 from numasync.runtime import interrupts
 from numasync.runtime.compilation import watch_compilation
 from numasync.runtime.interrupts import EndedBySignal, save_when_ended
+from numasync.runtime.jit import INSTALLED
 from numasync.training.background_evaluation import BackgroundEvaluator
 from numasync.training.progress import Progress
 from numasync.training.records import CHECKPOINT, RunFolder, resume_command
@@ -105,6 +106,8 @@ class Run:
 
     def _run(self) -> Agent:
         self.report.print_start(self.supervisor.state.steps if self.supervisor.state else 0)
+        if not INSTALLED:
+            self.report.print_trouble("Numba is not installed, so training takes a hundred times as long or longer.")
         try:
             with watch_compilation(self.trainer.kernels, self.report.print_compilation):
                 self.supervisor.run(self._progress, self._checkpoint, self._pause)

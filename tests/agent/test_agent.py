@@ -142,9 +142,9 @@ def test_a_value_of_its_own_network():
     assert q.network.n_outputs == 2, "a Q method has one network"
 
 
-@pytest.mark.parametrize("obs", [np.zeros(3), np.zeros((1, 4)), np.zeros(()), 0, [0.0] * 5, None])
+@pytest.mark.parametrize("obs", [np.zeros(3), np.zeros((1, 1, 4)), np.zeros(()), 0, [0.0] * 5, None])
 def test_predict_refuses_another_shape(obs):
-    with pytest.raises(InputError, match=r"it must be an array of shape \(4,\)\.$") as caught:
+    with pytest.raises(InputError, match=r"it must be an array of shape \(4,\) or a batch of them\.$") as caught:
         cartpole_agent().predict(obs)
     assert isinstance(caught.value, ValueError)
 

@@ -54,6 +54,7 @@ BAD_OPTIONS = {
     "resume": ("--steps",),
     "eval": ("--episodes",),
     "watch": ("--steps", "--fps"),
+    "export": ("--onnx",),
     "plot": ("--window",),
     "study": ("--runs", "--steps", "--workers", "--jobs"),
     "tune": ("--trials", "--jobs", "--steps", "--workers"),
@@ -68,6 +69,7 @@ NAMED = {
     "resume": ("--schedule",),
     "eval": ("--env",),
     "watch": ("--env",),
+    "export": ("--onnx",),
     "plot": ("--of",),
     "study": ("--algos", "--env"),
     "tune": ("--algo", "--env", "--network", "--optimizer"),
@@ -116,7 +118,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def bad_paths(kind: str) -> tuple[str, ...]:
-    """Return paths that are refused. kind: 'agent', 'run', 'pictures', 'gif', 'video' or 'folder'."""
+    """Return paths that are refused. kind: 'agent', 'run', 'pictures', 'onnx', 'gif', 'video' or 'folder'."""
     known = {
         "agent": (
             *SPECIAL_FILES,
@@ -132,6 +134,7 @@ def bad_paths(kind: str) -> tuple[str, ...]:
         ),
         "run": (*SPECIAL_FILES, "full", "missing", "good.npz", "run_config.json", "run_monitor.csv", LONG, ".", "/"),
         "pictures": ("full", "missing/x", "good.npz/x", "pipe", "loop", "/dev/x/y", "."),
+        "onnx": ("full", "missing/x", "good.npz/x", LONG, *SPECIAL_FILES, "."),
         "gif": ("full.gif", "pipe.gif", "loop.gif", "missing/x.gif", "good.npz/x.gif", "x.png", "x", "."),
         "video": ("full.mp4", "pipe.mp4", "loop.mp4", "missing/x.mp4", "good.npz/x.mp4", "x.gif", "x", "."),
         "folder": (*SPECIAL_FILES, "full", "good.npz", "good.npz/x", "full/file", LONG, "loop/x", ".", "/"),
@@ -141,7 +144,7 @@ def bad_paths(kind: str) -> tuple[str, ...]:
 
 def draw_bad_path(random: random.Random) -> list[str]:
     """Return a command line with one wrong path, and all else right."""
-    kind = random.choice(("agent", "run", "pictures", "gif", "video", "folder"))
+    kind = random.choice(("agent", "run", "pictures", "onnx", "gif", "video", "folder"))
     path = random.choice(bad_paths(kind))
     return {
         "agent": random.choice(
@@ -151,6 +154,7 @@ def draw_bad_path(random: random.Random) -> list[str]:
         "pictures": ["plot", "missing", "--out", path],
         "gif": ["watch", "--env", "Catch-v0", "--gif", path],
         "video": ["watch", "--env", "Catch-v0", "--video", path],
+        "onnx": random.choice([["export", "good.npz", "--onnx", path], ["export", path, "--onnx", "x/y"]]),
         "folder": random.choice(
             [["train", "--out", path], ["--out", path], ["study", "lr", "--out", path], ["tune", "--out", path]]
         ),
@@ -163,7 +167,7 @@ def draw_bad_value(random: random.Random) -> list[str]:
     numbers = random.random() < 0.5
     option = random.choice((BAD_OPTIONS if numbers else NAMED)[verb])
     value = random.choice(BAD_NUMBERS if numbers else BAD_NAMES)
-    needed = {"eval": ["good.npz"], "watch": ["good.npz"], "plot": ["missing"], "study": ["lr"]}
+    needed = {"eval": ["good.npz"], "watch": ["good.npz"], "plot": ["missing"], "study": ["lr"], "export": ["missing"]}
     words = [verb, *needed.get(verb, [])]
     return [*words, f"{option}{value}"] if option.endswith("=") else [*words, option, value]
 
@@ -241,14 +245,18 @@ def test_every_wrong_command_line_is_refused(house, monkeypatch):
     check_cases(draw_cases(CASES), house, monkeypatch)
 
 
-@pytest.mark.parametrize("kind", ["agent", "run", "pictures", "gif", "video", "folder"])
+@pytest.mark.parametrize("kind", ["agent", "run", "pictures", "onnx", "gif", "video", "folder"])
 def test_every_wrong_path_is_refused(kind, house, monkeypatch):
     lines = {
-        "agent": lambda path: [["eval", path], ["watch", path], ["eval", "--agent", path], ["watch", "--agent", path]],
+        "agent": lambda path: [
+            *[["eval", path], ["watch", path], ["eval", "--agent", path], ["watch", "--agent", path]],
+            ["export", path, "--onnx", "agent.onnx"],
+        ],
         "run": lambda path: [["plot", path]],
         "pictures": lambda path: [["plot", "missing", "--out", path]],
         "gif": lambda path: [["watch", "--env", "Catch-v0", "--gif", path]],
         "video": lambda path: [["watch", "--env", "Catch-v0", "--video", path]],
+        "onnx": lambda path: [["export", "good.npz", "--onnx", path]],
         "folder": lambda path: [["train", "--out", path], ["study", "lr", "--out", path], ["tune", "--out", path]],
     }
     check_cases([line for path in bad_paths(kind) for line in lines[kind](path)], house, monkeypatch)

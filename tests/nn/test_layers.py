@@ -13,6 +13,7 @@ from numasync.nn.layers.lstm import lstm_backward, lstm_forward
 from numasync.nn.layers.relu import relu_backward, relu_forward
 from numasync.nn.products.conv_products import patches_matmul_nt_work
 from numasync.nn.products.matmul import matmul_nt_work
+from numasync.runtime.jit import DISABLED
 from numasync.runtime.vectors import LANES
 
 RELATIVE = 1e-6
@@ -111,7 +112,7 @@ def test_dense_behind_a_relu(dtype, rows, inputs, units):
     assert_close(dweight, before + added)
     assert_close(dx[x > 0], expected_dx[x > 0])
     assert np.isfinite(dx).all()
-    if units % LANES == 0:
+    if units % LANES == 0 and not DISABLED:
         assert not dx[:, 16:64].any(), "it was computed for nothing"
 
 

@@ -20,6 +20,7 @@ WRITE_MACHINE_CODE = {
 }
 KERNEL_DECORATORS = {
     "kernel",
+    "kernel_or",
     "public_kernel",
     "pointer_kernel",
     "inline_kernel",
@@ -60,14 +61,14 @@ KERNELS = {
     f"{module}.{function.name}": function
     for module, tree in MODULES.items()
     for function in functions(tree)
-    if decorators(function) & {"kernel", "public_kernel", "pointer_kernel"}
+    if decorators(function) & {"kernel", "kernel_or", "public_kernel", "pointer_kernel"}
 }
 
 
 def stand_ins(tree: ast.Module) -> set[str]:
     """Return the names of plain functions that take a kernel's place: typed by `type_callable`, or run without Numba.
 
-    Those without Numba are written `name = plain if DISABLED else compiled`.
+    The last are written `name = plain if DISABLED else compiled`, or `@kernel_or(plain)`.
     """
     typed = {
         last_name(d.args[0]) for f in functions(tree) for d in f.decorator_list if isinstance(d, ast.Call) and d.args

@@ -42,8 +42,11 @@ with collect_compiled() as compiled:
     agent.reset()
     observation = agent.spec.observation
     dtype = np.uint8 if observation.kind == "frames" else np.float32
+    obs = np.zeros(observation.shape, dtype)
     for greedy in (True, False):
-        agent.predict(np.zeros(observation.shape, dtype), greedy)
+        agent.predict(obs, greedy)
+        agent.stream(size=2).predict(np.stack([obs, obs]), greedy)
+    agent.policy(obs)
 print(*(source.__qualname__ for source in compiled))
 """
 

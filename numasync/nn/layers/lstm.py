@@ -42,7 +42,7 @@ from numasync.nn.table import (
     state_rows,
     weight_of,
 )
-from numasync.runtime.jit import FLOAT, inline_kernel, kernel, pointer_kernel
+from numasync.runtime.jit import FLOAT, inline_kernel, kernel, kernel_or, pointer_kernel
 
 
 @kernel
@@ -61,7 +61,18 @@ def lstm_forward(y, states, gates, x, weight, bias):
             y[t, j] = h_next[j]
 
 
-@kernel
+def lstm_cell_in_numpy(h_next, c_next, gates, c):
+    """`lstm_cell` in NumPy."""
+    sums, candidate = gates[: 3 * c.size], gates[3 * c.size :]
+    with np.errstate(over="ignore"):  # 1 / infinity is 0
+        sums[:] = FLOAT(1) / (FLOAT(1) + np.exp(-sums))
+    np.tanh(candidate, out=candidate)
+    i, f, o = sums.reshape(3, -1)
+    c_next[:] = f * c + i * candidate
+    h_next[:] = o * np.tanh(c_next)
+
+
+@kernel_or(lstm_cell_in_numpy)
 def lstm_cell(h_next, c_next, gates, c):
     """For one step: the gates from their sums, in place, then c_t and h_t from c_{t-1}. gates: (4 units,)."""
     units = c.size

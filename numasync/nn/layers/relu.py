@@ -6,16 +6,23 @@
 The sign of the output says whether the input was positive, so that the input need not be kept.
 """
 
+import numpy as np
+
 from numasync.nn.layers.kind import LayerKind, Plan
 from numasync.nn.products.views import vector_of
 from numasync.nn.table import output_rows
-from numasync.runtime.jit import FLOAT, kernel, pointer_kernel
+from numasync.runtime.jit import FLOAT, kernel_or, pointer_kernel
 
 # A number below this is raised to it before it meets 0, because infinity times 0 would be NaN.
 LOWEST = FLOAT(-3e38)
 
 
-@kernel
+def relu_in_numpy(y):
+    """`relu_forward` in NumPy."""
+    np.maximum(y, FLOAT(0), out=y)
+
+
+@kernel_or(relu_in_numpy)
 def relu_forward(y):
     """y = max(y, 0), in place. NaN stays NaN. y: (rows, units)."""
     flat = vector_of(y)
@@ -25,7 +32,12 @@ def relu_forward(y):
         flat[i] = (LOWEST if x < LOWEST else x) * (x > FLOAT(0))
 
 
-@kernel
+def relu_backward_in_numpy(dy, y):
+    """`relu_backward` in NumPy."""
+    np.copyto(dy, FLOAT(0), where=~(y > 0))
+
+
+@kernel_or(relu_backward_in_numpy)
 def relu_backward(dy, y):
     """dy = dy where y > 0, else 0, in place. dy, y: (rows, units)."""
     dflat, flat = vector_of(dy), vector_of(y)

@@ -5,9 +5,7 @@ This code runs while Numba compiles. A Python loop here writes its instructions 
 `tile.py` and `conv_tile.py` say which instructions a tile has.
 """
 
-from llvmlite import ir
-from numba.core import cgutils
-
+from numasync.runtime.numba_names import cgutils, ir
 from numasync.runtime.vectors import LANES
 
 # Sums may be reordered and fused with products. NaN and infinity are kept. A part of jit.FASTMATH.

@@ -13,11 +13,12 @@ kx, c); y and dy (rows, out_height * out_width * filters). image: (height, width
 
 from typing import Any
 
+from numasync.nn.products import in_numpy
 from numasync.nn.products.conv_tile import tile_conv, tile_conv_weights
 from numasync.nn.products.gemm import ADJACENT, FIRST, NO_JUMP, ONE_RUN, add_strided_product, cover_columns, transpose
 from numasync.nn.products.matmul import fill, fill_rows
 from numasync.nn.products.views import matrix_at, vector_at, vector_of
-from numasync.runtime.jit import FLOAT, kernel
+from numasync.runtime.jit import FLOAT, kernel, kernel_or
 from numasync.runtime.vectors import LANES, MANY_REGISTERS
 
 # For patches of 2 x 2 and 3 x 3 cells: the rows of cells that share a load (cells_y, see `conv_tile.py`), and the
@@ -34,7 +35,7 @@ PATCHES = (10, 9, 8)
 BAND = 200
 
 
-@kernel
+@kernel_or(in_numpy.patches_matmul)
 def patches_matmul(y, x, weight, bias, image, kernel_size, stride):
     """Y = P W + b. bias: (filters,).
 
@@ -64,7 +65,7 @@ def patches_matmul(y, x, weight, bias, image, kernel_size, stride):
                 cover_columns(y_line, patches, weight, out_width, tiled, strides, filters)
 
 
-@kernel
+@kernel_or(in_numpy.add_patches_matmul_tn)
 def add_patches_matmul_tn(dweight, x, dy, image, kernel_size, stride):
     """dW += P^T dY, for a band of output lines at a time, which stays in the innermost cache."""
     filters = dweight.shape[1]
@@ -88,7 +89,7 @@ def add_patches_matmul_tn(dweight, x, dy, image, kernel_size, stride):
                 add_band_of_weights(dweight_flat, lines, dy_band, tiled, image[2], geometry, out_band)
 
 
-@kernel
+@kernel_or(in_numpy.patches_matmul_nt)
 def patches_matmul_nt(dx, dy, weight, work, image, kernel_size, stride):
     """dX = the rows of dP = dY W^T, each added at the place of its patch. work: as large as W / kernel; overwritten.
 

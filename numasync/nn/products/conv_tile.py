@@ -19,12 +19,10 @@ filters), the shape of Y. In w, number p of a patch's line ky is row ky cells_x 
 
 import functools
 
-from numba.core import cgutils, types
-from numba.extending import intrinsic
-
 from numasync.nn.products.codegen import CodeGenerator
 from numasync.nn.products.tile import check_operands
 from numasync.runtime.jit import DISABLED
+from numasync.runtime.numba_names import cgutils, intrinsic, types
 from numasync.runtime.vectors import LANES
 
 # Patches with addresses relative to one pointer. A pointer for each patch would need more registers than there are.

@@ -6,9 +6,10 @@
     add_rows        db += sum of dy  the gradient of its bias
 
 Which routine of `gemm.py` is the quickest for a product depends on its shape, and on the zeros that a relu leaves: it
-is chosen here.
+is chosen here. Where nothing is compiled, NumPy does the products, see `in_numpy.py`.
 """
 
+from numasync.nn.products import in_numpy
 from numasync.nn.products.gemm import (
     ADJACENT,
     NO_JUMP,
@@ -24,14 +25,14 @@ from numasync.nn.products.gemm import (
 )
 from numasync.nn.products.narrow_tile import MOST_UNITS
 from numasync.nn.products.views import matrix_at, vector_of
-from numasync.runtime.jit import FLOAT, kernel
+from numasync.runtime.jit import FLOAT, kernel_or
 from numasync.runtime.vectors import LANES
 
 # With this many inputs or more it pays to look for zeros among them.
 MANY_INPUTS = 256
 
 
-@kernel
+@kernel_or(in_numpy.add_matmul)
 def add_matmul(y, x, weight):
     """y += x W. y: (rows, units); x: (rows, inputs); weight: (inputs, units)."""
     rows, inputs = x.shape
@@ -44,13 +45,13 @@ def add_matmul(y, x, weight):
         add_strided_product(vector_of(y), vector_of(x), weight, rows, strides, weight.shape[1])
 
 
-@kernel
+@kernel_or(in_numpy.add_row_matmul)
 def add_row_matmul(y, x, weight):
     """y += x W for one row without many zeros, such as an LSTM's h. y: (units,); x: (inputs,)."""
     add_strided_product(y, x, weight, 1, (x.size, ADJACENT, NO_JUMP, ONE_RUN), y.size)
 
 
-@kernel
+@kernel_or(in_numpy.add_matmul_tn)
 def add_matmul_tn(dweight, x, dy):
     """dW += x^T dy. dweight: (inputs, units); x: (rows, inputs); dy: (rows, units)."""
     inputs, units = dweight.shape
@@ -63,7 +64,7 @@ def add_matmul_tn(dweight, x, dy):
         add_strided_product(vector_of(dweight), vector_of(x), dy, inputs, strides, units)
 
 
-@kernel
+@kernel_or(in_numpy.add_columns_matmul_tn)
 def add_columns_matmul_tn(dweight, x, dy):
     """dW += x[:, :inputs]^T dy: as `add_matmul_tn`, for the first columns of a wider matrix, which begins there.
 
@@ -74,7 +75,7 @@ def add_columns_matmul_tn(dweight, x, dy):
     add_strided_product(vector_of(dweight), vector_of(x), dy, inputs, strides, units)
 
 
-@kernel
+@kernel_or(in_numpy.matmul_nt)
 def matmul_nt(dx, dy, weight, work, x, x_is_relu):
     """dx = dy W^T. dx: (rows, inputs); dy: (rows, units); weight: (inputs, units).
 
@@ -96,7 +97,7 @@ def matmul_nt(dx, dy, weight, work, x, x_is_relu):
         add_strided_product(vector_of(dx), vector_of(dy), transposed, rows, strides, inputs)
 
 
-@kernel
+@kernel_or(in_numpy.add_rows)
 def add_rows(total, rows):
     """total += sum of the rows. total: (width,); rows: (n, width)."""
     n = rows.shape[0]
@@ -110,7 +111,7 @@ def add_rows(total, rows):
             total[j] += rows[r, j]
 
 
-@kernel
+@kernel_or(in_numpy.fill_rows)
 def fill_rows(rows, row):
     """rows[r] = row, for every r. rows: (n, width); row: (width,)."""
     for r in range(rows.shape[0]):
@@ -118,7 +119,7 @@ def fill_rows(rows, row):
             rows[r, j] = row[j]
 
 
-@kernel
+@kernel_or(in_numpy.fill)
 def fill(array, value):
     """array[:] = value."""
     flat = vector_of(array)

@@ -16,12 +16,10 @@ Where a number stands in both patterns is known to the compiler: hence code for 
 They do the whole groups. As in `tile.py`, each has a reference version that says what it does.
 """
 
-from numba.core import cgutils, types
-from numba.extending import intrinsic
-
 from numasync.nn.products.codegen import FLAGS, LANE_NUMBER, CodeGenerator, zeros_of
 from numasync.nn.products.tile import check_operands
 from numasync.runtime.jit import DISABLED
+from numasync.runtime.numba_names import cgutils, intrinsic, types
 from numasync.runtime.vectors import LANES
 
 # There is code for this number of units at most.

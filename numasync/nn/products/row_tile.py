@@ -10,12 +10,11 @@ The last is the quickest where the registers hold all columns. As in `tile.py`, 
 """
 
 import numpy as np
-from numba.core import cgutils, types
-from numba.extending import intrinsic
 
 from numasync.nn.products.codegen import FLAGS, CodeGenerator
 from numasync.nn.products.tile import check_operands
 from numasync.runtime.jit import DISABLED
+from numasync.runtime.numba_names import cgutils, intrinsic, types
 from numasync.runtime.vectors import LANES
 
 # Rows of B that are taken at a time where A has one row: a power of 2.

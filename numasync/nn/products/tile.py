@@ -12,11 +12,9 @@ Each tile has a reference version in Python, three loops that say what it does: 
 two. Where Numba is switched off, the reference versions run.
 """
 
-from numba.core import cgutils, errors, types
-from numba.extending import intrinsic
-
 from numasync.nn.products.codegen import CodeGenerator
 from numasync.runtime.jit import DISABLED
+from numasync.runtime.numba_names import cgutils, errors, intrinsic, types
 from numasync.runtime.vectors import LANES
 
 # Lanes of the short vector for columns that fill no whole vector. A longer one would load from two cache lines.

@@ -8,11 +8,8 @@ it is valid as long as its array lives.
 `array` may also be the pointer that a layer's kernel gets, see `runtime/pointers.py`.
 """
 
-from numba.core import errors, types
-from numba.extending import lower_builtin, type_callable
-from numba.np import arrayobj
-
 from numasync.runtime.jit import inline_kernel
+from numasync.runtime.numba_names import arrayobj, errors, lower_builtin, type_callable, types
 
 
 def vector_at(array, at, size):

@@ -19,7 +19,7 @@ from numasync.errors import InputError, WorkerError
 from numasync.runtime.affinity import cores
 from numasync.runtime.checks import as_real_number, as_whole_number, parse_number
 from numasync.runtime.hints import advise
-from numasync.runtime.jit import DISABLED
+from numasync.runtime.jit import DISABLED, INSTALLED
 from numasync.tools.bench.machine import describe_machine
 from numasync.tools.bench.report import machine_lines, section_lines
 from numasync.tools.bench.section import Options, Section
@@ -126,7 +126,8 @@ def parse_options(workers: str | None, repetitions: int, seconds: float) -> Opti
     Raises InputError for a number out of range, and where Numba is disabled, so that no code is compiled.
     """
     if DISABLED:
-        raise InputError("numasync bench measures compiled code; unset NUMBA_DISABLE_JIT.")
+        change = "unset NUMBA_DISABLE_JIT" if INSTALLED else "install Numba"
+        raise InputError(f"numasync bench measures compiled code; {change}.")
     repetitions = as_whole_number("repetitions", repetitions, 1, MAX_REPETITIONS)
     seconds = as_real_number("seconds", seconds, 0.01, MAX_SECONDS)
     return Options(repetitions, seconds, parse_workers(workers) if workers is not None else default_workers(cores()))

@@ -3,10 +3,10 @@
 import os
 from typing import Any
 
-import llvmlite.binding
 import numpy as np
 
 from numasync.runtime.machine import find_version, made_by
+from numasync.runtime.numba_names import binding
 
 # Features of a processor that tell the width of its vectors, the widest first.
 VECTORS = ("avx512f", "avx2", "avx", "sse2", "sve", "neon")
@@ -17,12 +17,12 @@ def describe_machine() -> dict[str, Any]:
 
     `load` is the mean of the last minute, before anything is measured. Other programs on the cores spoil the numbers.
     """
-    features = llvmlite.binding.get_host_cpu_features()
+    features = binding.get_host_cpu_features()
     blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]
     return {
         **made_by(),
         "load": round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None,
-        "llvm_cpu": llvmlite.binding.get_host_cpu_name(),
+        "llvm_cpu": binding.get_host_cpu_name(),
         "simd": next((name for name in VECTORS if features.get(name)), "unknown"),
         "llvmlite": find_version("llvmlite"),
         "blas": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip(),

@@ -1,12 +1,10 @@
 """The peak of a core: as many multiply-adds on registers as it can do, and nothing else."""
 
 import numpy as np
-from llvmlite import ir
-from numba.core import cgutils, types
-from numba.extending import intrinsic
 
 from numasync.nn.products.codegen import FLAGS, CodeGenerator
 from numasync.runtime.jit import DISABLED, FLOAT, kernel
+from numasync.runtime.numba_names import cgutils, intrinsic, ir, types
 from numasync.runtime.vectors import LANES
 
 # Twelve sums do not wait for each other and leave registers for the factors. A time is ROUNDS updates of all sums.

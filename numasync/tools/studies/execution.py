@@ -5,9 +5,8 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import BrokenExecutor, Future, ProcessPoolExecutor, as_completed
+from concurrent.futures import BrokenExecutor, Executor, Future, as_completed
 from contextlib import contextmanager
-from multiprocessing import resource_tracker
 from typing import Any, Protocol
 
 from numasync.errors import WorkerError
@@ -48,12 +47,15 @@ def play_waves(
 
 
 @contextmanager
-def process_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
+def process_pool(jobs: int) -> Iterator[Executor]:
     """Give an executor of `jobs` processes, and end them afterwards.
 
     The processes are spawned: they inherit no lock and no thread. When an exception, such as Ctrl-C, is raised inside,
     they are ended in the middle of their runs.
     """
+    # Imported here, because a browser's Python has no processes.
+    from concurrent.futures import ProcessPoolExecutor
+
     others = multiprocessing.active_children()
     pool = ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), obey_parent)
     try:
@@ -68,13 +70,15 @@ def process_pool(jobs: int) -> Iterator[ProcessPoolExecutor]:
         pool.shutdown(cancel_futures=True)
 
 
-def start_processes(pool: ProcessPoolExecutor) -> None:
+def start_processes(pool: Executor) -> None:
     """Start the processes of a pool with Ctrl-C blocked, so that it cannot interrupt their imports.
 
     They never unblock it. The parent gets a Ctrl-C of this moment afterwards.
     """
     if not hasattr(signal, "pthread_sigmask"):
         return
+    from multiprocessing import resource_tracker  # not in a browser, as above
+
     resource_tracker.ensure_running()  # starting it unblocks Ctrl-C
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
