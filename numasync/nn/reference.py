@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
 # Added to the variance of a Gaussian policy, because at 0 its density is infinite.
 SMALLEST_VARIANCE = np.float32(1e-4)
-
 Array = np.ndarray
 Arrays = tuple[Array, ...]
 Gradients = tuple[Array, Array, Array]  # dx, dweight, dbias
@@ -66,10 +65,9 @@ def conv(x: Array, weight: Array, bias: Array, stride: int) -> Array:
     x: (rows, height, width, channels); weight: (kernel_size, kernel_size, channels, filters); bias: (filters,).
     y: (rows, out_height, out_width, filters). There is no padding.
     """
-    size = weight.shape[0]
-    out_height, out_width = ((n - size) // stride + 1 for n in x.shape[1:3])
+    out_height, out_width = ((n - len(weight)) // stride + 1 for n in x.shape[1:3])
     y = np.zeros((len(x), out_height, out_width, bias.size), x.dtype)
-    for oy, ox, patch in patches(x, size, stride):
+    for oy, ox, patch in patches(x, len(weight), stride):
         y[:, oy, ox] = np.einsum("ryxc,yxcf->rf", x[patch], weight) + bias
     return y
 
@@ -77,7 +75,7 @@ def conv(x: Array, weight: Array, bias: Array, stride: int) -> Array:
 def conv_backward(dy: Array, x: Array, weight: Array, stride: int) -> Gradients:
     """dx, dW and db: the sums over all patches of what the dense layer has for one patch."""
     dx, dweight = np.zeros_like(x), np.zeros_like(weight)
-    for oy, ox, patch in patches(x, weight.shape[0], stride):
+    for oy, ox, patch in patches(x, len(weight), stride):
         dx[patch] += np.einsum("rf,yxcf->ryxc", dy[:, oy, ox], weight)
         dweight += np.einsum("ryxc,rf->yxcf", x[patch], dy[:, oy, ox])
     return dx, dweight, dy.sum(axis=(0, 1, 2))
@@ -94,8 +92,8 @@ def lstm_cell(x: Array, h: Array, c: Array, weight: Array, bias: Array) -> tuple
     x: (inputs,); h, c: (units,). weight: (inputs + units, 4 units), bias: (4 units,), columns in the order i, f, o, u.
     Return h', c' and the gates i, f, o, u: (4, units).
     """
-    i, f, o, u = np.split(np.concatenate([x, h]) @ weight + bias, 4)
-    i, f, o, u = sigmoid(i), sigmoid(f), sigmoid(o), np.tanh(u)
+    sums = np.split(np.concatenate([x, h]) @ weight + bias, 4)
+    i, f, o, u = *map(sigmoid, sums[:3]), np.tanh(sums[3])
     c_next = f * c + i * u
     return o * np.tanh(c_next), c_next, np.array([i, f, o, u])
 
@@ -114,9 +112,7 @@ def lstm_cell_backward(dh: Array, dc: Array, c: Array, gates: Array) -> tuple[Ar
     return np.concatenate([di, df, do, du]), dc * f
 
 
-def lstm(
-    x: Array, weight: Array, bias: Array, begins: Begins = (), state: Array | None = None
-) -> tuple[Array, Array, Array]:
+def lstm(x: Array, weight: Array, bias: Array, begins: Begins = (), state: Array | None = None) -> Arrays:
     """Steps 0, 1, ... of `lstm_cell`. h and c are 0 where an episode begins.
 
     begins: the rows where one does. state: h and c before row 0, (2, units); None for zeros.
@@ -124,8 +120,7 @@ def lstm(
     (rows, 2, units), and the gates, (rows, 4, units).
     """
     zeros = np.zeros((2, bias.size // 4), x.dtype)
-    h, c = zeros if state is None else state
-    y, states, gates = [], [], []
+    (h, c), y, states, gates = zeros if state is None else state, [], [], []
     for t in range(len(x)):
         h, c = zeros if t in begins else (h, c)
         states.append((h, c))
@@ -188,8 +183,7 @@ def layer_backward(dy: Array, x: Array, y: Array, layer: "Layer", parameters: Ar
         return conv_backward(dy, x, weight, layer.sizes[2])
     x = x.reshape(len(x), -1)
     if layer.kind == "lstm":
-        _, states, gates = lstm(x, weight, bias, begins)
-        return lstm_backward(dy, x, states, gates, weight, begins)
+        return lstm_backward(dy, x, *lstm(x, weight, bias, begins)[1:], weight, begins)
     return dense_backward(dy, x, weight)
 
 
@@ -242,9 +236,8 @@ def network_backward(
     if net.layers[0].kind == "towers":
         first, second = towers_of(theta, net)
         n, (d1, d2) = len(first[1].layers), concat_backward(dout, first[1].n_outputs)
-        grad1 = network_backward(d1, outputs[:n], obs, *first, begins)
-        grad2 = network_backward(d2, outputs[n:-1], obs, *second, begins)
-        return np.concatenate([grad1, grad2])
+        towers = ((d1, outputs[:n], obs, *first), (d2, outputs[n:-1], obs, *second))
+        return np.concatenate([network_backward(*tower, begins) for tower in towers])
     gradients: list[Array] = []
     inputs, dy = [obs.reshape(len(obs), *net.input_shape), *outputs[:-1]], dout
     for layer, parameters, x, y in reversed(list(zip(net.layers, parameters_of(theta, net), inputs, outputs))):
@@ -268,8 +261,7 @@ def softmax(logits: Array) -> Array:
 
 def entropy(logits: Array) -> Array:
     """H = - sum_j p_j log p_j, over the last axis."""
-    log_p = log_softmax(logits)
-    return -(np.exp(log_p) * log_p).sum(axis=-1)
+    return -(softmax(logits) * log_softmax(logits)).sum(axis=-1)
 
 
 def epsilon_greedy(q: Array, epsilon: float) -> Array:
@@ -289,8 +281,7 @@ def gaussian_log_density(action: Array, mu: Array, sigma2: Array) -> Array:
 
     action, mu: (..., d); sigma2: (...), one for all numbers of an action.
     """
-    distance = ((action - mu) ** 2).sum(axis=-1)
-    return -distance / (2 * sigma2) - action.shape[-1] / 2 * np.log(2 * np.pi * sigma2)
+    return -((action - mu) ** 2).sum(axis=-1) / (2 * sigma2) - action.shape[-1] / 2 * np.log(2 * np.pi * sigma2)
 
 
 def gaussian_entropy(sigma2: Array, d: int) -> Array:
@@ -303,10 +294,8 @@ def gaussian_entropy(sigma2: Array, d: int) -> Array:
 # constant: no gradient flows through it. rewards: (n,). terminated: whether s_n is terminal.
 def one_step_targets(rewards: Array, next_values: Array, terminated: bool, gamma: float) -> Array:
     """y_i = r_i + gamma v_{i+1}, and y_i = r_i where s_{i+1} is terminal. next_values: v_1 .. v_n, (n,)."""
-    targets = rewards + gamma * next_values
-    if terminated:
-        targets[-1] = rewards[-1]
-    return targets
+    goes_on = np.arange(len(rewards)) < len(rewards) - terminated
+    return np.where(goes_on, rewards + gamma * next_values, rewards)
 
 
 def returns(rewards: Array, end_value: float, gamma: float) -> Array:
@@ -344,50 +333,45 @@ def nstep_q(q: Array, end_q: Array, actions: Array, rewards: Array, terminated: 
     return squared_error(q, actions, returns(rewards, 0 if terminated else end_q.max(), gamma))
 
 
-def a3c(
-    outputs: Array, end_value: float, actions: Array, rewards: Array, terminated: bool, gamma: float, beta: float
-) -> Loss:
-    """loss = sum_i - log pi(a_i | s_i) A_i - beta H(pi(. | s_i)) + 1/2 (R_i - V_i)^2,  A_i = R_i - V_i a constant.
+def softmax_loss(logits: Array, actions: Array, A: Array, beta: float) -> Loss:
+    """loss = sum_i - log pi(a_i | s_i) A_i - beta H(pi(. | s_i)),  A_i a constant. logits: (n, n_actions); A: (n,).
 
-    d loss / d logit_j = A (p_j - [j = a]) + beta p_j (log p_j + H),  d loss / d V = - (R - V).
-    outputs: logits and V of s_0 .. s_{n-1}, (n, n_actions + 1). end_value: V(s_n). actions: (n,).
+    d loss / d logit_j = A (p_j - [j = a]) + beta p_j (log p_j + H).
     """
-    logits, v, rows = outputs[:, :-1], outputs[:, -1], np.arange(len(outputs))
-    p, log_p, H = softmax(logits), log_softmax(logits), entropy(logits)
-    A = returns(rewards, 0 if terminated else end_value, gamma) - v
-    loss = (-log_p[rows, actions] * A - beta * H + A**2 / 2).sum()
+    rows, p, log_p, H = np.arange(len(logits)), softmax(logits), log_softmax(logits), entropy(logits)
     d_logits = A[:, None] * p + beta * p * (log_p + H[:, None])
     d_logits[rows, actions] -= A
-    return loss, np.column_stack([d_logits, -A])
+    return (-log_p[rows, actions] * A - beta * H).sum(), d_logits
+
+
+def a3c(outputs: Array, actions: Array, R: Array, beta: float) -> Loss:
+    """The loss of `softmax_loss` with A_i = R_i - V_i, plus sum_i 1/2 (R_i - V_i)^2.  d loss / d V = - (R - V).
+
+    outputs: logits and V of s_0 .. s_{n-1}, (n, n_actions + 1). actions: (n,). R: of `returns`, (n,).
+    """
+    A = R - outputs[:, -1]
+    loss, d_logits = softmax_loss(outputs[:, :-1], actions, A, beta)
+    return loss + (A**2 / 2).sum(), np.column_stack([d_logits, -A])
 
 
 def a3c_multi_discrete(outputs: Array, nvec: Sequence[int], actions: Array, R: Array, beta: float) -> Loss:
     """The loss of `a3c` with a softmax for each integer: log pi(a) = sum_j log pi_j(a_j),  H = sum_j H_j.
 
-    outputs: the logits of each integer, and V, (n, sum(nvec) + 1). actions: (n, len(nvec)). R: see `returns`, (n,).
+    outputs: the logits of each integer, and V, (n, sum(nvec) + 1). actions: (n, len(nvec)). R: of `returns`, (n,).
     """
-    A, rows = R - outputs[:, -1], np.arange(len(outputs))
-    loss, gradients = (A**2 / 2).sum(), [-A[:, None]]
-    for logits, action in zip(np.split(outputs[:, :-1], np.cumsum(nvec)[:-1], axis=1), actions.T):
-        p, log_p, H = softmax(logits), log_softmax(logits), entropy(logits)
-        loss += (-log_p[rows, action] * A - beta * H).sum()
-        d_logits = A[:, None] * p + beta * p * (log_p + H[:, None])
-        d_logits[rows, action] -= A
-        gradients.insert(-1, d_logits)
-    return loss, np.column_stack(gradients)
+    A, logits = R - outputs[:, -1], np.split(outputs[:, :-1], np.cumsum(nvec)[:-1], axis=1)
+    losses, gradients = zip(*(softmax_loss(own, action, A, beta) for own, action in zip(logits, actions.T)))
+    return sum(losses) + (A**2 / 2).sum(), np.column_stack([*gradients, -A])
 
 
-def a3c_continuous(
-    outputs: Array, end_value: float, actions: Array, rewards: Array, terminated: bool, gamma: float, beta: float
-) -> Loss:
+def a3c_continuous(outputs: Array, actions: Array, R: Array, beta: float) -> Loss:
     """The loss of `a3c` with a Gaussian policy. outputs: mu, x and V, (n, d + 2). actions: (n, d).
 
     d loss / d mu = - A (a - mu) / sigma^2,  d loss / d V = - (R - V),
     d loss / d x  = (A (d - |a - mu|^2 / sigma^2) - beta d) / (2 sigma^2) softplus'(x),  softplus' = sigmoid.
     """
-    mu, x, v, d = outputs[:, :-2], outputs[:, -2], outputs[:, -1], actions.shape[1]
+    mu, x, A, d = outputs[:, :-2], outputs[:, -2], R - outputs[:, -1], actions.shape[1]
     sigma2 = gaussian_variance(x)
-    A = returns(rewards, 0 if terminated else end_value, gamma) - v
     loss = (-gaussian_log_density(actions, mu, sigma2) * A - beta * gaussian_entropy(sigma2, d) + A**2 / 2).sum()
     d_mu = -A[:, None] * (actions - mu) / sigma2[:, None]
     distance = ((actions - mu) ** 2).sum(axis=1) / sigma2

@@ -183,7 +183,7 @@ def reference_of(algo, outputs, bootstrap, actions, rewards, n, terminated, gamm
     outputs, rewards, values = outputs[:n], rewards[:n], bootstrap[:, -1]
     if algo == "a3c":
         loss = reference.a3c_continuous if actions.ndim == 2 else reference.a3c
-        return loss(outputs, values[n], actions[:n], rewards, terminated, gamma, beta)
+        return loss(outputs, actions[:n], reference.returns(rewards, 0 if terminated else values[n], gamma), beta)
     if algo == "nstep_q":
         return reference.nstep_q(outputs, bootstrap[n], actions[:n], rewards, terminated, gamma)
     if algo == "one_step_q":

@@ -192,8 +192,8 @@ def test_q_losses(name, terminated):
 def test_the_loss_of_a3c(terminated):
     draw, n, beta = drawer(np.float64), 4, 0.3
     outputs, rewards, actions = draw(n, 4), draw(n), np.array([2, 0, 1, 1])
-    loss, gradient = reference.a3c(outputs, 1.7, actions, rewards, terminated, 0.9, beta)
     R = reference.returns(rewards, 0 if terminated else 1.7, 0.9)
+    loss, gradient = reference.a3c(outputs, actions, R, beta)
     advantages = R - outputs[:, -1]  # a constant: the policy term has no gradient through V
 
     def from_probabilities(outputs):
@@ -227,8 +227,8 @@ def test_the_loss_of_a3c_with_several_integers():
 def test_the_loss_of_a3c_with_continuous_actions(terminated, d):
     draw, n, beta = drawer(np.float64), 4, 0.3
     outputs, rewards, actions = draw(n, d + 2), draw(n), draw(n, d)
-    loss, gradient = reference.a3c_continuous(outputs, 1.7, actions, rewards, terminated, 0.9, beta)
     R = reference.returns(rewards, 0 if terminated else 1.7, 0.9)
+    loss, gradient = reference.a3c_continuous(outputs, actions, R, beta)
     advantages = R - outputs[:, -1]
 
     def from_densities(outputs):
@@ -274,9 +274,9 @@ def everything(dtype):
     yield reference.one_step_q(x, x, actions, rewards, True, 0.9)[1]
     yield reference.one_step_sarsa(x, x, np.array([1, 0, 2, 4]), rewards, False, 0.9)[1]
     yield reference.nstep_q(x, x[0], actions, rewards, True, 0.9)[1]
-    yield reference.a3c(x, x[0, 0], actions, rewards, False, 0.9, 0.1)[1]
+    yield reference.a3c(x, actions, rewards, 0.1)[1]
     yield reference.a3c_multi_discrete(x, (2, 2), np.array([[1, 0], [0, 0], [1, 1]]), rewards, 0.1)[1]
-    yield reference.a3c_continuous(x, x[0, 0], draw(3, 3), rewards, False, 0.9, 0.1)[1]
+    yield reference.a3c_continuous(x, draw(3, 3), rewards, 0.1)[1]
     yield from reference.momentum_sgd(rewards, rewards, rewards, 0.1, 0.9, 1.0)
     yield from reference.rmsprop(rewards, rewards, rewards**2, 0.1, 0.9, 0.1, 1.0)
 
