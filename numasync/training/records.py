@@ -191,6 +191,12 @@ class RunFolder:
         line = EVALUATION_LINE % (steps, seconds, *(evaluation[name] for name in EVALUATION_COLUMNS[2:]))
         append(self.path / EVALUATIONS, f"{','.join(EVALUATION_COLUMNS)}\n", line)
 
+    def evaluations(self) -> list[dict[str, Any]]:
+        """Return the lines of evaluations.csv, each by the column. Raises InputError where it is damaged."""
+        with explain_damage(self.path):
+            table = read_table(self.path / EVALUATIONS, EVALUATION_COLUMNS)
+        return [dict(zip(EVALUATION_COLUMNS, row)) for row in table.tolist()]
+
     def write_result(self, result: dict[str, Any]) -> None:
         """Write result.json."""
         write_json(self.path / RESULT, {**result, MADE_BY: self._made_by})
