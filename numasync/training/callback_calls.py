@@ -25,7 +25,7 @@ class CallbackCalls:
     """Calls the callbacks of a run, from one thread.
 
     callbacks  in the order in which they are called
-    read       returns what the workers have learned from since the last call
+    read       (T) -> what the workers have learned from since the last call
     stop       called where a callback asks to stop the run, or fails
 
     It also has these attributes:
@@ -34,7 +34,9 @@ class CallbackCalls:
     error       the CallbackError of the first callback that has failed. Only on_end is called after it
     """
 
-    def __init__(self, callbacks: Sequence[Callback], read: Callable[[], Learning], stop: Callable[[], None]) -> None:
+    def __init__(
+        self, callbacks: Sequence[Callback], read: Callable[[int], Learning], stop: Callable[[], None]
+    ) -> None:
         self.read, self.stop = read, stop
         methods = [name for name in vars(Callback) if name.startswith("on_")]
         # Nothing is prepared for a method that no callback has written: a fast environment ends many episodes.
@@ -82,7 +84,7 @@ class CallbackCalls:
             steps, seconds = progress.steps - self.steps, progress.seconds - self.seconds
             self.steps, self.seconds = progress.steps, progress.seconds
             rate = steps / seconds if seconds > 0 else 0.0
-            self._call("on_progress", progress._replace(steps_per_s=rate, learning=self.read()))
+            self._call("on_progress", progress._replace(steps_per_s=rate, learning=self.read(progress.steps)))
 
     def end(self, end: End) -> None:
         """Call the methods for the events that wait, and on_end. What on_end returns changes nothing."""

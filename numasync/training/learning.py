@@ -41,11 +41,11 @@ class LearningMeter:
     def __init__(self, trainer: "Trainer") -> None:
         self.trainer, self.before = trainer, np.zeros(COLUMNS)
 
-    def read(self) -> Learning:
-        """Return what the workers have learned from since the last reading."""
+    def read(self, T: int) -> Learning:
+        """Return what the workers have learned from since the last reading. T: the steps over all workers now."""
         now = self.trainer.learned
         new, self.before = now - self.before, now
-        explores, T = self.trainer.algorithm.policy == EPSILON_GREEDY, self.trainer.steps
+        explores = self.trainer.algorithm.policy == EPSILON_GREEDY
         return Learning(
             updates=int(new[UPDATES]),
             loss=mean(new[LOSS], new[STEPS]),
