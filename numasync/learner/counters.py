@@ -11,11 +11,12 @@ import numpy as np
 
 from numasync.algorithms.policy import SOFTMAX, max_or_nan, variance
 from numasync.runtime.jit import FLOAT, kernel
+from numasync.runtime.memory import CACHE_LINE
 
 # The columns: updates, steps that they learned from, sums of the loss and of the gradient's norm before it is clipped;
 # states that were measured, and sums over them of the policy's entropy and of the value.
 UPDATES, STEPS, LOSS, GRAD_NORM, MEASURED, ENTROPY, VALUE = range(7)
-COLUMNS = 8  # a cache line of float64
+COLUMNS = CACHE_LINE // np.dtype(np.float64).itemsize  # the others fill the cache line
 
 MEASURE_EVERY = 16
 

@@ -94,7 +94,7 @@ class Worker(NamedTuple):
     episode: np.ndarray  # float64 (2,): return and length of the episode so far
     log: np.ndarray  # float64 (MAX_SEGMENTS, 3): return, length and T of the episodes that have ended
     logged: np.ndarray  # int64 (1,): how many of these rows hold an episode
-    learned: np.ndarray  # float64 (8,): what it counts of its learning, see counters.py
+    learned: np.ndarray  # float64 (16,): what it counts of its learning, see counters.py
     scratch: Scratch
 
 
