@@ -89,7 +89,7 @@ class Config:
     eval_greedy: bool = option(False, "take the most probable action in evaluations instead of sampling (a3c)")
     stop_at: float | None = option(
         None,
-        "stop at this score: the mean of a periodic evaluation, or without them of the last 100 training episodes",
+        "stop at this mean of a periodic evaluation, or without them of 100 training episodes",
         -LARGEST,
         LARGEST,
     )

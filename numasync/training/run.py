@@ -124,6 +124,7 @@ class Run:
             if self.unsaved:
                 self._save()
             self._write_failure(error)
+            self._take_episodes()
             self.calls.end(End(self.agent, None, error))
             raise
         finally:
