@@ -54,7 +54,8 @@ def test_a_run_counts_its_steps_episodes_returns_and_seconds(scripted):
     seconds = run.clock.seconds
     assert 0 < seconds < time.perf_counter() - began
     time.sleep(0.01)
-    assert run.progress() == (run.steps, 2500, seconds, run.episodes, [10.0] * 100, False)
+    scores = lengths = [10.0] * 100
+    assert run.progress() == Progress(run.steps, 2500, seconds, run.episodes, scores, lengths=lengths)
     assert np.isfinite(run.theta).all() and not np.array_equal(run.theta, run.network.initial(run.config.seed))
 
 
