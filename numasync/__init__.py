@@ -12,7 +12,7 @@ from numasync.agent.agent import Agent, load
 from numasync.config import Config
 from numasync.envs.custom.registration import register
 from numasync.envs.spec import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED
-from numasync.errors import InputError, NotFiniteError, WorkerError
+from numasync.errors import CallbackError, InputError, NotFiniteError, WorkerError
 from numasync.nn import reference
 from numasync.nn.network import network
 from numasync.nn.spec import conv, dense, heads, lstm, relu, towers
@@ -22,7 +22,11 @@ from numasync.tools.studies import study
 from numasync.tools.tuning import tune
 from numasync.tools.warmup import warmup
 from numasync.tools.watch import watch
+from numasync.training import callbacks
+from numasync.training.callbacks import Callback
+from numasync.training.record_callbacks import CSVLog, TensorBoard
 from numasync.training.resume import resume
+from numasync.training.stopping import StopAfterMinutes, StopAtScore, StopWithoutImprovement
 from numasync.training.train import train
 
 __version__ = "0.2.0.dev0"
@@ -32,10 +36,18 @@ __all__ = [
     "TERMINATED",
     "TRUNCATED",
     "Agent",
+    "CSVLog",
+    "Callback",
+    "CallbackError",
     "Config",
     "InputError",
     "NotFiniteError",
+    "StopAfterMinutes",
+    "StopAtScore",
+    "StopWithoutImprovement",
+    "TensorBoard",
     "WorkerError",
+    "callbacks",
     "choice",
     "conv",
     "dense",

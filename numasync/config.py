@@ -89,11 +89,23 @@ class Config:
     periodic_eval_episodes: int = option(10, "episodes of each periodic evaluation", 1)
     eval_epsilon: float = option(0.05, "epsilon in evaluations (Q methods)", 0.0, 1.0)
     eval_greedy: bool = option(False, "take the most probable action in evaluations instead of sampling (a3c)")
+    stop_at: float | None = option(
+        None,
+        "stop at this mean of a periodic evaluation, or without them of 100 training episodes",
+        -LARGEST,
+        LARGEST,
+    )
+    patience: int = option(0, "stop after this many periodic evaluations without a new best one; 0 for never", 0)
+    max_minutes: float = option(0.0, "stop after this many minutes of training, at every start; 0 for no limit", 0.0)
+    tensorboard: bool = option(False, "write curves for TensorBoard into the folder of the run")
 
     def __post_init__(self) -> None:
         """Check every option, and keep it as a Python value."""
         for own in dataclasses.fields(self):
             object.__setattr__(self, own.name, validate_option(own, getattr(self, own.name)))
+        if self.patience and not self.eval_every:
+            given = f"patience is {self.patience}"
+            raise InputError(f"{given}, and there are no periodic evaluations; give eval_every (--eval-every) too.")
 
 
 class TrainOptions(TypedDict, total=False):
@@ -128,6 +140,10 @@ class TrainOptions(TypedDict, total=False):
     periodic_eval_episodes: int
     eval_epsilon: float
     eval_greedy: bool
+    stop_at: float | None
+    patience: int
+    max_minutes: float
+    tensorboard: bool
 
 
 class Options(TrainOptions, total=False):
@@ -224,6 +240,8 @@ def validate_option(option_field: dataclasses.Field, value: Any) -> Any:
                 f"network is {show(value)}; it must be a name or a tuple of layers such as (dense(64), relu())."
             )
         return tuple(value)
+    if option_field.type == float | None:
+        return None if value is None else as_real_number(name, value, low, high)
     if option_field.type is int:
         return as_whole_number(name, value, low, high)
     if option_field.type is float:

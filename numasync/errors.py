@@ -36,6 +36,10 @@ class EvaluationError(WorkerError):
     """An environment failed while an agent was evaluated or watched, and nothing learned."""
 
 
+class CallbackError(WorkerError):
+    """A callback of a run failed. `__cause__` holds its own exception. The command line exits with code 1."""
+
+
 class NotFiniteError(RuntimeError):
     """A loss, a gradient or a parameter became NaN or infinite. The command line exits with code 1."""
 

@@ -194,6 +194,8 @@ def parse_result(result: Any) -> dict[str, Any] | None:
             check_name(name, value)
         elif name == "interrupted" and not isinstance(value, bool):
             raise InputError(f"interrupted is {show(value)}; it must be true or false.")
+        elif name == "stopped_by" and value is not None:
+            check_name(name, value)
         elif name in ("training", "evaluation") and value is not None:
             check_scores(name, value)
     return result

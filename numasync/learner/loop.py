@@ -33,6 +33,7 @@ from numasync.envs.spec import (
     episode_over,
     map_action,
 )
+from numasync.learner.counters import MEASURE_EVERY, UPDATES, count_update, measure_outputs
 from numasync.learner.moments import Moments, update_statistics
 from numasync.learner.optim import (
     BLOCK,
@@ -40,6 +41,7 @@ from numasync.learner.optim import (
     OptimizerState,
     catch_up,
     clip_scale,
+    gradient_norm,
     mark_updated,
     sum_squares,
 )
@@ -95,6 +97,7 @@ class Worker(NamedTuple):
     episode: np.ndarray  # float64 (2,): return and length of the episode so far
     log: np.ndarray  # float64 (MAX_SEGMENTS, 3): return, length and T of the episodes that have ended
     logged: np.ndarray  # int64 (1,): how many of these rows hold an episode
+    learned: np.ndarray  # float64 (16,): what it counts of its learning, see counters.py
     scratch: Scratch
 
 
@@ -294,9 +297,14 @@ def learn(shared, worker, theta, table, settings, n, terminated, T, algorithm, u
     )
     backward(scratch.dtape, scratch.grad, worker.tape, worker.obs, theta, scratch.work, table, n)
     sum_squares(scratch.squares, scratch.grad)
-    scale = clip_scale(scratch.squares, settings.clip_norm)
-    if not (np.isfinite(loss) and np.isfinite(scale)):
+    grad_norm = gradient_norm(scratch.squares)
+    if not (np.isfinite(loss) and np.isfinite(grad_norm)):
         return False
+    count_update(worker.learned, loss, grad_norm, n)
+    if np.int64(worker.learned[UPDATES]) % MEASURE_EVERY == 0:
+        outputs = outputs_of(worker.tape, table, capacity)
+        measure_outputs(worker.learned, outputs, worker.actions, n, settings.policy, settings.n_actions)
+    scale = clip_scale(grad_norm, settings.clip_norm)
     lr = settings.lr * FLOAT(max(1.0 - T / settings.lr_steps, 0.0))
     apply_gradient(shared, worker, settings, lr, scale, update, copy)
     return True

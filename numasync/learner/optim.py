@@ -141,19 +141,19 @@ def sum_squares(squares, grad):
 
 
 @kernel
-def clip_scale(squares, clip_norm):
-    """The factor that brings the L2 norm of a gradient, the root of the sum of `squares`, down to clip_norm.
-
-    It is 1 if the norm is below clip_norm or clip_norm is 0, and NaN or inf where the sum is not finite.
-    """
+def gradient_norm(squares):
+    """The L2 norm of a gradient, whose squares are summed as in `sum_squares`. It is NaN or inf where the sum is."""
     total = FLOAT(0)
     for block in range(squares.size):
         total += squares[block]
-    norm = np.sqrt(total)
-    if not np.isfinite(norm):
-        return norm
-    if clip_norm > FLOAT(0) and norm > clip_norm:
-        return clip_norm / norm
+    return np.sqrt(total)
+
+
+@kernel
+def clip_scale(grad_norm, clip_norm):
+    """The factor that brings a gradient of this L2 norm down to clip_norm; 1 for a norm below, or clip_norm = 0."""
+    if clip_norm > FLOAT(0) and grad_norm > clip_norm:
+        return clip_norm / grad_norm
     return FLOAT(1)
 
 

@@ -180,10 +180,15 @@ def write_json(path: str | Path, value: Any) -> None:
 
 def append(path: str | Path, head: str, lines: str) -> None:
     """Append `lines` to a text file, whole or not at all. A new or empty file gets `head` first. Raises OSError."""
+    append_bytes(path, lines.encode(), head.encode())
+
+
+def append_bytes(path: str | Path, content: bytes, head: bytes = b"") -> None:
+    """Append to a file, whole or not at all. A new or empty file gets `head` first. Raises OSError."""
     with open(path, "ab", buffering=0) as file:
         end = file.seek(0, os.SEEK_END)
         try:
-            write_all(file.fileno(), (lines if end else head + lines).encode())
+            write_all(file.fileno(), content if end else head + content)
         except OSError:
             file.truncate(end)
             raise

@@ -116,7 +116,9 @@ def is_folder_gone() -> bool:
 
 def argument_of(kind: Any) -> Callable[[str], Any]:
     """Return what turns the text of an option into a value, for argparse. kind: the type of the option."""
-    return whole_number if kind is int else kind
+    if kind is int:
+        return whole_number
+    return float if kind == float | None else kind
 
 
 def whole_number(text: str) -> int | float:

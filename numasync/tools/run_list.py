@@ -50,6 +50,7 @@ class RunRow(NamedTuple):
     seconds      wall time since the workers started
     started      when the workers started, else when the folder was made
     trouble      why it failed, or what is damaged: one sentence
+    stopped_by   the callback that has stopped it before its last step, and why
     """
 
     folder: str
@@ -64,6 +65,7 @@ class RunRow(NamedTuple):
     seconds: float | None
     started: datetime | None
     trouble: str | None
+    stopped_by: str | None = None
 
 
 # What a column is sorted by.
@@ -191,6 +193,7 @@ def make_row(run: RunRecord, locked: bool | None) -> RunRow:
         seconds=result["wall_s"] if result and "wall_s" in result else max(lasted, default=None),
         started=read_start(run.path),
         trouble=trouble,
+        stopped_by=result.get("stopped_by") if result else None,
     )
 
 

@@ -35,7 +35,7 @@ def row_cells(row: RunRow, start_format: str) -> list[str]:
         row.algorithm or UNKNOWN,
         row.environment or UNKNOWN,
         UNKNOWN if row.seed is None else str(row.seed),
-        row.state,
+        f"{row.state} early" if row.state == "finished" and row.stopped_by else row.state,
         UNKNOWN if row.steps is None or row.planned is None else f"{short(row.steps)}/{short(row.planned)}",
         UNKNOWN if row.score is None else f"{row.score:.2f}",
         row.score_of or UNKNOWN,

@@ -10,7 +10,10 @@ checkpoints/     the agents of the last checkpoints, named by their T, with keep
 training.npz     the training state of the last checkpoint: what `numasync resume` needs. It has the parameters too
 training-previous.npz  the training state before it, which is used where the last one is damaged
 best.npz         the agent with the parameters of the best evaluation, if there are periodic evaluations
-result.json      the end of the run: steps, wall time, the evaluation of the last parameters, and made_by
+result.json      the end of the run: steps, wall time, the evaluation of the last parameters, stopped_by (the callback
+                 that has stopped it before its last step, and why) and made_by
+tensorboard/     curves for TensorBoard, with the option tensorboard or the callback TensorBoard
+progress.csv     the table of the callback CSVLog
 failure.json     of a run that failed: error (one sentence) and steps (over all workers until then)
 """
 
@@ -190,6 +193,12 @@ class RunFolder:
         """
         line = EVALUATION_LINE % (steps, seconds, *(evaluation[name] for name in EVALUATION_COLUMNS[2:]))
         append(self.path / EVALUATIONS, f"{','.join(EVALUATION_COLUMNS)}\n", line)
+
+    def evaluations(self) -> list[dict[str, Any]]:
+        """Return the lines of evaluations.csv, each by the column. Raises InputError where it is damaged."""
+        with explain_damage(self.path):
+            table = read_table(self.path / EVALUATIONS, EVALUATION_COLUMNS)
+        return [dict(zip(EVALUATION_COLUMNS, row)) for row in table.tolist()]
 
     def write_result(self, result: dict[str, Any]) -> None:
         """Write result.json."""

@@ -90,11 +90,11 @@ class Report:
         self.display.clear()
         warn_of(text)
 
-    def print_end(self, progress: Progress) -> None:
-        """Say that the training has ended."""
+    def print_end(self, progress: Progress, stopped_by: str | None = None) -> None:
+        """Say that the training has ended. stopped_by: the callback that has stopped it, and why."""
         seconds = round(progress.seconds, 3)
         data = {"steps": progress.steps, "seconds": seconds, "interrupted": progress.interrupted}
-        self.display.show(Event("end", end_lines(progress), data))
+        self.display.show(Event("end", end_lines(progress, stopped_by), {**data, "stopped_by": stopped_by}))
 
     def print_stopped(self, command: str) -> None:
         """Say how a run that was stopped goes on. command: the command line that does it."""
@@ -168,14 +168,17 @@ def format_score(score: float) -> str:
     return f"{score:.1f}" if abs(score) >= 10 else f"{score:.2f}"
 
 
-def end_lines(progress: Progress) -> tuple[str, ...]:
-    """Return lines of what a training has come to."""
+def end_lines(progress: Progress, stopped_by: str | None = None) -> tuple[str, ...]:
+    """Return lines of what a training has come to. stopped_by: the callback that has stopped it, and why."""
     rate = progress.steps / progress.seconds if progress.seconds > 0 else 0.0
-    verb, clock = "Interrupted" if progress.interrupted else "Trained", format_clock(progress.seconds)
+    verb = "Interrupted" if progress.interrupted else "Stopped" if stopped_by else "Trained"
+    clock = format_clock(progress.seconds)
     lines = [f"{verb} after {progress.steps:,} steps in {clock} ({rate:,.0f}/s), {progress.episodes:,} episodes."]
     mean = mean_return(progress)
     if mean is not None:
         lines.append(f"Mean return of the last {len(progress.returns)} training episodes: {format_score(mean)}.")
+    if stopped_by:
+        lines.append(f"Stopped by {stopped_by}.")
     return tuple(lines)
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,13 @@ from numasync.agent.description import parse_config
 from numasync.config import Config
 from numasync.errors import InputError, one_line, warn_of
 from numasync.runtime.checks import as_folder, as_switch, as_whole_number, check_choice
+from numasync.training.callbacks import Given, as_callbacks
 from numasync.training.display import Display, Silent
 from numasync.training.records import CONFIG, STATE, RunFolder, read_ends
 from numasync.training.report import Report
 from numasync.training.run import Run
 from numasync.training.schedule import Schedule
+from numasync.training.shipped import with_options, without_reached
 from numasync.training.state import TrainingState, read_state
 from numasync.training.terminal_bar import choose_display
 from numasync.training.train import make_agent
@@ -23,7 +26,13 @@ STRETCH, HOLD = "stretch", "hold"
 SCHEDULES = STRETCH, HOLD
 
 
-def resume(run: str | os.PathLike, steps: int | None = None, schedule: str = STRETCH, verbose: bool = False) -> Agent:
+def resume(
+    run: str | os.PathLike,
+    steps: int | None = None,
+    schedule: str = STRETCH,
+    verbose: bool = False,
+    callbacks: Sequence[Given] = (),
+) -> Agent:
     """Go on with a run in its own folder, from its last training state, and return its agent.
 
     A deterministic run goes on bit for bit as if it had never stopped. With threads, what was done since the last state
@@ -35,6 +44,10 @@ def resume(run: str | os.PathLike, steps: int | None = None, schedule: str = STR
     schedule  where steps are given, how the learning rate goes on. 'stretch': it falls in a straight line to 0 at the
               new end, as if the run had been planned like this; it jumps up here. 'hold': it stays as it is now
     verbose   whether to print progress
+    callbacks what follows the run, see `train`; the callbacks of its options come by themselves
+
+    A run that a callback has stopped goes on to its planned steps. If it has reached its stop_at, stop_at no longer
+    holds.
 
     An environment of Gymnasium that is no game of ALE cannot be saved: its episodes begin anew. A game of ALE plays
     the steps since its last seed again, to be where it was: 20,000 and an episode at most.
@@ -43,32 +56,41 @@ def resume(run: str | os.PathLike, steps: int | None = None, schedule: str = STR
     another program trains in its folder.
     """
     display = choose_display() if as_switch("verbose", verbose) else Silent()
-    return resume_and_show(display, run, steps, schedule)
+    return resume_and_show(display, run, steps, schedule, callbacks)
 
 
 def resume_and_show(
-    display: Display, run: str | os.PathLike, steps: int | None = None, schedule: str = STRETCH
+    display: Display,
+    run: str | os.PathLike,
+    steps: int | None = None,
+    schedule: str = STRETCH,
+    callbacks: Sequence[Given] = (),
 ) -> Agent:
     """Go on with a run, as `resume` does. display: what shows the progress."""
     path = as_folder("run", run)
     check_choice(schedule, SCHEDULES, "no schedule")
+    own = as_callbacks(callbacks)
     if steps is not None:
         steps = as_whole_number("steps", steps, 1)
     options, result, _ = read_ends(path)
+    result = result if isinstance(result, dict) else None
     config = config_of(path, options)
     folder = RunFolder(path, config, resumed=True)
     try:
         found = read_last_state(folder)
         state = found and found[1]
         if found:
-            finished = isinstance(result, dict) and result.get("evaluation") is not None
+            finished = result is not None and result.get("evaluation") is not None
             check_steps(path, found[1].steps, found[0].config.steps, steps, finished)
             agent, rate = go_on(*found, steps, schedule)
+            agent = leave_behind(agent, result)
             sizes = found[1].numbers.monitor_bytes, found[1].numbers.evaluations_bytes
         else:
             agent, rate, sizes = begin_again(config, steps), None, (0, 0)
+        followers = with_options(own, agent.config, has_folder=True)
         prepare(folder, agent.config, *sizes)
-        return Run(agent, folder, Report(agent.config, folder.checkpoint, display), state, rate).run()
+        report = Report(agent.config, folder.checkpoint, display)
+        return Run(agent, folder, report, state, rate, followers, before(result, steps)).run()
     finally:
         folder.close()
 
@@ -130,6 +152,17 @@ def go_on(agent: Agent, state: TrainingState, steps: int | None, schedule: str) 
     if not rate.lr:
         raise InputError(f"The learning rate is 0 after {state.steps} steps; 'hold' would keep it, give 'stretch'.")
     return Agent(config, agent.spec, agent.theta), rate
+
+
+def leave_behind(agent: Agent, result: dict[str, Any] | None) -> Agent:
+    """Return the agent of a run that goes on, without the score that the run has reached. result: see `Run`."""
+    changes = without_reached(result)
+    return Agent(dataclasses.replace(agent.config, **changes), agent.spec, agent.theta) if changes else agent
+
+
+def before(result: dict[str, Any] | None, steps: int | None) -> dict[str, Any] | None:
+    """Return what a run must know of its result before. With more steps nothing has stopped it. steps: see `resume`."""
+    return {**result, "stopped_by": None} if result and steps is not None else result
 
 
 def begin_again(config: Config, steps: int | None) -> Agent:

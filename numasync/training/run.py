@@ -2,7 +2,7 @@
 
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,16 +10,19 @@ import numpy as np
 
 from numasync.agent.agent import Agent, load
 from numasync.agent.evaluation import PERIODIC_EVAL_STREAM, play_episodes, play_job, summarize
-from numasync.config import Config
 from numasync.errors import EvaluationError, InputError, NotFiniteError, WorkerError, failure_of, one_line
 from numasync.runtime import interrupts
 from numasync.runtime.compilation import watch_compilation
 from numasync.runtime.interrupts import EndedBySignal, save_when_ended
 from numasync.runtime.jit import INSTALLED
 from numasync.training.background_evaluation import BackgroundEvaluator
+from numasync.training.callback_calls import CallbackCalls
+from numasync.training.callbacks import Callback, Checkpoint, End, Evaluation, Start, as_evaluations
+from numasync.training.learning import LearningMeter
 from numasync.training.progress import Progress
 from numasync.training.records import CHECKPOINT, RunFolder, resume_command
 from numasync.training.report import Report
+from numasync.training.result import make_result
 from numasync.training.schedule import Schedule
 from numasync.training.state import PENDING, TrainingState, write_state
 from numasync.training.supervisor import Supervisor
@@ -37,6 +40,8 @@ class Run:
     report    what to print
     state     the training state to go on from; None to begin
     schedule  how the learning rate falls; by default to 0 over the run
+    callbacks what follows the run
+    before    what result.json had, of a run that goes on; None where it was killed, or begins
     """
 
     def __init__(
@@ -46,12 +51,15 @@ class Run:
         report: Report,
         state: TrainingState | None = None,
         schedule: Schedule | None = None,
+        callbacks: Sequence[Callback] = (),
+        before: dict[str, Any] | None = None,
     ) -> None:
-        self.agent, self.folder, self.report = agent, folder, report
+        self.agent, self.folder, self.report, self.before = agent, folder, report, before
         self.trainer = Trainer(agent.config, agent.spec, agent.network, agent.theta, schedule)
         self.supervisor = Supervisor(self.trainer, state)
         self.supervisor.keeps_state = folder is not None
         self.supervisor.on_restore = lambda: report.print_stage("restoring")
+        self.calls = CallbackCalls(callbacks, LearningMeter(self.trainer).read, self.supervisor.stop)
         self.highest = state.numbers.best if state else None
         self.episodes: list[tuple[float, float, float, float]] = []  # that are not yet in a file
         self.troubles: set[str] = set()
@@ -109,14 +117,18 @@ class Run:
         if not INSTALLED:
             self.report.print_trouble("Numba is not installed, so training takes a hundred times as long or longer.")
         try:
+            self._start_callbacks()
             with watch_compilation(self.trainer.kernels, self.report.print_compilation):
                 self.supervisor.run(self._progress, self._checkpoint, self._pause)
             self._write_episodes()
+            self._deliver_last()
             evaluation = self._evaluate_at_the_end()
         except Exception as error:
             if self.unsaved:
                 self._save()
             self._write_failure(error)
+            self._take_episodes()
+            self.calls.end(End(self.agent, None, error))
             raise
         finally:
             if self.evaluator:
@@ -124,17 +136,20 @@ class Run:
             self._write_episodes()  # of a run that failed
             self.report.close()
         interrupted = evaluation is None and not self.evaluation_error
-        result = make_result(self.agent.config, self.supervisor.progress(), evaluation, interrupted)
+        result = make_result(self.agent.config, self.supervisor.progress(), evaluation, interrupted, self.stopped_by)
         self.agent.result = result
         saved = self.folder is not None and self._save()
         if saved:
             # The state has the line of the final evaluation now, for a run that goes on for more steps.
             self._write(lambda folder: folder.write_result(result))
             self._write(self._write_state)
-        if self.evaluation_error:
-            self._write_failure(self.evaluation_error)
-            raise self.evaluation_error
-        self.report.print_result(result)
+        if not self.evaluation_error:
+            self.report.print_result(result)
+        self.calls.end(End(self.agent, None if self.evaluation_error else result, self.evaluation_error))
+        failure = self.evaluation_error or self.calls.error
+        if failure:
+            self._write_failure(failure)
+            raise failure
         if interrupted and saved and self.folder:
             self.report.print_stopped(resume_command(self.folder.path))
             interrupts.last_words = None  # they are said
@@ -143,9 +158,44 @@ class Run:
             raise self.supervisor.ended_by
         return self.agent
 
+    @property
+    def stopped_by(self) -> str | None:
+        """The callback that has stopped the run before its last step, and why."""
+        return self.calls.stopped_by if self.trainer.steps < self.agent.config.steps else None
+
+    def _start_callbacks(self) -> None:
+        """Call on_start. Where only the final evaluation of a run that was stopped is missing, it alone is played."""
+        state, before = self.supervisor.state, self.before or {}
+        missing = before.get("evaluation") is None
+        evaluations = as_evaluations(self.folder.evaluations()) if state and self.folder and missing else []
+        if evaluations and self.evaluator and self.agent.config.deterministic and not self.evaluator.waiting:
+            self.calls.hold(evaluations.pop())
+        if missing and before.get("stopped_by"):
+            self.calls.stopped_by = before["stopped_by"]
+            self.supervisor.stop()
+        made = (state.steps, state.numbers.seconds) if state else (0, 0.0)
+        self.calls.start(Start(self.agent.config, self.folder.path if self.folder else None, *made, evaluations))
+        if self.calls.error:
+            raise self.calls.error
+
+    def _deliver_last(self) -> None:
+        """Call the callbacks at the end of the training. Ctrl-C then leaves out the final evaluation."""
+        try:
+            progress = self.supervisor.progress()
+            if not progress.interrupted:  # otherwise what is held waits for the run to go on
+                self.calls.release()
+            self.calls.deliver(progress, last=True)
+        except EndedBySignal as signal:
+            self.supervisor.interrupted, self.supervisor.ended_by = True, signal
+        except (KeyboardInterrupt, BrokenPipeError):
+            self.supervisor.interrupted = True
+        if self.calls.error:
+            raise self.calls.error
+
     def _progress(self, progress: Progress) -> None:
         self.report.print_progress(progress)
         self._write_episodes()
+        self.calls.deliver(progress)
         # A crossing at the end of the run is left to the final evaluation.
         steps = self.trainer.steps
         if self.evaluator and steps < progress.max_steps:
@@ -159,13 +209,24 @@ class Run:
         if self.supervisor.anew:
             env, reason = self.agent.config.env, "because their environment cannot be saved in the middle of one"
             self._say_once(f"The episodes of {env} that were under way begin anew, {reason}.")
-        self.episodes += self.trainer.episode_log.take()
-        if self.evaluator and self.agent.config.deterministic and self._evaluation_is_due(self.trainer.steps):
+        self._take_episodes()
+        going_on = not (self.supervisor.stopped or self.supervisor.interrupted)
+        due = self.agent.config.deterministic and self._evaluation_is_due(self.trainer.steps)
+        if self.evaluator and due and going_on:
             self.evaluator.finish()
-            self.evaluator.poll(self.trainer.steps, self.trainer.clock.seconds, self.trainer.theta)
+            self.calls.release()
+            self.calls.deliver(self.trainer.progress())
+            if not self.supervisor.stopped:
+                self.evaluator.poll(self.trainer.steps, self.trainer.clock.seconds, self.trainer.theta)
+
+    def _take_episodes(self) -> None:
+        """Take the episodes that have ended, for the file and for the callbacks."""
+        episodes = self.trainer.episode_log.take()
+        self.episodes += episodes
+        self.calls.add_episodes(episodes)
 
     def _write_episodes(self) -> None:
-        self.episodes += self.trainer.episode_log.take()
+        self._take_episodes()
         self._write_waiting_episodes()
 
     def _write_waiting_episodes(self) -> None:
@@ -181,6 +242,8 @@ class Run:
             self.unsaved = not self._write(self._write_checkpoint)
             if not self.unsaved:
                 self.report.print_checkpoint(self.trainer.steps)
+                state = self.supervisor.state
+                self.calls.add(Checkpoint(self.folder.checkpoint, state.steps if state else self.trainer.steps))
 
     def _write_checkpoint(self, folder: RunFolder) -> None:
         """Write the agent and the training state. Raises OSError."""
@@ -268,6 +331,8 @@ class Run:
     ) -> None:
         best = self._record_evaluation(steps, seconds, theta, evaluation)
         self.report.print_periodic_evaluation(steps, evaluation, best)
+        keep = self.calls.hold if self.agent.config.deterministic else self.calls.add
+        keep(Evaluation(steps, seconds, evaluation, best))
 
     def _record_evaluation(self, steps: int, seconds: float, theta: np.ndarray, evaluation: dict[str, Any]) -> bool:
         """Write an evaluation down, and its agent if it is the best so far. Return whether it is.
@@ -295,11 +360,12 @@ class Run:
         """
         progress = self.supervisor.progress()
         try:
-            self.report.print_end(progress)
+            self.report.print_end(progress, self.stopped_by)
             if progress.interrupted:
                 return None
             if self.evaluator:
                 self.evaluator.finish()
+                self.calls.release()
             self.report.print_final_evaluation()
             episodes = self.agent.config.final_eval_episodes
             evaluation = self.agent.evaluate(episodes, on_progress=self.report.print_evaluated)
@@ -316,30 +382,6 @@ class Run:
             self.evaluation_error = EvaluationError(f"The final evaluation cannot be played: {text}")
             self.evaluation_error.__cause__ = error
             return None
-        self._record_evaluation(progress.steps, progress.seconds, self.agent.theta, evaluation)
+        best = self._record_evaluation(progress.steps, progress.seconds, self.agent.theta, evaluation)
+        self.calls.add(Evaluation(progress.steps, progress.seconds, evaluation, best, final=True))
         return evaluation
-
-
-def make_result(
-    config: Config, progress: Progress, evaluation: dict[str, Any] | None, interrupted: bool
-) -> dict[str, Any]:
-    """Return what result.json holds.
-
-    config       the options of the run
-    progress     the Progress at its end
-    evaluation   the final evaluation; None if the run was interrupted, or the evaluation failed
-    interrupted  whether the run or the evaluation was interrupted
-    """
-    return {
-        "algorithm": config.algo,
-        "env": config.env,
-        "seed": config.seed,
-        "workers": config.workers,
-        "steps": progress.steps,
-        "episodes": progress.episodes,
-        "wall_s": round(progress.seconds, 3),
-        "steps_per_s": round(progress.steps / progress.seconds, 1),
-        "interrupted": interrupted,
-        "training": summarize(progress.returns) if progress.returns else None,
-        "evaluation": evaluation,
-    }

@@ -80,6 +80,7 @@ class Supervisor:
 
     snapshot        the last copy of theta
     state           the last training state; None where there is none, or it is not wanted
+    stopped         whether `stop` was called
     interrupted     whether Ctrl-C or another signal has ended the run early
     ended_by        the other signal, if there was one
     anew            whether episodes begin anew, because an environment cannot go on in the middle of one
@@ -96,7 +97,7 @@ class Supervisor:
         self.trainer = trainer
         self.snapshot = trainer.theta.copy()
         self.state = state
-        self.interrupted = False
+        self.stopped = self.interrupted = False
         self.ended_by: EndedBySignal | None = None
         self.keeps_state = False
         self.pause_at: Callable[[int], bool] | None = None
@@ -114,6 +115,11 @@ class Supervisor:
     def progress(self) -> Progress:
         """Return how far the run is."""
         return self.trainer.progress(self.interrupted)
+
+    def stop(self) -> None:
+        """Let the run end early and in good order. A callback of `run` calls this, or the caller of `run` before it."""
+        self.stopped = True
+        self._pause.set()
 
     def run(
         self,
@@ -201,13 +207,13 @@ class Supervisor:
         runs: list[Future] = []
         checkpoint_due = False
         try:
-            while True:
+            while not self.stopped:
                 self._pause.clear()
                 runs = [thread.submit(self._run_workers_of, i) for i, thread in enumerate(self._threads)]
                 if checkpoint_due:  # it is written while the workers go on
                     on_checkpoint(self.snapshot)
                 checkpoint_due = self._watch(runs, on_progress)
-                if not any(run.result() for run in runs) or self._stop.is_set():
+                if not any(run.result() for run in runs) or self._stop.is_set() or self.stopped:
                     break
                 if checkpoint_due:
                     checkpoint_due = self._take_checkpoint(on_pause)

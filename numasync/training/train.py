@@ -2,6 +2,7 @@
 
 import inspect
 import os
+from collections.abc import Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -13,10 +14,12 @@ from numasync.envs.normalization import measure_normalization
 from numasync.errors import InputError
 from numasync.runtime.checks import as_folder, as_switch
 from numasync.runtime.hints import check_keywords
+from numasync.training.callbacks import Given, as_callbacks
 from numasync.training.display import Display, Silent
 from numasync.training.records import RunFolder
 from numasync.training.report import Report
 from numasync.training.run import Run
+from numasync.training.shipped import with_options
 from numasync.training.signature import show_options
 from numasync.training.terminal_bar import choose_display
 
@@ -33,6 +36,7 @@ def train(
     out: str | os.PathLike | None = None,
     verbose: bool = False,
     from_agent: "Agent | str | os.PathLike | None" = None,
+    callbacks: Sequence[Given] = (),
     **options: "Unpack[TrainOptions]",
 ) -> Agent:
     """Train an agent and return it.
@@ -43,6 +47,8 @@ def train(
     verbose     whether to print progress
     from_agent  an agent whose parameters the run begins with, its file, or the name of a pretrained one. Its network
                 must have the same parameters, and it must have seen observations in the same form
+    callbacks   what follows the run, and can stop it: objects of classes that derive from Callback, and functions of
+                the Progress
 
     Every other option has a default from the preset of the environment's family, else the paper's value, which stands
     in brackets below. `numasync train --help` also lists what the presets change. A step is one action of one worker,
@@ -55,31 +61,35 @@ def train(
     KeyboardInterrupt.
 
     Raises InputError for bad input, and then leaves nothing; WorkerError if a worker or the final evaluation failed;
-    NotFiniteError if the run diverged. After a failure the folder keeps the last good checkpoint. Where the folder
-    cannot be written, or a periodic evaluation fails, the run goes on with a warning.
+    CallbackError, which is a WorkerError, if a callback failed; NotFiniteError if the run diverged. After a failure the
+    folder keeps the last good checkpoint. Where the folder cannot be written, or a periodic evaluation fails, the run
+    goes on with a warning.
     """
     given = [name for name in options if name not in RENAMED]
     check_keywords(given, inspect.signature(train).parameters, "no option of a run", OTHER_OPTIONS)
     display = choose_display() if as_switch("verbose", verbose) else Silent()
-    return train_and_show(display, out, from_agent, env=env, algo=algo, **options)
+    return train_and_show(display, out, from_agent, callbacks, env=env, algo=algo, **options)
 
 
 def train_and_show(
     display: Display,
     out: str | os.PathLike | None = None,
     from_agent: Agent | str | os.PathLike | None = None,
+    callbacks: Sequence[Given] = (),
     env: str = Config.env,
     **options: Any,
 ) -> Agent:
     """Train an agent and return it, as `train` does. display: what shows the progress."""
     out = None if out is None else as_folder("out", out)
+    own = as_callbacks(callbacks)
     agent = make_agent(env=env, **options)
     if from_agent is not None:
         agent = begin_with(agent, from_agent if isinstance(from_agent, Agent) else load(from_agent))
+    followers = with_options(own, agent.config, out is not None)
     folder = None if out is None else RunFolder(out, agent.config)
     report = Report(agent.config, folder.checkpoint if folder else None, display)
     try:
-        return Run(agent, folder, report).run()
+        return Run(agent, folder, report, callbacks=followers).run()
     except InputError:
         if folder and not folder.checkpoint.exists():
             folder.discard()

@@ -95,8 +95,14 @@ class Trainer:
 
     def progress(self, interrupted: bool = False) -> Progress:
         """Return how far the run is. interrupted: whether Ctrl-C has ended it early."""
-        seconds, returns = self.clock.seconds, list(self.episode_log.returns)
-        return Progress(self.steps, self.config.steps, seconds, self.episodes, returns, interrupted)
+        seconds, log = self.clock.seconds, self.episode_log
+        returns, lengths = list(log.returns), list(log.lengths)
+        return Progress(self.steps, self.config.steps, seconds, self.episodes, returns, interrupted, lengths)
+
+    @property
+    def learned(self) -> np.ndarray:
+        """What all workers have counted of their learning, see `learner/counters.py`: float64 (COLUMNS,)."""
+        return np.sum([worker.learned for worker in self.workers], axis=0)
 
     @property
     def kernels(self) -> list[Any]:

@@ -8,6 +8,7 @@ import numpy as np
 from numasync.algorithms import Algorithm
 from numasync.config import Config
 from numasync.envs.spec import Environment
+from numasync.learner.counters import COLUMNS
 from numasync.learner.loop import MAX_SEGMENTS, Scratch, Settings, Worker
 from numasync.learner.optim import OPTIMIZERS, OptimizerState, blocks_of
 from numasync.nn.network import Network
@@ -102,6 +103,7 @@ def make_worker(
         episode=aligned_zeros((2,), np.float64),
         log=aligned_zeros((MAX_SEGMENTS, 3), np.float64),
         logged=aligned_zeros((1,), np.int64),
+        learned=aligned_zeros((COLUMNS,), np.float64),
         scratch=make_scratch(network, algorithm, capacity),
     )
 

@@ -111,10 +111,11 @@ def test_contributing_has_the_command_of_ci_for_plain_python():
 
 
 @pytest.mark.compiled
-def test_the_python_of_the_readme_runs(tmp_path):
-    blocks = [code for language, code in FENCE.findall((ROOT / "README.md").read_text()) if language == "python"]
+@pytest.mark.parametrize("page, written", [("README.md", "cartpole.npz"), ("docs/howto/callbacks.md", "cartpole.csv")])
+def test_the_python_of_a_page_runs(tmp_path, page, written):
+    blocks = [code for language, code in FENCE.findall((ROOT / page).read_text()) if language == "python"]
     path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
     options = dict(env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=START_SECONDS)
     done = subprocess.run([sys.executable, "-c", "\n".join(blocks)], cwd=tmp_path, **options)
     assert len(blocks) > 1 and (done.returncode, done.stderr) == (0, "")
-    assert (tmp_path / "cartpole.npz").exists()
+    assert (tmp_path / written).exists()

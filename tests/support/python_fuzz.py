@@ -70,7 +70,15 @@ GOOD: dict[str, dict[str, Any]] = {
 REFUSED: dict[str, list[tuple[str, Any]]] = {
     "study": [("env", "Nope-v0"), ("lr_low", 2.0), ("algos", "nope"), ("runs", 0), ("jobs", 0), ("executor", 3)],
     "tune": [("env", "Nope-v0"), ("algo", "nope"), ("trials", 0), ("jobs", 0), ("executor", 3), ("steps", 0)],
-    "train": [("env", "Nope-v0"), ("algo", "nope"), ("steps", 0), ("lr", -1), ("out", 3), ("network", "nope")],
+    "train": [
+        ("env", "Nope-v0"),
+        ("algo", "nope"),
+        ("steps", 0),
+        ("lr", -1),
+        ("out", 3),
+        ("callbacks", 3),
+        ("network", "nope"),
+    ],
     "warmup": [("env", "Nope-v0"), ("env", ()), ("algo", "nope"), ("verbose", 3), ("network", "nope")],
     "register": [("reset", print), ("step", None), ("observation_shape", ()), ("n_actions", 0)],
     "plot": [("folders", ["missing"]), ("window", 0)],

@@ -30,8 +30,8 @@ def stop_at(monkeypatch: Any, *stops: int) -> None:
             del left[: sum(stop <= run.trainer.steps for stop in left)]
             raise KeyboardInterrupt
 
-    def begin_to_look(run: Run, *arguments: Any) -> None:
-        begin(run, *arguments)
+    def begin_to_look(run: Run, *arguments: Any, **named: Any) -> None:
+        begin(run, *arguments, **named)
         pause_at = run.supervisor.pause_at
         run.supervisor.pause_at = lambda steps: bool(pause_at and pause_at(steps)) or is_due(run)
 

@@ -17,7 +17,7 @@ IN_PRESETS = {name for preset in PRESETS.values() for name in preset}
 
 def test_train_shows_every_option_once_and_none_that_does_not_exist():
     assert list(PARAMETERS)[:5] == ["env", "algo", "out", "verbose", "from_agent"]
-    assert set(PARAMETERS) == FIELDS.keys() | {"out", "verbose", "from_agent"}
+    assert set(PARAMETERS) == FIELDS.keys() | {"out", "verbose", "from_agent", "callbacks"}
     assert not RENAMED.keys() & PARAMETERS.keys()
     assert inspect.signature(numasync.train).return_annotation is Agent
 

@@ -13,6 +13,7 @@ from numasync.config import make_config
 from numasync.envs.observation import Observation
 from numasync.learner.loop import Scratch, Worker
 from numasync.training import supervisor, trainer
+from numasync.training.progress import Progress
 from numasync.training.supervisor import Supervisor
 from numasync.training.trainer import Trainer
 
@@ -44,7 +45,7 @@ def test_only_workers_of_one_thread_share_arrays(scripted, monkeypatch):
 def test_a_run_counts_its_steps_episodes_returns_and_seconds(scripted):
     scripted(plain)
     run = make_trainer(steps=2500)
-    assert run.progress() == (0, 2500, 0.0, 0, [], False)
+    assert run.progress() == Progress(0, 2500, 0.0, 0, [], lengths=[])
     began = time.perf_counter()
     Supervisor(run).run()
     assert 2500 <= run.steps < 2500 + 2 * run.config.t_max
@@ -53,7 +54,8 @@ def test_a_run_counts_its_steps_episodes_returns_and_seconds(scripted):
     seconds = run.clock.seconds
     assert 0 < seconds < time.perf_counter() - began
     time.sleep(0.01)
-    assert run.progress() == (run.steps, 2500, seconds, run.episodes, [10.0] * 100, False)
+    scores = lengths = [10.0] * 100
+    assert run.progress() == Progress(run.steps, 2500, seconds, run.episodes, scores, lengths=lengths)
     assert np.isfinite(run.theta).all() and not np.array_equal(run.theta, run.network.initial(run.config.seed))
 
 

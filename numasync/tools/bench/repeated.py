@@ -4,7 +4,7 @@ The first argument of each is `times`, how often the kernel is called. The other
 """
 
 from numasync.learner.loop import apply_gradient
-from numasync.learner.optim import clip_scale, sum_squares
+from numasync.learner.optim import clip_scale, gradient_norm, sum_squares
 from numasync.nn.layers.conv import conv_backward, conv_forward
 from numasync.nn.layers.dense import dense_backward, dense_forward
 from numasync.nn.passes import backward, forward
@@ -85,5 +85,5 @@ def repeat_learning(times, shared, worker, table, settings, n, update):
     for _ in range(times):
         backward(scratch.dtape, scratch.grad, worker.tape, worker.obs, shared.theta, scratch.work, table, n)
         sum_squares(scratch.squares, scratch.grad)
-        scale = clip_scale(scratch.squares, settings.clip_norm)
+        scale = clip_scale(gradient_norm(scratch.squares), settings.clip_norm)
         apply_gradient(shared, worker, settings, settings.lr, scale, update, settings.local_copy)
