@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from numasync.config import Config, rename_options, validate_option
+from numasync.envs.kwargs import as_kwargs
 from numasync.envs.observation import Observation
 from numasync.envs.spec import FAMILIES, Bounds, EnvSpec
 from numasync.errors import InputError
@@ -83,7 +84,8 @@ def parse_spec(given: dict[str, Any]) -> EnvSpec:
     check_whole_number(
         "action_start", spec.action_start, 0 if spec.continuous else -MOST, 0 if spec.continuous else MOST
     )
-    return spec._replace(action_shape=parse_action_shape(spec), action_dtype=parse_action_dtype(spec.action_dtype))
+    spec = spec._replace(action_shape=parse_action_shape(spec), action_dtype=parse_action_dtype(spec.action_dtype))
+    return spec._replace(env_kwargs=as_kwargs(spec.env_kwargs))
 
 
 def parse_observation(given: dict[str, Any]) -> Observation:

@@ -95,6 +95,8 @@ class EnvSpec(NamedTuple):
 
     normalized_actions  true: its policy works in [-1, 1] where bounds are finite, see `action_map`; false: in the
                         environment's own units, as every agent of version 0.2.0.dev0
+
+    env_kwargs          the keywords that made the environment, as JSON holds them; None for none
     """
 
     id: str
@@ -106,6 +108,7 @@ class EnvSpec(NamedTuple):
     action_shape: tuple[int, ...] | None = None
     action_dtype: str = "float32"
     normalized_actions: bool = True
+    env_kwargs: dict[str, Any] | None = None
 
     @property
     def continuous(self) -> bool:

@@ -12,6 +12,7 @@ from numasync.agent.agent import Agent
 from numasync.agent.evaluation import EVALUATION_STREAM, act, episode_limit
 from numasync.agent.network import check_theta
 from numasync.envs import make_env
+from numasync.envs.objects import EnvLike, as_env_id
 from numasync.envs.spec import LIFE_LOST, RUNNING, Environment
 from numasync.errors import EvaluationError, failure_of
 from numasync.runtime.checks import as_path, as_whole_number, check_kind
@@ -28,23 +29,25 @@ MAX_FPS = 50
 
 
 def watch(
-    env_id: str,
+    env_id: EnvLike,
     agent: Agent | None = None,
     seed: int = 1,
     steps: int | None = None,
     fps: int = FPS,
     gif: str | os.PathLike | None = None,
+    env_kwargs: dict[str, Any] | None = None,
 ) -> None:
     """Play one episode and show it on the standard output, or write it to an animated GIF. Print its score at the end.
 
     A terminal shows each frame in the place of the frame before. A file or a pipe gets plain text, without waiting.
 
-    env_id  the id of the environment, see `numasync envs`
+    env_id  the id of the environment, see `numasync envs`, or whatever `train` takes as env
     agent   who plays: it acts as in the first episode of `agent.evaluate(seed=seed)`; None for random actions
     seed    the seed of the episode
     steps   the most steps to play; by default the limit of `agent.evaluate`
     fps     steps shown per second, 50 at most
     gif     a .gif file to write instead; only for environments whose observations are pictures; it needs Pillow
+    env_kwargs  keywords for the environment; by default the agent's own
 
     Raises InputError, before anything is played, where an argument is not allowed, the agent was trained on another
     environment, Pillow is missing, or a GIF cannot be written. Raises InputError after the episode where writing fails;
@@ -58,7 +61,10 @@ def watch(
         gif = as_path("gif", gif)
         check_gif_path(gif)
         import_pillow()
-    env = make_env(env_id, observation=agent.spec.observation if agent else None)
+    own = agent.spec if agent else None
+    if env_kwargs is None and own:
+        env_kwargs = own.env_kwargs
+    env = make_env(as_env_id(env_id, "env_id"), observation=own and own.observation, env_kwargs=env_kwargs)
     try:
         if agent:
             agent.spec.check_compatible(env.spec)

@@ -5,9 +5,10 @@ import os
 from pathlib import Path
 from typing import Any
 
-from numasync.agent.agent import Agent
+from numasync.agent.agent import Agent, check_same_env
 from numasync.agent.description import parse_config
 from numasync.config import Config
+from numasync.envs.objects import EnvLike, as_env_id
 from numasync.errors import InputError, one_line, warn_of
 from numasync.runtime.checks import as_folder, as_switch, as_whole_number, check_choice
 from numasync.training.display import Display, Silent
@@ -23,7 +24,13 @@ STRETCH, HOLD = "stretch", "hold"
 SCHEDULES = STRETCH, HOLD
 
 
-def resume(run: str | os.PathLike, steps: int | None = None, schedule: str = STRETCH, verbose: bool = False) -> Agent:
+def resume(
+    run: str | os.PathLike,
+    steps: int | None = None,
+    schedule: str = STRETCH,
+    verbose: bool = False,
+    env: EnvLike | None = None,
+) -> Agent:
     """Go on with a run in its own folder, from its last training state, and return its agent.
 
     A deterministic run goes on bit for bit as if it had never stopped. With threads, what was done since the last state
@@ -35,6 +42,8 @@ def resume(run: str | os.PathLike, steps: int | None = None, schedule: str = STR
     schedule  where steps are given, how the learning rate goes on. 'stretch': it falls in a straight line to 0 at the
               new end, as if the run had been planned like this; it jumps up here. 'hold': it stays as it is now
     verbose   whether to print progress
+    env       the environment, as for `train`, where the run was begun with a function or a class, which a folder does
+              not hold; by default the run's own
 
     An environment of Gymnasium that is no game of ALE cannot be saved: its episodes begin anew. A game of ALE plays
     the steps since its last seed again, to be where it was: 20,000 and an episode at most.
@@ -43,17 +52,22 @@ def resume(run: str | os.PathLike, steps: int | None = None, schedule: str = STR
     another program trains in its folder.
     """
     display = choose_display() if as_switch("verbose", verbose) else Silent()
-    return resume_and_show(display, run, steps, schedule)
+    return resume_and_show(display, run, steps, schedule, env)
 
 
 def resume_and_show(
-    display: Display, run: str | os.PathLike, steps: int | None = None, schedule: str = STRETCH
+    display: Display,
+    run: str | os.PathLike,
+    steps: int | None = None,
+    schedule: str = STRETCH,
+    env: EnvLike | None = None,
 ) -> Agent:
     """Go on with a run, as `resume` does. display: what shows the progress."""
     path = as_folder("run", run)
     check_choice(schedule, SCHEDULES, "no schedule")
     if steps is not None:
         steps = as_whole_number("steps", steps, 1)
+    env_id = None if env is None else as_env_id(env)
     options, result, _ = read_ends(path)
     config = config_of(path, options)
     folder = RunFolder(path, config, resumed=True)
@@ -64,9 +78,10 @@ def resume_and_show(
             finished = isinstance(result, dict) and result.get("evaluation") is not None
             check_steps(path, found[1].steps, found[0].config.steps, steps, finished)
             agent, rate = go_on(*found, steps, schedule)
+            agent = agent if env_id is None else agent.on(env_id)
             sizes = found[1].numbers.monitor_bytes, found[1].numbers.evaluations_bytes
         else:
-            agent, rate, sizes = begin_again(config, steps), None, (0, 0)
+            agent, rate, sizes = begin_again(config, steps, env_id), None, (0, 0)
         prepare(folder, agent.config, *sizes)
         return Run(agent, folder, Report(agent.config, folder.checkpoint, display), state, rate).run()
     finally:
@@ -132,9 +147,15 @@ def go_on(agent: Agent, state: TrainingState, steps: int | None, schedule: str) 
     return Agent(config, agent.spec, agent.theta), rate
 
 
-def begin_again(config: Config, steps: int | None) -> Agent:
-    """Return the untrained agent of a run that was stopped before its first state. steps: None for as planned."""
+def begin_again(config: Config, steps: int | None, env_id: str | None) -> Agent:
+    """Return the untrained agent of a run that was stopped before its first state. steps, env_id: None for as planned.
+
+    Raises InputError where the run is one of another environment.
+    """
     given = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    if env_id is not None:
+        check_same_env(config.env, env_id)
+        given["env"] = env_id
     return make_agent(**{**given, **({"steps": steps} if steps else {})})
 
 
