@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import os
-import sys
 import threading
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -13,13 +12,14 @@ import numpy as np
 
 from numasync.agent.checkpoint import CheckpointFile, open_checkpoint, save_checkpoint
 from numasync.agent.description import check_sizes, parse_config, parse_result, parse_spec
+from numasync.agent.environment import check_may_play, check_same_env
 from numasync.agent.evaluation import EVALUATION_STREAM, EvaluationPolicy, act, play_episodes, summarize
 from numasync.agent.network import build_network, check_theta
 from numasync.agent.stream import Stream, StreamState
 from numasync.algorithms import algorithm_for
 from numasync.algorithms.policy import EPSILON_GREEDY, MEAN
 from numasync.config import Config
-from numasync.envs import OBJECTS, add_version, find_object
+from numasync.envs import OBJECTS
 from numasync.envs.kwargs import as_kwargs
 from numasync.envs.objects import EnvLike, as_env_id
 from numasync.envs.spec import EnvSpec
@@ -223,19 +223,8 @@ class Agent:
             self.check_env(env_id)
             return env_id
         own = self.spec.id
-        module = own.rpartition(":")[0]
-        if not self._id_from_file or own in OBJECTS:
-            return own
-        if module not in ("", "gymnasium", *sys.modules):
-            raise InputError(
-                f"The agent's file names the environment {own}, and playing it would import the module {module}; "
-                f"import it first, or name it yourself: env={own!r} (--env {own})."
-            )
-        if find_object(own) is not None:
-            raise InputError(
-                f"The agent's file names the environment {own}, and playing it would call a function or a class of the "
-                f"module {module}; name it yourself: env={own!r} (--env {own})."
-            )
+        if self._id_from_file:
+            check_may_play(own)
         return own
 
     def on(self, env_id: str) -> "Agent":
@@ -295,12 +284,6 @@ def contents_of(agent: Agent, half: bool = False) -> tuple[dict[str, Any], dict[
         "result": agent.result,
     }
     return description, arrays
-
-
-def check_same_env(own: str, env_id: str) -> None:
-    """Raise InputError unless an id stands for the environment `own`, see `Agent.check_env`."""
-    if env_id not in OBJECTS and add_version(env_id).rpartition(":")[2] != add_version(own).rpartition(":")[2]:
-        raise InputError(f"This agent was trained on {own}; it cannot play {env_id}.")
 
 
 def name_network(layers: str | tuple[Layer, ...]) -> str:

@@ -2,12 +2,15 @@
 
 import dataclasses
 import os
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from numasync.agent.agent import Agent, check_same_env
+from numasync.agent.agent import Agent
 from numasync.agent.description import parse_config
+from numasync.agent.environment import check_same_env
 from numasync.config import Config
+from numasync.envs import make_env
 from numasync.envs.objects import EnvLike, as_env_id
 from numasync.errors import InputError, one_line, warn_of
 from numasync.runtime.checks import as_folder, as_switch, as_whole_number, check_choice
@@ -79,6 +82,7 @@ def resume_and_show(
             check_steps(path, found[1].steps, found[0].config.steps, steps, finished)
             agent, rate = go_on(*found, steps, schedule)
             agent = agent if env_id is None else agent.on(env_id)
+            check_environment(agent)
             sizes = found[1].numbers.monitor_bytes, found[1].numbers.evaluations_bytes
         else:
             agent, rate, sizes = begin_again(config, steps, env_id), None, (0, 0)
@@ -145,6 +149,13 @@ def go_on(agent: Agent, state: TrainingState, steps: int | None, schedule: str) 
     if not rate.lr:
         raise InputError(f"The learning rate is 0 after {state.steps} steps; 'hold' would keep it, give 'stretch'.")
     return Agent(config, agent.spec, agent.theta), rate
+
+
+def check_environment(agent: Agent) -> None:
+    """Raise InputError, before the folder of the run changes, where its environment cannot be made or is another."""
+    config, spec = agent.config, agent.spec
+    with closing(make_env(config.env, observation=spec.observation, env_kwargs=config.env_kwargs)) as env:
+        spec.check_compatible(env.spec)
 
 
 def begin_again(config: Config, steps: int | None, env_id: str | None) -> Agent:

@@ -13,6 +13,7 @@ from numasync import InputError, dense
 from numasync.envs import make_env
 from numasync.envs.observation import Observation
 from numasync.envs.python.gym import image_kind
+from numasync.errors import TroubleWarning
 from numasync.tools.frames import make_cells
 
 
@@ -123,7 +124,7 @@ def test_pixels_of_sixteen_bits_are_scaled_by_their_range(shape):
 def test_where_the_shape_does_not_say_it_a_warning_names_the_axis_and_the_option(shape):
     with registered_env(box(shape, np.uint8)) as env_id:
         with pytest.warns(
-            UserWarning, match=r"takes the (first|last) axis .* --channels (first|last) \(channels="
+            TroubleWarning, match=r"takes the (first|last) axis .* --channels (first|last) \(channels="
         ) as said:
             kind = make_env(env_id).spec.observation.kind
         taken = "first" if kind == "channels_first" else "last"
@@ -149,13 +150,12 @@ def test_the_option_chooses_the_axis(shape, recwarn):
 
 
 @pytest.mark.compiled
-@pytest.mark.parametrize("width", [7, 9])
-def test_catch_with_channels_first_and_last_is_learned_in_the_same_way(width):
-    options = dict(steps=12_000, workers=2, deterministic=True, final_eval_episodes=50)
+def test_catch_with_channels_first_and_last_is_learned_in_the_same_way():
+    options = dict(algo="a3c", steps=20_000, workers=2, lr=1e-2, rms_eps=1e-3, t_max=6, final_eval_episodes=50)
     first, last = (
-        numasync.train(Catch, env_kwargs=dict(first=first, width=width), **options) for first in (True, False)
+        numasync.train(Catch, env_kwargs=dict(first=first), deterministic=True, **options) for first in (True, False)
     )
     assert first.spec.observation.kind == "channels_first" and last.spec.observation.kind == "image"
-    assert first.network.input_shape == last.network.input_shape == (7, width, 3)
+    assert first.network.input_shape == last.network.input_shape == (7, 7, 3)
     np.testing.assert_array_equal(first.theta, last.theta)
-    assert first.result["evaluation"] == last.result["evaluation"] and first.result["evaluation"]["mean"] > 0.8
+    assert first.result["evaluation"] == last.result["evaluation"] and first.result["evaluation"]["mean"] > 0.9
