@@ -183,7 +183,8 @@ def find_object(env_id: str) -> Callable | None:
     check_text("env_id", env_id)
     module, _, name = env_id.rpartition(":")
     known = {*REGISTERED, *getattr(sys.modules.get("gymnasium"), "registry", ())}
-    if module in ("", "gymnasium") or name in known or any(re.fullmatch(rf"{re.escape(name)}-v\d+", full) for full in known):
+    registered = name in known or any(re.fullmatch(rf"{re.escape(name)}-v\d+", full) for full in known)
+    if registered or module in ("", "gymnasium"):
         return None
     found: Any = sys.modules.get(module)
     try:
