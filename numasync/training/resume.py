@@ -82,7 +82,7 @@ def resume_and_show(
             check_steps(path, found[1].steps, found[0].config.steps, steps, finished)
             agent, rate = go_on(*found, steps, schedule)
             agent = agent if env_id is None else agent.on(env_id)
-            check_environment(agent)
+            check_environment(agent, found[1])
             sizes = found[1].numbers.monitor_bytes, found[1].numbers.evaluations_bytes
         else:
             agent, rate, sizes = begin_again(config, steps, env_id), None, (0, 0)
@@ -151,11 +151,14 @@ def go_on(agent: Agent, state: TrainingState, steps: int | None, schedule: str) 
     return Agent(config, agent.spec, agent.theta), rate
 
 
-def check_environment(agent: Agent) -> None:
+def check_environment(agent: Agent, state: TrainingState) -> None:
     """Raise InputError, before the folder of the run changes, where its environment cannot be made or is another."""
     config, spec = agent.config, agent.spec
     with closing(make_env(config.env, observation=spec.observation, env_kwargs=config.env_kwargs)) as env:
         spec.check_compatible(env.spec)
+        if env.jitted != ("env_state" in state.arrays):
+            begun, other = ("in Python", "jitted") if env.jitted else ("jitted", "in Python")
+            raise InputError(f"The run was begun with an environment that is {begun}; {config.env} is {other}.")
 
 
 def begin_again(config: Config, steps: int | None, env_id: str | None) -> Agent:

@@ -5,10 +5,12 @@ import subprocess
 import sys
 
 import gymnasium
+import numpy as np
 import pytest
 from gymnasium.wrappers import FlattenObservation
 from support.catch3 import Catch
 from support.folders import contents
+from support.gym_envs import SampleEnv
 from support.text import is_one_sentence
 
 import numasync
@@ -148,6 +150,25 @@ def test_a_run_does_not_go_on_with_another_environment(tmp_path):
         numasync.resume(run, steps=200)
     assert contents(run) == before, "also its result is still there"
     assert numasync.resume(run, steps=200, env=make_flat).result["steps"] >= 200
+
+
+@pytest.mark.compiled
+def test_a_run_of_a_jitted_environment_does_not_go_on_in_python(tmp_path):
+    run = stopped_run(tmp_path / "run", "CartPole-v1")
+    before = contents(run)
+    for env in ("gymnasium:CartPole-v1", lambda: gymnasium.make("CartPole-v1")):
+        with pytest.raises(InputError, match="was begun with an environment that is jitted; .* is in Python"):
+            numasync.resume(run, steps=200, env=env)
+    assert contents(run) == before
+
+
+@pytest.mark.compiled
+def test_a_run_of_a_game_goes_on_with_a_function_in_its_place(tmp_path):
+    run = stopped_run(tmp_path / "run", "ALE/Pong-v5", env_kwargs={"max_episode_steps": 20}, normalize=False)
+    space, actions = gymnasium.spaces.Box(0, 255, (4, 84, 84), np.uint8), gymnasium.spaces.Discrete(6)
+    with pytest.warns(RuntimeWarning, match="begin anew"):
+        agent = numasync.resume(run, steps=80, env=lambda max_episode_steps: SampleEnv(space, actions))
+    assert agent.result["steps"] >= 80
 
 
 # --- The command line

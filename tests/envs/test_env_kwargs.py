@@ -98,6 +98,7 @@ def test_every_kind_of_python_environment_takes_them():
         ("Catch-v0", {"a": 1}, "Catch-v0 is jitted and takes no env_kwargs (--env-kwargs)."),
         ("gymnasium:CartPole-v1", {"sutton_barto": 1}, "takes no 'sutton_barto'; the nearest keyword is sutton_barto_"),
         ("FrozenLake-v1", {"slippery": 1}, "FrozenLake-v1 takes no 'slippery'; the nearest keyword is is_slippery "),
+        ("FrozenLake-v1", {"map_name": "9x9"}, "FrozenLake-v1 cannot be made with map_name='9x9': KeyError: "),
         (Catch, {"widht": 1}, "takes no 'widht'; the nearest keyword is width "),
         (lambda: Catch(), {"width": 1}, "takes no 'width' and no other keyword "),
         ("ALE/Pong-v5", {"mod": 1}, "ALE/Pong-v5 takes no 'mod'; the nearest keyword is mode "),

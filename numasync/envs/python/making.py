@@ -53,6 +53,9 @@ def explain(env_id: str, source: Any, kwargs: Mapping[str, Any], error: Exceptio
         return unknown_keyword(env_id, unexpected[1], keywords_of(source or env_id))
     if callable(source):
         return InputError(f"{env_id} makes no environment: {type(error).__name__}: {one_line(error)}")
+    if kwargs and not isinstance(error, (gymnasium.error.Error, ImportError)):
+        given = ", ".join(f"{key}={show(value)}" for key, value in kwargs.items())
+        return InputError(f"{env_id} cannot be made with {given}: {type(error).__name__}: {one_line(error)}")
     own = "one of your own must be registered first, see numasync.register, or be named as module:id"
     known = isinstance(error, (gymnasium.error.Error, ImportError, ValueError))
     reason = one_line(error if known else f"{type(error).__name__}: {error}").rstrip(".")
