@@ -8,6 +8,8 @@ from typing import Any, TypedDict
 
 from numasync.agent.other_names import OTHER_NAMES, OTHER_OPTIONS
 from numasync.algorithms import ALGORITHMS
+from numasync.envs import CHANNELS
+from numasync.envs.kwargs import as_kwargs
 from numasync.errors import InputError
 from numasync.learner.optim import OPTIMIZERS
 from numasync.nn.architectures import ARCHITECTURES
@@ -52,7 +54,12 @@ class Config:
 
     algo: str = option("nstep_q", "algorithm", choices=tuple(ALGORITHMS))
     env: str = option(
-        "CartPole-v1", "environment id; 'gymnasium:ID' asks for Gymnasium's version of a jitted environment"
+        "CartPole-v1",
+        "environment id; 'gymnasium:ID' asks for Gymnasium's version of a jitted environment, 'module:name' for what a "
+        "function or a class makes",
+    )
+    env_kwargs: dict[str, Any] | None = option(
+        None, "keywords for the environment, such as mode=1; jitted environments take none"
     )
     preset: str = option(
         "default",
@@ -78,6 +85,9 @@ class Config:
     )
     separate_value: bool = option(False, "use two networks that share nothing for policy and value (a3c)")
     flatten: bool = option(False, "turn a Dict or Tuple observation into one vector (Gymnasium's FlattenObservation)")
+    channels: str = option(
+        "auto", "which axis of an image holds its channels, by default by its shape", choices=CHANNELS
+    )
     normalize: bool = option(False, "normalise screens by 1,000 random frames, vectors by a running mean and deviation")
     terminal_on_life_loss: bool = option(False, "treat a lost life as terminal while learning (Atari)")
     deterministic: bool = option(False, "run all workers in turn on one thread: repeatable bit for bit, but slower")
@@ -111,6 +121,7 @@ class Config:
 class TrainOptions(TypedDict, total=False):
     """The options that `train` takes after env and algo, for editors and type checkers: fields of Config."""
 
+    env_kwargs: dict[str, Any] | None
     preset: str
     steps: int
     workers: int
@@ -129,6 +140,7 @@ class TrainOptions(TypedDict, total=False):
     network: str | tuple[Layer, ...]
     separate_value: bool
     flatten: bool
+    channels: str
     normalize: bool
     terminal_on_life_loss: bool
     deterministic: bool
@@ -240,6 +252,8 @@ def validate_option(option_field: dataclasses.Field, value: Any) -> Any:
                 f"network is {show(value)}; it must be a name or a tuple of layers such as (dense(64), relu())."
             )
         return tuple(value)
+    if name == "env_kwargs":
+        return as_kwargs(value)
     if option_field.type == float | None:
         return None if value is None else as_real_number(name, value, low, high)
     if option_field.type is int:

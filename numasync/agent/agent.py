@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import os
-import sys
 import threading
 from collections.abc import Callable, Collection
 from pathlib import Path
@@ -13,6 +12,7 @@ import numpy as np
 
 from numasync.agent.checkpoint import CheckpointFile, open_checkpoint, save_checkpoint
 from numasync.agent.description import check_sizes, parse_config, parse_result, parse_spec
+from numasync.agent.environment import check_may_play, check_same_env
 from numasync.agent.evaluation import EVALUATION_STREAM, EvaluationPolicy, play_episodes, summarize
 from numasync.agent.network import build_network, check_theta
 from numasync.agent.onnx_file import to_bytes
@@ -21,7 +21,9 @@ from numasync.agent.stream import Stream, StreamMemory
 from numasync.algorithms import algorithm_for
 from numasync.algorithms.policy import EPSILON_GREEDY, MEAN
 from numasync.config import Config
-from numasync.envs import add_version
+from numasync.envs import OBJECTS
+from numasync.envs.kwargs import as_kwargs
+from numasync.envs.objects import EnvLike, as_env_id
 from numasync.envs.spec import EnvSpec
 from numasync.errors import InputError, unwritable
 from numasync.nn.spec import Layer
@@ -182,8 +184,9 @@ class Agent:
         self,
         episodes: int = 100,
         seed: int | None = None,
-        env: str | None = None,
+        env: EnvLike | None = None,
         on_progress: Callable[[int], None] | None = None,
+        env_kwargs: dict[str, Any] | None = None,
     ) -> dict[str, Any]:
         """Play episodes with the current parameters and return their scores. Nothing is learned.
 
@@ -191,20 +194,23 @@ class Agent:
 
         episodes     the number of episodes
         seed         the seed of the episodes; by default config.seed
-        env          the id of the environment to play; by default the agent's own. It must be the same environment, of
-                     numasync or of Gymnasium ('gymnasium:CartPole-v1'). An agent from a file whose own environment is
-                     in a module that has not been imported needs it: 'game:Game-v0' imports game.py.
+        env          the environment to play, as for `train`; by default the agent's own. An id must be of the same
+                     environment, of numasync or of Gymnasium ('gymnasium:CartPole-v1'). A function, a class or an
+                     EnvSpec can be any with the same observations and actions. An agent from a file whose own
+                     environment is in a module that has not been imported needs it: 'game:Game-v0' imports game.py.
         on_progress  a function that gets the number of episodes that have ended, four times a second; None for none
+        env_kwargs   keywords for the environment; by default the agent's own
 
         Returns a dict of episodes, mean, std, min and max, and `cut`: how many episodes ended at numasync's limit of
         steps, where there were any. Raises InputError for bad input, NotFiniteError where a score is NaN or infinite.
         """
         env_id = self.env_to_play(env)
+        env_kwargs = self.spec.env_kwargs if env_kwargs is None else as_kwargs(env_kwargs)
         episodes = as_whole_number("episodes", episodes, 1)
         seed = as_whole_number("seed", self.config.seed if seed is None else seed, 0)
         if on_progress is not None:
             check_method("on_progress", on_progress, "__call__", "a function, or None")
-        spec, policy = self.spec._replace(id=env_id), self.evaluation_policy()
+        spec, policy = self.spec._replace(id=env_id, env_kwargs=env_kwargs), self.evaluation_policy()
         return summarize(play_episodes(spec, policy, self.theta, episodes, seed, on_progress=on_progress))
 
     def evaluation_policy(self) -> EvaluationPolicy:
@@ -213,29 +219,38 @@ class Agent:
         epsilon = self.config.eval_epsilon if self.algorithm.policy == EPSILON_GREEDY else 0.0
         return EvaluationPolicy(self.network, policy, epsilon, self._action_map)
 
-    def env_to_play(self, env: str | None = None) -> str:
-        """Return the id of the environment to play. env: the id that the user names; None for the agent's own.
+    def env_to_play(self, env: EnvLike | None = None) -> str:
+        """Return the id of the environment to play. env: what the user gives; None for the agent's own.
 
         Raises InputError where the agent was not trained on it, and where the agent's own id comes from a file and
-        would import a module: a file of data must not decide what code runs.
+        would import a module or call a function: a file of data must not decide what code runs.
         """
         if env is not None:
-            self.check_env(env)
-            return env
+            env_id = as_env_id(env)
+            self.check_env(env_id)
+            return env_id
         own = self.spec.id
-        module = own.rpartition(":")[0]
-        if self._id_from_file and module not in ("", "gymnasium", *sys.modules):
-            raise InputError(
-                f"The agent's file names the environment {own}, and playing it would import the module {module}; "
-                f"import it first, or name it yourself: env={own!r} (--env {own})."
-            )
+        if self._id_from_file:
+            check_may_play(own)
         return own
 
+    def on(self, env_id: str) -> "Agent":
+        """Return an agent with the same parameters and result that plays another id of its environment by default.
+
+        Raises InputError as `check_env` does.
+        """
+        self.check_env(env_id)
+        agent = Agent(dataclasses.replace(self.config, env=env_id), self.spec._replace(id=env_id), self.theta)
+        agent.result = self.result
+        return agent
+
     def check_env(self, env_id: str) -> None:
-        """Raise InputError unless the agent was trained on `env_id`, in its jitted or its Gymnasium version."""
+        """Raise InputError unless the agent was trained on `env_id`, in its jitted or its Gymnasium version.
+
+        A function, a class and an EnvSpec that the user has given can be any: they are compared where they are made.
+        """
         check_text("env", env_id)
-        if add_version(env_id).rpartition(":")[2] != add_version(self.spec.id).rpartition(":")[2]:
-            raise InputError(f"This agent was trained on {self.spec.id}; it cannot play {env_id}.")
+        check_same_env(self.spec.id, env_id)
 
     def save(self, path: str | os.PathLike, half: bool = False) -> None:
         """Write the agent to one .npz file, without pickle. The file appears whole or not at all.
@@ -313,12 +328,12 @@ def pretrained() -> list[str]:
     return sorted(path.stem for path in PRETRAINED.glob("*.npz"))
 
 
-def load(path: str | os.PathLike, env: str | None = None) -> Agent:
+def load(path: str | os.PathLike, env: EnvLike | None = None) -> Agent:
     """Load an agent.
 
     path  a file that a run or `Agent.save` wrote, or the name of a pretrained agent, such as 'pong-a3c'
-    env   the id of an environment that the agent must be able to play; by default it is not checked. An id with a
-          module, such as 'game:Game-v0', allows the agent to import the module when it plays.
+    env   an environment, as for `train`, that the agent must be able to play; by default it is not checked. A function,
+          a class or an EnvSpec is then its own. The module of an id such as 'game:Game-v0' is imported.
 
     Loading runs no code that the file names. Returns the Agent. Raises InputError if the file is no checkpoint, is
     damaged, has another format, or holds an agent of another environment than `env`.
@@ -332,9 +347,11 @@ def load(path: str | os.PathLike, env: str | None = None) -> Agent:
             raise InputError(f"There is no file {path}, and no pretrained agent has this name; {hint}.")
     with open_checkpoint(path) as file:
         agent = read_agent(path, file)
-    if env is not None:
-        agent.check_env(env)
-    agent._id_from_file = env != agent.spec.id
+    env_id = None if env is None else as_env_id(env)
+    if env_id is not None:
+        agent.check_env(env_id)
+        agent = agent.on(env_id) if env_id in OBJECTS else agent
+    agent._id_from_file = env_id != agent.spec.id
     return agent
 
 

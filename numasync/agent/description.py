@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from numasync.config import Config, rename_options, validate_option
+from numasync.envs.kwargs import as_kwargs
 from numasync.envs.observation import Observation
 from numasync.envs.spec import FAMILIES, Bounds, EnvSpec
 from numasync.errors import InputError
@@ -87,6 +88,7 @@ def parse_spec(given: dict[str, Any]) -> EnvSpec:
         action_start=parse_action_start(spec),
         action_shape=parse_action_shape(spec),
         action_dtype=parse_action_dtype(spec.action_dtype),
+        env_kwargs=as_kwargs(spec.env_kwargs),
     )
 
 

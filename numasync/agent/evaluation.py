@@ -189,7 +189,7 @@ def play_episodes(
     def play_share(number: int) -> list[tuple[int, float]]:
         # The thread that plays an environment makes and closes it, because some may not leave their thread.
         with making:
-            env = make_env(spec.id, observation=spec.observation)
+            env = make_env(spec.id, observation=spec.observation, env_kwargs=spec.env_kwargs)
         with closing(env):
             spec.check_compatible(env.spec)
             player = EpisodePlayer(env, evaluation_policy, theta, seed_row(seed, stream + number))

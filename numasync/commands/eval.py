@@ -6,6 +6,7 @@ import json
 from numasync.agent.agent import load
 from numasync.commands.agent_argument import AGENT_HELP, add_agent, agent_of
 from numasync.commands.command import Command
+from numasync.commands.options import KEYWORDS
 from numasync.errors import InputError
 from numasync.tools.human_scores import human_normalized, reference_scores
 from numasync.tools.program import Parser, whole_number
@@ -15,8 +16,12 @@ from numasync.training.report import evaluation_line
 def add_arguments(parser: Parser) -> None:
     """Add its arguments."""
     add_agent(parser, AGENT_HELP)
-    text = "environment to play: the agent's own, in its jitted or its Gymnasium version [the agent's own]"
+    text = (
+        "environment to play: the agent's own, in its jitted or its Gymnasium version, or module:name of a function or "
+        "a class that makes it [the agent's own]"
+    )
     parser.add_argument("--env", metavar="ID", help=text)
+    parser.add_argument("--env-kwargs", help="keywords for the environment [the agent's own]", **KEYWORDS)
     parser.add_argument(
         "--episodes", type=whole_number, default=100, metavar="N", help="episodes to play [%(default)s]"
     )
@@ -34,7 +39,7 @@ def run(arguments: argparse.Namespace) -> int:
     agent = load(path, arguments.env)
     # Before the episodes are played, because a game may have no human score.
     reference = reference_scores(agent.spec.id) if arguments.human else None
-    evaluation = agent.evaluate(arguments.episodes, arguments.seed, arguments.env)
+    evaluation = agent.evaluate(arguments.episodes, arguments.seed, arguments.env, env_kwargs=arguments.env_kwargs)
     if reference:
         evaluation["human_normalized"] = human_normalized(agent.spec.id, evaluation["mean"])
     print(json.dumps(evaluation) if arguments.json else evaluation_line(evaluation))

@@ -1,13 +1,42 @@
 """The options of a run as flags: their names, help texts and defaults come from `Config`."""
 
 import argparse
+import ast
+import contextlib
 import dataclasses
+import json
 from collections.abc import Callable, Collection
 from typing import Any
 
 from numasync.config import PRESETS, RENAMED, Config
 from numasync.errors import InputError
 from numasync.tools.program import Parser, argument_of, complain
+
+
+class AddKeywords(argparse.Action):
+    """Collects the words KEY=VALUE of a flag in one dict."""
+
+    def __call__(self, parser: Any, namespace: argparse.Namespace, values: Any, option: str | None = None) -> None:
+        """Add the pairs of one occurrence of the flag."""
+        setattr(namespace, self.dest, {**(getattr(namespace, self.dest, None) or {}), **dict(values)})
+
+
+def parse_keyword(word: str) -> tuple[str, Any]:
+    """Return the key and the value of a word KEY=VALUE, for argparse.
+
+    The value is read as Python or JSON writes it: 1, 0.25, True, true, None, 'a b', [1, 2]. Anything else is a text.
+    """
+    key, equals, text = word.partition("=")
+    if not equals or not key.isidentifier():
+        raise argparse.ArgumentTypeError(f"{word!r} is no KEY=VALUE, such as mode=1")
+    for read in (ast.literal_eval, json.loads):
+        with contextlib.suppress(ValueError, SyntaxError, TypeError, MemoryError, RecursionError):
+            return key, read(text)
+    return key, text
+
+
+# What argparse needs to know of a flag with keywords for the environment.
+KEYWORDS: dict[str, Any] = {"nargs": "+", "action": AddKeywords, "type": parse_keyword, "metavar": "KEY=VALUE"}
 
 
 def add_options(parser: Parser, shown: Collection[str] | None = None, left_out: Collection[str] = ()) -> None:
@@ -27,7 +56,9 @@ def add_option(parser: Parser, field: dataclasses.Field, shown: bool) -> None:
     """Add the flag of one option of Config. shown: whether the help text shows it."""
     flag, text = flag_of(field.name), field.metadata["help"]
     kwargs: dict[str, Any]
-    if field.type is bool:
+    if field.name == "env_kwargs":
+        kwargs = dict(KEYWORDS)
+    elif field.type is bool:
         kwargs = {"action": argparse.BooleanOptionalAction}
     elif field.metadata["choices"]:
         kwargs, text = {"metavar": "NAME"}, f"{text}: {', '.join(field.metadata['choices'])}"

@@ -18,6 +18,8 @@ def add_arguments(parser: Parser) -> None:
         "end, 'hold' keeps it as it is now [%(default)s]"
     )
     parser.add_argument("--schedule", default=STRETCH, metavar="NAME", help=text)
+    text = "the environment, module:name, where the run was begun with a function or a class [the run's own]"
+    parser.add_argument("--env", metavar="ID", help=text)
     add_output(parser)
 
 
@@ -25,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Go on with a run."""
     say_how_to_go_on(arguments.run)
     display = choose_output(arguments.quiet, arguments.json_lines)
-    agent = resume_and_show(display, arguments.run, arguments.steps, arguments.schedule)
+    agent = resume_and_show(display, arguments.run, arguments.steps, arguments.schedule, arguments.env)
     return exit_code_of(agent, arguments.run)
 
 

@@ -14,6 +14,7 @@ from numasync.commands.command import Command, given_by
 from numasync.commands.options import add_options, rename_old_options
 from numasync.commands.options_file import read_options
 from numasync.config import Config
+from numasync.errors import InputError
 from numasync.runtime import interrupts
 from numasync.runtime.files import safe_name
 from numasync.tools.program import EXIT_FAILED, Parser, path_argument
@@ -52,6 +53,8 @@ def run(arguments: argparse.Namespace) -> int:
     options = rename_old_options(given)
     if file:
         options = {**read_options(file), **options}
+        if "env" not in given:
+            check_names_no_object(file, options.get("env", Config.env))
     config = {field.name: field.default for field in dataclasses.fields(Config)} | options
     for out in [folder] if folder else default_folders(config):
         try:
@@ -62,6 +65,13 @@ def run(arguments: argparse.Namespace) -> int:
             if folder:
                 raise
     return exit_code_of(agent, out)
+
+
+def check_names_no_object(file: str | os.PathLike, env_id: str) -> None:
+    """Raise InputError where a file of options names a function or a class: it must not decide what code runs."""
+    module, _, name = env_id.rpartition(":")
+    if module not in ("", "gymnasium") and all(part.isidentifier() for part in name.split(".")):
+        raise InputError(f"{file} names the environment {env_id}, which can be a function; name it by --env {env_id}.")
 
 
 def say_how_to_go_on(folder: str | os.PathLike) -> None:

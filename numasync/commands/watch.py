@@ -5,6 +5,7 @@ import argparse
 from numasync.agent.agent import load
 from numasync.commands.agent_argument import AGENT_HELP, add_agent, agent_of
 from numasync.commands.command import Command
+from numasync.commands.options import KEYWORDS
 from numasync.config import Config
 from numasync.errors import InputError
 from numasync.tools.program import Parser, path_argument, whole_number
@@ -15,6 +16,7 @@ def add_arguments(parser: Parser) -> None:
     """Add its arguments."""
     add_agent(parser, f"who plays: {AGENT_HELP} [random actions]")
     parser.add_argument("--env", metavar="ID", help="environment to play [the agent's own]")
+    parser.add_argument("--env-kwargs", help="keywords for the environment [the agent's own]", **KEYWORDS)
     file = parser.add_mutually_exclusive_group()
     text = "write the episode to this .gif file instead of showing it"
     file.add_argument("--gif", type=path_argument, metavar="FILE", help=text)
@@ -37,7 +39,8 @@ def run(arguments: argparse.Namespace) -> int:
         raise InputError("There is nothing to watch; give an AGENT, --env ID or both.")
     default_seed = agent.config.seed if agent else Config.seed
     seed = default_seed if arguments.seed is None else arguments.seed
-    watch(env_id, agent, seed, arguments.steps, arguments.fps, arguments.gif, arguments.video)
+    file = {"gif": arguments.gif, "video": arguments.video}
+    watch(env_id, agent, seed, arguments.steps, arguments.fps, env_kwargs=arguments.env_kwargs, **file)
     return 0
 
 

@@ -64,6 +64,13 @@ class Observation:
         return self.kind in ("discrete", "multi_discrete")
 
     @property
+    def channels(self) -> str:
+        """Which axis of a raw image holds the channels: 'first' or 'last'; 'auto' where it is no image."""
+        if self.kind == "channels_first":
+            return "first"
+        return "last" if self.kind in ("image", "stack") else "auto"
+
+    @property
     def network_shape(self) -> tuple[int, ...]:
         """The shape of the network's input: (n,) or (height, width, channels)."""
         if self.kind in ("frames", "channels_first"):

@@ -104,10 +104,11 @@ class EnvSpec(NamedTuple):
     normalized_actions  true: its policy works in [-1, 1] where bounds are finite, see `action_map`; false: in the
                         environment's own units, as every agent of version 0.2.0.dev0
 
-    The last one is the field of that name of Gymnasium's MultiDiscrete:
+    These fields are from Gymnasium too:
 
-    nvec  how many values each integer of an action has, n_actions numbers; None where an action is one integer, or is
-          continuous
+    nvec        how many values each integer of an action has, n_actions numbers, as in MultiDiscrete; None where an
+                action is one integer, or is continuous
+    env_kwargs  the keywords that made the environment, as JSON holds them; None for none
     """
 
     id: str
@@ -120,6 +121,7 @@ class EnvSpec(NamedTuple):
     action_dtype: str = "float32"
     normalized_actions: bool = True
     nvec: tuple[int, ...] | None = None
+    env_kwargs: dict[str, Any] | None = None
 
     @property
     def continuous(self) -> bool:

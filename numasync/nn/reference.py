@@ -139,8 +139,7 @@ def lstm_backward(dy: Array, x: Array, states: Array, gates: Array, weight: Arra
     dh = dc = np.zeros_like(dy[0])
     for t in reversed(range(len(x))):
         dsums[t], dc = lstm_cell_backward(dy[t] + dh, dc, states[t, 1], gates[t])
-        inside = t not in begins
-        dh, dc = inside * (dsums[t] @ weight[inputs:].T), inside * dc
+        dh, dc = (dsums[t] @ weight[inputs:].T, dc) if t not in begins else (0 * dh, 0 * dc)
     dboth, dweight, dbias = dense_backward(dsums, np.hstack([x, states[:, 0]]), weight)
     return dboth[:, :inputs], dweight, dbias
 
@@ -183,7 +182,8 @@ def layer_backward(dy: Array, x: Array, y: Array, layer: "Layer", parameters: Ar
         return conv_backward(dy, x, weight, layer.sizes[2])
     x = x.reshape(len(x), -1)
     if layer.kind == "lstm":
-        return lstm_backward(dy, x, *lstm(x, weight, bias, begins)[1:], weight, begins)
+        _, states, gates = lstm(x, weight, bias, begins)
+        return lstm_backward(dy, x, states, gates, weight, begins)
     return dense_backward(dy, x, weight)
 
 

@@ -14,11 +14,12 @@ from numasync.agent.agent import Agent
 from numasync.agent.evaluation import EVALUATION_STREAM, play_job
 from numasync.config import Config
 from numasync.envs import make_env
+from numasync.envs.objects import EnvLike, as_env_id
 from numasync.errors import InputError
 from numasync.nn.passes import forward
 from numasync.runtime.cache import collect_troubles
 from numasync.runtime.cache_folder import open_folder
-from numasync.runtime.checks import as_switch, check_text, show
+from numasync.runtime.checks import as_switch, show
 from numasync.runtime.compilation import OnCompiled, collect_compiled, watch_compilation
 from numasync.runtime.jit import DISABLED, FLOAT, WHY_DISABLED
 from numasync.runtime.rng import seed_row
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from numasync.config import TrainOptions
 
 # The options, besides env and algo, that decide what is compiled.
-DECIDING = ("preset", "optimizer", "network", "separate_value", "flatten")
+DECIDING = ("preset", "optimizer", "network", "separate_value", "flatten", "channels", "env_kwargs")
 
 MEGABYTE = 1e6
 
@@ -59,7 +60,7 @@ class Warmup(NamedTuple):
 
 @show_options
 def warmup(
-    env: str | Sequence[str] = Config.env,
+    env: "EnvLike | Sequence[EnvLike]" = Config.env,
     algo: str = Config.algo,
     verbose: bool = False,
     **options: "Unpack[TrainOptions]",
@@ -69,12 +70,12 @@ def warmup(
     The next program that trains then compiles nothing. A container image and a job of CI begin quickly with it. The
     user's own environments are the exception: their two functions are compiled in every program.
 
-    env      an environment id, see `numasync envs`, or a list of ids
+    env      an environment as for `train`, or a list of environments
     algo     'one_step_q', 'one_step_sarsa', 'nstep_q' or 'a3c'
     verbose  whether to print progress
 
     Every other option of `train` is a keyword here too. These decide what is compiled: preset, optimizer, network,
-    separate_value and flatten. The others change nothing.
+    separate_value, flatten, channels and env_kwargs. The others change nothing.
 
     Each environment is made, and one worker plays one segment in it. Returns a Warmup: the number of kernels that were
     compiled, the seconds, the folder of the cache and its size in bytes.
@@ -97,15 +98,12 @@ def warmup(
     return done
 
 
-def as_ids(env: Any) -> list[Any]:
+def as_ids(env: Any) -> list[str]:
     """Return a list of environment ids, each once. Raises InputError for an empty list."""
-    if not isinstance(env, (list, tuple)):
-        return [env]
-    if not env:
-        raise InputError(f"env is {show(env)}; it must be an environment id, or a list of ids.")
-    for each in env:
-        check_text("env", each)
-    return list(dict.fromkeys(env))
+    given = env if isinstance(env, (list, tuple)) else [env]
+    if not given:
+        raise InputError(f"env is {show(env)}; it must be an environment, or a list of environments.")
+    return list(dict.fromkeys(map(as_env_id, given)))
 
 
 def open_writable_folder() -> Path:
@@ -158,7 +156,8 @@ def play_one_step(agent: Agent) -> None:
     obs = np.zeros((1, agent.network.n_inputs), FLOAT)
     forward(agent.network.tape(1), obs, agent.theta, agent.network.table, 0, 1)
     rng = seed_row(agent.config.seed, EVALUATION_STREAM)
-    with closing(make_env(agent.spec.id, observation=agent.spec.observation)) as env:
+    spec = agent.spec
+    with closing(make_env(spec.id, observation=spec.observation, env_kwargs=spec.env_kwargs)) as env:
         for choose_action in (make_choose_action(agent, rng), lambda obs: env.spec.random_action(rng)):
             list(play_frames(env, choose_action, rng, 1))
 

@@ -14,6 +14,7 @@ from numasync.agent.agent import Agent
 from numasync.agent.evaluation import EVALUATION_STREAM, act, episode_limit
 from numasync.agent.network import check_theta
 from numasync.envs import make_env
+from numasync.envs.objects import EnvLike, as_env_id
 from numasync.envs.spec import LIFE_LOST, RUNNING, Environment
 from numasync.errors import EvaluationError, InputError, failure_of
 from numasync.runtime.checks import as_path, as_whole_number, check_kind
@@ -32,19 +33,20 @@ MAX_FPS, MAX_VIDEO_FPS = 50, 240
 
 
 def watch(
-    env_id: str,
+    env_id: EnvLike,
     agent: Agent | None = None,
     seed: int = 1,
     steps: int | None = None,
     fps: int | None = None,
     gif: str | os.PathLike | None = None,
     video: str | os.PathLike | None = None,
+    env_kwargs: dict[str, Any] | None = None,
 ) -> None:
     """Play one episode and show it on the standard output, or write it to a file. Print its score at the end.
 
     A terminal shows each frame in the place of the frame before. A file or a pipe gets plain text, without waiting.
 
-    env_id  the id of the environment, see `numasync envs`
+    env_id  the id of the environment, see `numasync envs`, or whatever `train` takes as env
     agent   who plays: it acts as in the first episode of `agent.evaluate(seed=seed)`; None for random actions
     seed    the seed of the episode
     steps   the most steps to play; by default the limit of `agent.evaluate`
@@ -52,6 +54,7 @@ def watch(
             environment says it: 15 on Atari
     gif     a .gif file to write instead, in colour; it needs Pillow
     video   an .mp4 file to write instead, in colour; it needs imageio-ffmpeg
+    env_kwargs  keywords for the environment; by default the agent's own
 
     A file shows what the environment draws: Atari's whole screen, and what an environment of Gymnasium draws as
     'rgb_array'. Where it draws nothing, the file shows the observations, if they are pictures.
@@ -67,7 +70,10 @@ def watch(
     most = MAX_FPS if video is None else MAX_VIDEO_FPS
     fps = None if fps is None else as_whole_number("fps", fps, 1, most)
     file = check_file(gif, video)
-    env = make_env(env_id, observation=agent.spec.observation if agent else None)
+    own = agent.spec if agent else None
+    if env_kwargs is None and own:
+        env_kwargs = own.env_kwargs
+    env = make_env(as_env_id(env_id, "env_id"), observation=own and own.observation, env_kwargs=env_kwargs)
     try:
         if agent:
             agent.spec.check_compatible(env.spec)

@@ -3,12 +3,16 @@
 import dataclasses
 import os
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 from numasync.agent.agent import Agent
 from numasync.agent.description import parse_config
+from numasync.agent.environment import check_same_env
 from numasync.config import Config
+from numasync.envs import make_env
+from numasync.envs.objects import EnvLike, as_env_id
 from numasync.errors import InputError, one_line, warn_of
 from numasync.runtime.checks import as_folder, as_switch, as_whole_number, check_choice
 from numasync.training.callbacks import Given, as_callbacks
@@ -32,6 +36,7 @@ def resume(
     schedule: str = STRETCH,
     verbose: bool = False,
     callbacks: Sequence[Given] = (),
+    env: EnvLike | None = None,
 ) -> Agent:
     """Go on with a run in its own folder, from its last training state, and return its agent.
 
@@ -45,6 +50,8 @@ def resume(
               new end, as if the run had been planned like this; it jumps up here. 'hold': it stays as it is now
     verbose   whether to print progress
     callbacks what follows the run, see `train`; the callbacks of its options come by themselves
+    env       the environment, as for `train`, where the run was begun with a function or a class, which a folder does
+              not hold; by default the run's own
 
     A run that a callback has stopped goes on to its planned steps. If it has reached its stop_at, stop_at no longer
     holds.
@@ -56,7 +63,7 @@ def resume(
     another program trains in its folder.
     """
     display = choose_display() if as_switch("verbose", verbose) else Silent()
-    return resume_and_show(display, run, steps, schedule, callbacks)
+    return resume_and_show(display, run, steps, schedule, callbacks, env)
 
 
 def resume_and_show(
@@ -65,6 +72,7 @@ def resume_and_show(
     steps: int | None = None,
     schedule: str = STRETCH,
     callbacks: Sequence[Given] = (),
+    env: EnvLike | None = None,
 ) -> Agent:
     """Go on with a run, as `resume` does. display: what shows the progress."""
     path = as_folder("run", run)
@@ -72,6 +80,7 @@ def resume_and_show(
     own = as_callbacks(callbacks)
     if steps is not None:
         steps = as_whole_number("steps", steps, 1)
+    env_id = None if env is None else as_env_id(env)
     options, result, _ = read_ends(path)
     result = result if isinstance(result, dict) else None
     config = config_of(path, options)
@@ -84,9 +93,11 @@ def resume_and_show(
             check_steps(path, found[1].steps, found[0].config.steps, steps, finished)
             agent, rate = go_on(*found, steps, schedule)
             agent = leave_behind(agent, result)
+            agent = agent if env_id is None else agent.on(env_id)
+            check_environment(agent, found[1])
             sizes = found[1].numbers.monitor_bytes, found[1].numbers.evaluations_bytes
         else:
-            agent, rate, sizes = begin_again(config, steps), None, (0, 0)
+            agent, rate, sizes = begin_again(config, steps, env_id), None, (0, 0)
         followers = with_options(own, agent.config, has_folder=True)
         prepare(folder, agent.config, *sizes)
         report = Report(agent.config, folder.checkpoint, display)
@@ -165,9 +176,25 @@ def before(result: dict[str, Any] | None, steps: int | None) -> dict[str, Any] |
     return {**result, "stopped_by": None} if result and steps is not None else result
 
 
-def begin_again(config: Config, steps: int | None) -> Agent:
-    """Return the untrained agent of a run that was stopped before its first state. steps: None for as planned."""
+def check_environment(agent: Agent, state: TrainingState) -> None:
+    """Raise InputError, before the folder of the run changes, where its environment cannot be made or is another."""
+    config, spec = agent.config, agent.spec
+    with closing(make_env(config.env, observation=spec.observation, env_kwargs=config.env_kwargs)) as env:
+        spec.check_compatible(env.spec)
+        if env.jitted != ("env_state" in state.arrays):
+            begun, other = ("in Python", "jitted") if env.jitted else ("jitted", "in Python")
+            raise InputError(f"The run was begun with an environment that is {begun}; {config.env} is {other}.")
+
+
+def begin_again(config: Config, steps: int | None, env_id: str | None) -> Agent:
+    """Return the untrained agent of a run that was stopped before its first state. steps, env_id: None for as planned.
+
+    Raises InputError where the run is one of another environment.
+    """
     given = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    if env_id is not None:
+        check_same_env(config.env, env_id)
+        given["env"] = env_id
     return make_agent(**{**given, **({"steps": steps} if steps else {})})
 
 

@@ -15,6 +15,7 @@ No worker plays while the state is copied. The state has numbers, see `Numbers`,
 theta_local and the tape are left out: a segment fills them again.
 """
 
+import contextlib
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -157,10 +158,11 @@ def restore_environment(trainer: Trainer, i: int, state: TrainingState) -> bool:
     saved = split_saved(state)[i]
     if saved is not None:
         obs = np.zeros_like(worker.obs[0])
-        env.restore(saved, obs)
-        # Another version of a game may go on in another way.
-        if np.array_equal(obs, worker.obs[0]):
-            return True
+        with contextlib.suppress(NotImplementedError):  # a function that the user has given in the place of a game
+            env.restore(saved, obs)
+            # Another version of a game may go on in another way.
+            if np.array_equal(obs, worker.obs[0]):
+                return True
     env.reset(worker.env_state, worker.rng, worker.obs[0])
     trainer.count_reset(i)
     worker.episode[:], worker.next_action[0] = 0.0, -1

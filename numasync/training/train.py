@@ -11,6 +11,7 @@ from numasync.agent.other_names import OTHER_OPTIONS
 from numasync.config import RENAMED, Config, make_config, validate_options
 from numasync.envs import make_env
 from numasync.envs.normalization import measure_normalization
+from numasync.envs.objects import EnvLike, as_env_id
 from numasync.errors import InputError
 from numasync.runtime.checks import as_folder, as_switch
 from numasync.runtime.hints import check_keywords
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 @show_options
 def train(
-    env: str = Config.env,
+    env: EnvLike = Config.env,
     algo: str = Config.algo,
     out: str | os.PathLike | None = None,
     verbose: bool = False,
@@ -42,6 +43,8 @@ def train(
     """Train an agent and return it.
 
     env         environment id, see `numasync envs`; 'gymnasium:ID' asks for Gymnasium's version of a jitted environment
+                or an EnvSpec of Gymnasium, or a function or a class that makes an environment of Gymnasium. It is
+                called for each worker and for each evaluation, with env_kwargs
     algo        'one_step_q', 'one_step_sarsa', 'nstep_q' or 'a3c'
     out         a new folder for the files of the run; by default nothing is written
     verbose     whether to print progress
@@ -76,13 +79,13 @@ def train_and_show(
     out: str | os.PathLike | None = None,
     from_agent: Agent | str | os.PathLike | None = None,
     callbacks: Sequence[Given] = (),
-    env: str = Config.env,
+    env: EnvLike = Config.env,
     **options: Any,
 ) -> Agent:
     """Train an agent and return it, as `train` does. display: what shows the progress."""
     out = None if out is None else as_folder("out", out)
     own = as_callbacks(callbacks)
-    agent = make_agent(env=env, **options)
+    agent = make_agent(env=as_env_id(env), **options)
     if from_agent is not None:
         agent = begin_with(agent, from_agent if isinstance(from_agent, Agent) else load(from_agent))
     followers = with_options(own, agent.config, out is not None)
@@ -105,7 +108,8 @@ def make_agent(**options: Any) -> Agent:
     options: fields of Config, env among them. Presets give the others. Raises InputError for bad input.
     """
     given = validate_options(options)
-    with closing(make_env(given["env"], flatten=given.get("flatten", False))) as env:
+    kinds = {name: given[name] for name in ("flatten", "env_kwargs", "channels") if name in given}
+    with closing(make_env(given["env"], **kinds)) as env:
         config = make_config(env.spec.family, **given)
         agent = Agent(config, env.spec)  # refuses options that do not fit, before anything is measured
         if config.normalize:

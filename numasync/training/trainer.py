@@ -65,7 +65,7 @@ class Trainer:
         self.algorithm = algorithm_for(config.algo, spec)
         self.update = OPTIMIZERS[config.optimizer].kernel
         self.network = network
-        self.observation, self.action_map = spec.observation, spec.action_map
+        self.spec, self.action_map = spec, spec.action_map
         theta = network.initial(config.seed) if theta is None else theta
         self.shared = make_shared(theta, config.workers, network.n_inputs if network.normalize else 0)
         self.schedule = schedule or Schedule(config.lr, config.steps)
@@ -146,10 +146,12 @@ class Trainer:
         self._functions = (self.envs[0].reset, self.envs[0].step, self.algorithm.kernel, self.update)
 
     def _add_worker(self, i: int, optimizer_state: OptimizerState) -> None:
-        env = make_env(self.config.env, self.config.terminal_on_life_loss, self.observation)
+        config = self.config
+        env = make_env(config.env, config.terminal_on_life_loss, self.spec.observation, env_kwargs=config.env_kwargs)
         self.envs.append(env)
+        self.spec.check_compatible(env.spec)
         env.keep_history()
-        worker = make_worker(i, self.config, self.algorithm, self.network, env, self.action_map, optimizer_state)
+        worker = make_worker(i, config, self.algorithm, self.network, env, self.action_map, optimizer_state)
         # One set of scratch arrays for each thread fits into its caches; one set for each worker does not.
         if i >= len(self.threads):
             worker = share_scratch(worker, self.workers[i - len(self.threads)])

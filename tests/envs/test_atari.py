@@ -174,8 +174,9 @@ def own_pong(monkeypatch):
 @pytest.mark.parametrize(
     "setting",
     [
-        dict(mode=1),
-        dict(difficulty=3),
+        dict(mode=1.5),
+        dict(difficulty="hard"),
+        dict(full_action_space=2),
         dict(continuous=True),
         dict(obs_type="ram"),
         dict(sound_obs=True),
@@ -193,17 +194,17 @@ def test_a_setting_of_an_atari_id_that_cannot_be_honoured_is_refused_by_name(own
     with pytest.raises(InputError) as refusal:
         make_env(own_pong({}, **setting))
     message = str(refusal.value)
-    assert message.startswith(f"OwnPong-v0 is registered with {text}, but ") and is_one_sentence(message)
+    assert message.startswith(f"OwnPong-v0 has {text}, but ") and is_one_sentence(message)
 
 
 def test_a_game_that_ale_does_not_have_is_refused(own_pong):
-    with pytest.raises(InputError, match="^OwnPong-v0 is registered with settings that ALE refuses: nosuch"):
+    with pytest.raises(InputError, match="^OwnPong-v0 has settings that ALE refuses: nosuch"):
         make_env(own_pong({}, game="nosuch"))
 
 
 def test_wrappers_that_are_registered_with_an_atari_id_are_refused(own_pong):
     wrapper = gymnasium.envs.registration.WrapperSpec("Mirror", "mirror:Mirror", None)
-    with pytest.raises(InputError, match="^OwnPong-v0 is registered with the wrapper Mirror, but "):
+    with pytest.raises(InputError, match="^OwnPong-v0 has the wrapper Mirror, but "):
         make_env(own_pong(dict(additional_wrappers=(wrapper,))))
 
 

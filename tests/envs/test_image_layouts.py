@@ -4,6 +4,7 @@ import gymnasium
 import numpy as np
 import pytest
 from gymnasium import spaces
+from support.catch3 import Catch
 from support.gym_envs import box, registered_env
 from support.observations import encode
 
@@ -12,6 +13,7 @@ from numasync import InputError, dense
 from numasync.envs import make_env
 from numasync.envs.observation import Observation
 from numasync.envs.python.gym import image_kind
+from numasync.errors import TroubleWarning
 from numasync.tools.frames import make_cells
 
 
@@ -113,3 +115,47 @@ def test_pixels_of_sixteen_bits_are_scaled_by_their_range(shape):
     raw = np.full(shape, 65535, np.uint16)
     np.testing.assert_allclose(encode(observation, raw), 1)
     assert (make_cells(encode(observation, raw), observation) == 255).all()
+
+
+# --- Which axis holds the channels, where the shape does not say it
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 8), (6, 7, 20), (20, 7, 6), (5, 6, 7), (2, 9, 8, 7)])
+def test_where_the_shape_does_not_say_it_a_warning_names_the_axis_and_the_option(shape):
+    with registered_env(box(shape, np.uint8)) as env_id:
+        with pytest.warns(
+            TroubleWarning, match=r"takes the (first|last) axis .* --channels (first|last) \(channels="
+        ) as said:
+            kind = make_env(env_id).spec.observation.kind
+        taken = "first" if kind == "channels_first" else "last"
+        assert f"takes the {taken} axis" in str(said[0].message) and f"--channels {taken} ends" in str(said[0].message)
+
+
+@pytest.mark.parametrize("shape", [(4, 84, 84), (84, 84, 4), (3, 210, 160), (210, 160, 3), (7, 5, 3), (10, 10), (5,)])
+def test_a_shape_that_says_it_gets_no_warning(shape, recwarn):
+    with registered_env(box(shape, np.uint8)) as env_id:
+        make_env(env_id)
+    assert not recwarn.list
+
+
+@pytest.mark.parametrize("shape", [(6, 7, 20), (8, 8, 8), (4, 84, 84), (2, 9, 8, 7)])
+def test_the_option_chooses_the_axis(shape, recwarn):
+    with registered_env(box(shape, np.uint8)) as env_id:
+        first, last = (make_env(env_id, channels=channels).spec.observation for channels in ("first", "last"))
+        assert make_env(env_id, observation=last).spec.observation == last, "the agent's choice stays"
+        assert make_env(env_id, observation=first).spec.observation == first
+    assert first.kind == "channels_first" and first.network_shape[:2] == shape[-2:]
+    assert last.kind in ("image", "stack") and last.network_shape[:2] == shape[-3:-1]
+    assert not recwarn.list
+
+
+@pytest.mark.compiled
+def test_catch_with_channels_first_and_last_is_learned_in_the_same_way():
+    options = dict(algo="a3c", steps=20_000, workers=2, lr=1e-2, rms_eps=1e-3, t_max=6, final_eval_episodes=50)
+    first, last = (
+        numasync.train(Catch, env_kwargs=dict(first=first), deterministic=True, **options) for first in (True, False)
+    )
+    assert first.spec.observation.kind == "channels_first" and last.spec.observation.kind == "image"
+    assert first.network.input_shape == last.network.input_shape == (7, 7, 3)
+    np.testing.assert_array_equal(first.theta, last.theta)
+    assert first.result["evaluation"] == last.result["evaluation"] and first.result["evaluation"]["mean"] > 0.9

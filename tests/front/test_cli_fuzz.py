@@ -65,16 +65,16 @@ BAD_OPTIONS = {
 }
 BAD_NAMES = ("", "x", "a\nb", "a\0b", "\udcff", "..", "%s", "{}", "a:b", "-", "É", "a" * 5000)
 NAMED = {
-    "train": ("--algo", "--network", "--optimizer", "--preset", "--env"),
-    "resume": ("--schedule",),
-    "eval": ("--env",),
-    "watch": ("--env",),
+    "train": ("--algo", "--network", "--optimizer", "--preset", "--env", "--env-kwargs", "--channels"),
+    "resume": ("--schedule", "--env"),
+    "eval": ("--env", "--env-kwargs"),
+    "watch": ("--env", "--env-kwargs"),
     "export": ("--onnx",),
     "plot": ("--of",),
     "study": ("--algos", "--env"),
     "tune": ("--algo", "--env", "--network", "--optimizer"),
     "runs": ("--sort", "--algo", "--state"),
-    "warmup": ("--env", "--algo", "--network", "--optimizer", "--preset"),
+    "warmup": ("--env", "--env-kwargs", "--algo", "--network", "--optimizer", "--preset"),
     "bench": ("--only", "--workers"),
     "envs": ("--json=",),
 }

@@ -90,7 +90,7 @@ KEYWORDS = {
 # An accepted value of one of these makes a call long. So only small ones are given.
 COUNTS = ("episodes", "steps")
 MOST_COUNT = 3
-SKIPPED_MODULE_FUNCTIONS = ("one_line", "replace", "as_switch", "check_kind", "check_text")
+SKIPPED_MODULE_FUNCTIONS = ("one_line", "replace", "as_switch", "check_choice", "check_kind", "check_text")
 
 
 def public_functions() -> dict[str, Callable]:

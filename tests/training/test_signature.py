@@ -9,6 +9,7 @@ import pytest
 import numasync
 from numasync.agent.agent import Agent
 from numasync.config import PRESETS, RENAMED, Config
+from numasync.envs.objects import EnvLike
 
 FIELDS = {field.name: field for field in dataclasses.fields(Config)}
 PARAMETERS = inspect.signature(numasync.train).parameters
@@ -25,7 +26,7 @@ def test_train_shows_every_option_once_and_none_that_does_not_exist():
 @pytest.mark.parametrize("name", FIELDS)
 def test_an_option_is_shown_with_type_and_default(name):
     parameter = PARAMETERS[name]
-    assert parameter.annotation == FIELDS[name].type
+    assert parameter.annotation == (EnvLike if name == "env" else FIELDS[name].type)
     if name in IN_PRESETS:
         assert repr(parameter.default) == "<preset>", "a default that presets change is not shown as if it held"
     else:

@@ -1,7 +1,7 @@
 """Atari 2600 games through ALE's vector interface, with one environment for each worker.
 
-ALE's vector interface emulates with the GIL released, so workers emulate at the same time. Its single-environment
-interface holds the GIL.
+ALE's vector interface emulates with the GIL released, so workers emulate at the same time. It plays every game in its
+default mode and at its default difficulty. A game in another one is played by `single_game.py`.
 
 The preprocessing is the one of Mnih et al. 2015 and 2016, and ALE does all of it in C++:
 
@@ -13,7 +13,8 @@ The preprocessing is the one of Mnih et al. 2015 and 2016, and ALE does all of i
 
 import math
 import threading
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, NamedTuple
 
 import ale_py
 import gymnasium
@@ -21,16 +22,15 @@ import numpy as np
 from ale_py.vector_env import AtariVectorEnv
 from gymnasium.envs.registration import find_highest_version, get_env_id, parse_env_id
 
+from numasync.envs.kwargs import unknown_keyword
 from numasync.envs.observation import Observation
 from numasync.envs.python.bridge import SEEDS, PythonEnv
+from numasync.envs.python.single_game import NO_OPS, PIXELS, STACK, SingleGame
 from numasync.envs.spec import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED, EnvSpec
 from numasync.errors import InputError, one_line
 from numasync.runtime.rng import choice
 
 FRAME_SKIP = 4
-STACK = 4
-PIXELS = 84
-NO_OPS = 30
 MAX_FRAMES = 108_000
 FRAMES_PER_SECOND = 60
 
@@ -38,13 +38,12 @@ FRAMES_PER_SECOND = 60
 # takes longer to restore. A seed takes as long as 200 steps.
 STEPS_OF_A_SEED = 20_000
 
-# The settings of a registered id that the vector interface can be given, with the values that they have in Gymnasium
-# where the id does not set them.
+# The settings of a game that are honoured, with the values that they have in Gymnasium where nothing sets them.
 HONOURED: dict[str, Any] = {"game": None, "repeat_action_probability": 0.25, "full_action_space": False}
+# The settings that the vector interface cannot be given. `SingleGame` can.
+START = ("mode", "difficulty")
 # The other settings, with the values that say what numasync does anyway. Colours become grey.
 ANYWAY: dict[str, tuple] = {
-    "mode": (None,),
-    "difficulty": (None,),
     "obs_type": ("rgb", "grayscale"),
     "continuous": (False,),
     "render_mode": (None, "rgb_array"),
@@ -70,44 +69,90 @@ def atari_id(env_id: str) -> str | None:
     return full_id if spec and str(spec.entry_point).startswith("ale_py.") else None
 
 
-def read_settings(env_id: str, spec: gymnasium.envs.registration.EnvSpec) -> tuple[dict[str, Any], int | None]:
-    """Return the arguments of AtariVectorEnv that an id asks for, and the most steps of an episode, or None.
+def atari_spec(env_id: str, source: Any = None) -> gymnasium.envs.registration.EnvSpec | None:
+    """Return the EnvSpec of a game of ALE, or None for anything else.
 
-    env_id  the id, as the user wrote it
-    spec    what is registered under it
+    source  the EnvSpec, function or class that the id stands for; None: ALE has registered the id
+    """
+    if source is None:
+        game_id = atari_id(env_id)
+        return gymnasium.spec(game_id) if game_id else None
+    return None if callable(source) or not str(source.entry_point).startswith("ale_py.") else source
+
+
+class Settings(NamedTuple):
+    """The settings of a game.
+
+    emulator  arguments of AtariVectorEnv and of SingleGame
+    start     mode and difficulty; None for the game's own
+    steps     the most steps of an episode; None for no limit but ALE's number of frames
+    """
+
+    emulator: dict[str, Any]
+    start: dict[str, Any]
+    steps: int | None
+
+
+def read_settings(
+    env_id: str, spec: gymnasium.envs.registration.EnvSpec, env_kwargs: Mapping[str, Any] | None = None
+) -> Settings:
+    """Return the settings that an id and the user's keywords ask for.
+
+    env_id      the id, as the user wrote it
+    spec        what is registered under it
+    env_kwargs  the user's keywords
 
     An id whose frame skip is 1, such as PongNoFrameskip-v4, leaves the frame skip to the preprocessing: it is then 4,
     and max_episode_steps counts frames. Raises InputError where a setting cannot be honoured.
     """
-    kwargs = spec.kwargs
-    refused = [name for name, value in kwargs.items() if name in ANYWAY and value not in ANYWAY[name]]
-    refused += [name for name in kwargs if name not in (*HONOURED, *ANYWAY, *IGNORED)]
-    skip = kwargs.get("frameskip", FRAME_SKIP)
-    if type(skip) is not int or skip < 1:
-        refused.append("frameskip")
-    sticky, frames = kwargs.get("repeat_action_probability", 0), kwargs.get("max_num_frames_per_episode") or MAX_FRAMES
-    if not isinstance(sticky, (int, float)) or not 0 <= sticky <= 1:
-        refused.append("repeat_action_probability")
-    if type(frames) is not int or frames < 1:
-        refused.append("max_num_frames_per_episode")
-    for name in refused:
+    given = dict(env_kwargs or {})
+    known = [*HONOURED, *START, *ANYWAY, *IGNORED, "max_episode_steps"]
+    for name in given:
+        if name not in known or name == "game":
+            raise unknown_keyword(env_id, name, [own for own in known if own != "game"])
+    steps = given.pop("max_episode_steps", spec.max_episode_steps)
+    kwargs = {**spec.kwargs, **given}
+    skip, frames = kwargs.get("frameskip", FRAME_SKIP), kwargs.get("max_num_frames_per_episode") or MAX_FRAMES
+    for name in [*refused_settings(kwargs), *([] if is_count(steps) or steps is None else ["max_episode_steps"])]:
         if name == "frameskip":
             reason = "numasync repeats an action for a fixed number of frames, as in ALE/Pong-v5 or PongNoFrameskip-v4"
         else:
-            reason = "ALE's vector interface, which numasync plays, cannot be given this setting"
-        raise refusal(env_id, f"{name}={kwargs[name]!r}", reason)
+            reason = "numasync, which does the preprocessing of Atari games itself, cannot honour this setting"
+        raise refusal(env_id, f"{name}={kwargs.get(name, steps)!r}", reason)
     if spec.additional_wrappers:
         raise refusal(env_id, f"the wrapper {spec.additional_wrappers[0].name}", "numasync plays ALE without wrappers")
-    steps = spec.max_episode_steps
-    settings = {name: kwargs.get(name, default) for name, default in HONOURED.items()}
-    settings.update(max_num_frames_per_episode=frames, frameskip=FRAME_SKIP if skip == 1 else skip)
-    return settings, steps and math.ceil(steps / (FRAME_SKIP if skip == 1 else 1))
+    emulator = {name: kwargs.get(name, default) for name, default in HONOURED.items()}
+    emulator.update(max_num_frames_per_episode=frames, frameskip=FRAME_SKIP if skip == 1 else skip)
+    start = {name: kwargs.get(name) for name in START}
+    return Settings(emulator, start, steps and math.ceil(steps / (FRAME_SKIP if skip == 1 else 1)))
+
+
+def is_count(value: Any) -> bool:
+    """Return whether a setting is a whole number from 1."""
+    return type(value) is int and value >= 1
+
+
+def refused_settings(kwargs: Mapping[str, Any]) -> list[str]:
+    """Return the names of the settings that cannot be honoured."""
+    refused = [name for name, value in kwargs.items() if name in ANYWAY and value not in ANYWAY[name]]
+    refused += [name for name in kwargs if name not in (*HONOURED, *START, *ANYWAY, *IGNORED)]
+    refused += [name for name in START if type(kwargs.get(name, 0)) is not int and kwargs[name] is not None]
+    if not is_count(kwargs.get("frameskip", FRAME_SKIP)):
+        refused.append("frameskip")
+    sticky = kwargs.get("repeat_action_probability", 0)
+    if not isinstance(sticky, (int, float)) or not 0 <= sticky <= 1:
+        refused.append("repeat_action_probability")
+    if not isinstance(kwargs.get("full_action_space", False), bool):
+        refused.append("full_action_space")
+    if not is_count(kwargs.get("max_num_frames_per_episode") or MAX_FRAMES):
+        refused.append("max_num_frames_per_episode")
+    return refused
 
 
 def refusal(env_id: str, setting: str, reason: str) -> InputError:
     """Return the InputError that says which setting of an id cannot be honoured, and why."""
     return InputError(
-        f"{env_id} is registered with {setting}, but {reason}; register a function that returns the game with "
+        f"{env_id} has {setting}, but {reason}; give a function as env that returns the game with "
         f"gymnasium.wrappers.AtariPreprocessing and FrameStackObservation instead."
     )
 
@@ -116,20 +161,26 @@ class AtariEnv(PythonEnv):
     """One game. Its rewards are the game's own, unclipped.
 
     env_id                 the id, as the user wrote it
-    game_id                the full id that ALE registers; `read_settings` says what it decides
+    game                   the EnvSpec that ALE registers; `read_settings` says what it decides
     terminal_on_life_loss  whether a lost life is reported as LIFE_LOST, which is terminal for the learner only
+    env_kwargs             the user's keywords, which take the place of the keywords of `game`
 
     Raises InputError where a setting of the id cannot be honoured, or ALE refuses it.
     """
 
-    def __init__(self, env_id: str, game_id: str, terminal_on_life_loss: bool = False) -> None:
-        settings, self.most_steps = read_settings(env_id, gymnasium.spec(game_id))
-        self.settings = settings
-        self.steps_per_second = FRAMES_PER_SECOND / settings["frameskip"]
+    def __init__(
+        self,
+        env_id: str,
+        game: gymnasium.envs.registration.EnvSpec,
+        terminal_on_life_loss: bool = False,
+        env_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.settings = read_settings(env_id, game, env_kwargs)
+        self.steps_per_second = FRAMES_PER_SECOND / self.settings.emulator["frameskip"]
         self.terminal_on_life_loss = terminal_on_life_loss
-        self.env = make_ale(env_id, settings)
+        self.env = make_ale(env_id, self.settings)
         # The same game once more, in colour. The same seed and the same actions keep both in step.
-        self.colour: AtariVectorEnv | None = None
+        self.colour: AtariVectorEnv | SingleGame | None = None
         self.screen: np.ndarray | None = None
         self.action = np.zeros(1, np.int64)
         self.lives = 0
@@ -138,7 +189,7 @@ class AtariEnv(PythonEnv):
         # The actions since the seed, where the game must be saved.
         self.history: bytearray | None = None
         frames = Observation("frames", (STACK, PIXELS, PIXELS), 1.0 / 255.0)
-        n_actions = int(self.env.single_action_space.n)  # type: ignore[attr-defined]
+        n_actions = int(self.env.single_action_space.n)  # type: ignore[union-attr]
         super().__init__(EnvSpec(env_id, "atari", frames, n_actions))
 
     def on_reset(self, rng: np.ndarray, obs: np.ndarray) -> None:
@@ -174,18 +225,22 @@ class AtariEnv(PythonEnv):
         if terminated[0]:
             return reward[0], TERMINATED
         self.steps += 1
-        if truncated[0] or self.steps == self.most_steps:
+        if truncated[0] or self.steps == self.settings.steps:
             return reward[0], TRUNCATED
         return reward[0], LIFE_LOST if lost and self.terminal_on_life_loss else RUNNING
 
     def prepare_pictures(self) -> bool:
         """Prepare pictures of the whole screen in colour, as the console shows it."""
-        height, width = screen_size(self.settings["game"])
+        if isinstance(self.env, SingleGame):
+            return True
+        height, width = screen_size(self.settings.emulator["game"])
         size = dict(img_height=height, img_width=width)
         self.colour = make_ale(self.spec.id, self.settings, grayscale=False, stack_num=1, **size)
         return True
 
     def picture(self) -> np.ndarray | None:
+        if isinstance(self.env, SingleGame):
+            return self.env.picture()
         return None if self.screen is None else self.screen.copy()
 
     def keep_history(self) -> None:
@@ -220,26 +275,28 @@ def screen_size(game: str) -> tuple[int, int]:
         return ale.getScreenDims()
 
 
-def make_ale(env_id: str, settings: dict[str, Any], **picture: Any) -> AtariVectorEnv:
-    """Return ALE's environment of one game, with the preprocessing of the paper.
+def make_ale(env_id: str, settings: Settings, **picture: Any) -> "AtariVectorEnv | SingleGame":
+    """Return what emulates one game, with the preprocessing of the paper.
 
     env_id    the id, as the user wrote it
     settings  of `read_settings`
-    picture   how its frames differ from the paper's
+    picture   how its frames differ from the paper's; not for a game in a mode of the user's choice
 
     Raises InputError where ALE refuses a setting.
     """
     frames = dict(stack_num=STACK, img_height=PIXELS, img_width=PIXELS) | picture
     try:
         with BUILD_LOCK:
+            if any(value is not None for value in settings.start.values()):
+                return SingleGame(**settings.emulator, **settings.start)
             return AtariVectorEnv(
                 num_envs=1,
                 num_threads=1,
                 noop_max=NO_OPS,
                 reward_clipping=False,
                 **frames,
-                **settings,
+                **settings.emulator,
             )
     except Exception as error:  # an unknown game is an AssertionError, and ALE raises a RuntimeError
         reason = one_line(str(error).split(". ")[0])
-        raise InputError(f"{env_id} is registered with settings that ALE refuses: {reason}") from error
+        raise InputError(f"{env_id} has settings that ALE refuses: {reason}") from error

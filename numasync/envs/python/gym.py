@@ -8,24 +8,28 @@ import contextlib
 import dataclasses
 import inspect
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium
 import numpy as np
 from gymnasium import spaces
 
-from numasync.envs.nearest import find_nearest_id
 from numasync.envs.observation import Observation
 from numasync.envs.python.bridge import SEEDS, PythonEnv
+from numasync.envs.python.making import make_gymnasium
 from numasync.envs.python.space_checks import ObservationChecker, describe_space, describe_value, unflattenable_part
 from numasync.envs.spec import RUNNING, TERMINATED, TRUNCATED, Bounds, EnvSpec
-from numasync.errors import InputError, one_line
+from numasync.errors import InputError, one_line, warn_of
 from numasync.runtime.checks import as_number
 from numasync.runtime.rng import choice
 
 # The paper's network needs at least this many pixels a side for its kernels of 8 x 8 and 4 x 4. A smaller image gets
 # the preset of small images.
 SMALL_IMAGE = 36
+
+# An axis of an image with at most this many numbers can be its colours.
+MOST_COLOURS = 4
 
 # The names under which environments and wrappers keep the most steps of an episode.
 LIMIT_NAMES = ("_max_episode_steps", "max_episode_steps", "_max_steps", "max_steps")
@@ -36,15 +40,27 @@ REAL_NUMBERS = (float, int, np.floating, np.integer, np.bool_)
 class GymEnv(PythonEnv):
     """One Gymnasium environment.
 
-    env_id   the id, as the user wrote it
-    family   the family whose preset it has; None: the family that fits its spaces
-    flatten  whether to wrap it in Gymnasium's FlattenObservation
+    env_id      the id, as the user wrote it
+    family      the family whose preset it has; None: the family that fits its spaces
+    flatten     whether to wrap it in Gymnasium's FlattenObservation
+    env_kwargs  keywords for what makes it
+    source      an EnvSpec of Gymnasium, or a function or a class that makes it; None: Gymnasium finds the id
+    channels    the axis of an image that holds the channels, one of CHANNELS
 
     Raises InputError if it cannot be made or its spaces are not supported.
     """
 
-    def __init__(self, env_id: str, family: str | None = None, flatten: bool = False) -> None:
-        self.env = make_gymnasium(env_id)
+    def __init__(
+        self,
+        env_id: str,
+        family: str | None = None,
+        flatten: bool = False,
+        env_kwargs: Mapping[str, Any] | None = None,
+        source: Any = None,
+        channels: str = "auto",
+    ) -> None:
+        self.env = make_gymnasium(env_id, source, env_kwargs)
+        self.source, self.env_kwargs = source, env_kwargs
         # The number of steps so far, for messages.
         self.steps = 0
         try:
@@ -52,7 +68,7 @@ class GymEnv(PythonEnv):
             if flatten:
                 check_flattenable(env_id, space)
             self.checker = ObservationChecker(env_id, space, flatten)
-            observation, fitting = parse_observation_space(env_id, self.checker.flat)
+            observation, fitting = parse_observation_space(env_id, self.checker.flat, channels)
             observation = dataclasses.replace(observation, flattened=flatten)
             n_actions, bounds = parse_action_space(env_id, self.env.action_space)
         except InputError:
@@ -132,11 +148,17 @@ class GymEnv(PythonEnv):
         return np.clip(action.reshape(space.shape), space.low, space.high).astype(space.dtype)
 
     def prepare_pictures(self) -> bool:
-        """Make the environment again, with the pictures that it draws, and draw one to see that nothing is missing."""
-        if "rgb_array" not in (self.metadata.get("render_modes") or ()):
-            return False
-        self.env.close()
-        self.env, self.draws = make_gymnasium(self.spec.id, render_mode="rgb_array"), True
+        """Make the environment again, with the pictures that it draws, and draw one to see that nothing is missing.
+
+        A function or a class decides itself whether its environment draws.
+        """
+        if self.env.render_mode != "rgb_array":
+            if "rgb_array" not in (self.metadata.get("render_modes") or ()) or callable(self.source):
+                return False
+            self.env.close()
+            kwargs = {**(self.env_kwargs or {}), "render_mode": "rgb_array"}
+            self.env = make_gymnasium(self.spec.id, self.source, kwargs)
+        self.draws = True
         self.env.reset(seed=0)
         self.picture()
         return True
@@ -155,24 +177,6 @@ class GymEnv(PythonEnv):
 
     def release(self) -> None:
         self.env.close()
-
-
-def make_gymnasium(env_id: str, **options: Any) -> gymnasium.Env:
-    """Return gymnasium.make(env_id, **options). Raises InputError, one sentence, if that fails."""
-    try:
-        return gymnasium.make(env_id, disable_env_checker=True, **options)
-    except gymnasium.error.DependencyNotInstalled as error:
-        raise InputError(f"{env_id} needs a package that is not installed: {one_line(error)}") from error
-    except SystemExit as error:
-        raise InputError(f"{env_id!r} cannot be made, because it calls sys.exit({error.code!r}).") from error
-    except Exception as error:  # a constructor can raise anything
-        near = find_nearest_id(env_id) if isinstance(error, gymnasium.error.UnregisteredEnv) else None
-        if near:
-            raise InputError(f"{env_id!r} is no environment; you may mean {near}.") from error
-        own = "one of your own must be registered first, see numasync.register, or be named as module:id"
-        known = isinstance(error, (gymnasium.error.Error, ImportError, ValueError))
-        reason = one_line(error if known else f"{type(error).__name__}: {error}").rstrip(".")
-        raise InputError(f"{env_id!r} is no environment that Gymnasium can make: {reason} ({own}).") from error
 
 
 def check_flattenable(env_id: str, space: spaces.Space) -> None:
@@ -228,10 +232,10 @@ def find_episode_limit(env: Any) -> int | None:
     return max((limit for limit in found if type(limit) is int), default=None)
 
 
-def parse_observation_space(env_id: str, space: spaces.Space) -> tuple[Observation, str]:
-    """Return the Observation of an EnvSpec and the family whose preset fits it.
+def parse_observation_space(env_id: str, space: spaces.Space, channels: str = "auto") -> tuple[Observation, str]:
+    """Return the Observation of an EnvSpec and the family whose preset fits it. channels: as in GymEnv.
 
-    Raises InputError if the space is not supported.
+    Warns where nothing says which axis of an image holds the channels. Raises InputError if the space is not supported.
     """
     if isinstance(space, spaces.Discrete):
         return Observation("discrete", (int(space.n),), start=int(space.start)), "classic"
@@ -247,7 +251,13 @@ def parse_observation_space(env_id: str, space: spaces.Space) -> tuple[Observati
         )
     shape = tuple(int(n) for n in space.shape)
     unsigned = np.issubdtype(space.dtype, np.unsignedinteger)
-    kind = image_kind(shape) if len(shape) != 2 or unsigned or space.dtype == np.bool_ else "vector"
+    kind = image_kind(shape, channels) if len(shape) != 2 or unsigned or space.dtype == np.bool_ else "vector"
+    if channels == "auto" and is_ambiguous(shape):
+        taken, other = ("first", "last") if kind == "channels_first" else ("last", "first")
+        warn_of(
+            f"{env_id} has images of shape {shape}, and numasync takes the {taken} axis of an image for its channels; "
+            f"--channels {other} (channels={other!r}) takes the {other}, and --channels {taken} ends this warning."
+        )
     # Pixels fill the range of their dtype, and so does the RAM of a console, in bytes. Other numbers are not scaled.
     scale = 1.0
     if space.dtype == np.uint8 or (unsigned and kind != "vector"):
@@ -258,7 +268,7 @@ def parse_observation_space(env_id: str, space: spaces.Space) -> tuple[Observati
     return observation, "image" if min(observation.network_shape[:2]) < SMALL_IMAGE else "atari"
 
 
-def image_kind(shape: tuple[int, ...]) -> str:
+def image_kind(shape: tuple[int, ...], channels: str = "auto") -> str:
     """Return the kind of an Observation whose raw observations have this shape: which axis holds the channels.
 
     (height, width)            an image
@@ -268,12 +278,30 @@ def image_kind(shape: tuple[int, ...]) -> str:
                                last, as in (10, 10, 4) and (8, 8, 8)
     four axes                  a stack of such images, as FrameStackObservation makes it
     any other number of axes   'vector': not an image
+
+    channels  'first' and 'last' say which axis of an image with three axes it is; 'auto': as above
     """
     if len(shape) == 4:
-        return "channels_first" if image_kind(shape[1:]) == "channels_first" else "stack"
+        return "channels_first" if image_kind(shape[1:], channels) == "channels_first" else "stack"
+    if len(shape) == 3 and channels != "auto":
+        return "channels_first" if channels == "first" else "image"
     if len(shape) == 3:
         first, second, third = shape
         square_last, square_first = second == third != first, first == second != third
         shortest = first < min(second, third)
         return "channels_first" if square_last or (shortest and not square_first) else "image"
     return "image" if len(shape) == 2 else "vector"
+
+
+def is_ambiguous(shape: tuple[int, ...]) -> bool:
+    """Return whether nothing tells which axis of an image holds the channels.
+
+    It is clear where the other two axes are equal. It is clear too where the first or the last axis alone has at most
+    MOST_COLOURS numbers, or at most half as many numbers as each other axis.
+    """
+    if len(shape) not in (3, 4):
+        return False
+    first, second, third = shape[-3:]
+    square = (first == second) != (second == third)
+    shortest, other = sorted((first, third))
+    return not (square or shortest <= MOST_COLOURS < other or 2 * shortest <= min(second, other))

@@ -10,9 +10,10 @@ import numpy as np
 from numasync.algorithms import ALGORITHMS, algorithm_for, algorithms_for
 from numasync.config import Config, make_config, validate_options
 from numasync.envs import make_env
+from numasync.envs.objects import as_env_id
 from numasync.errors import InputError
 from numasync.runtime.affinity import cores
-from numasync.runtime.checks import MOST, SMALLEST, as_real_number, as_whole_number, check_choice, show
+from numasync.runtime.checks import MOST, SMALLEST, as_real_number, as_whole_number, check_choice, check_text, show
 
 # Section 5.1: initial learning rates are drawn from LogUniform of this range. They are rounded to a few digits, so that
 # a table holds exactly the rate that was used.
@@ -90,6 +91,8 @@ def make_settings(
     spec = STUDIES[name]
     runs = as_whole_number("runs", spec.runs if runs is None else runs, 1, MOST_RUNS)
     seed = as_whole_number("seed", seed, 0, MOST - MOST_RUNS)
+    check_text("env", env)
+    as_env_id(env)
     given = {key: value for key, value in dict(env=env, steps=steps, workers=workers).items() if value is not None}
     reject_fixed_options(name, workers=workers, lr_low=lr_low, lr_high=lr_high)
     settings: dict[str, Any] = {"study": name, "env": env, "runs": runs, "seed": seed}
@@ -213,4 +216,5 @@ def options_of(run: dict[str, Any]) -> dict[str, Any]:
     """Return the options of `numasync.train` for a run."""
     names = {field.name for field in dataclasses.fields(Config)}
     options = {name: value for name, value in run.items() if name in names}
+    options["env"] = as_env_id(options["env"])  # in the process that plays the run
     return options | dict(steps=run["max_steps"], deterministic=run["mode"] == TURNS, eval_every=0)

@@ -1,0 +1,39 @@
+"""Which environments an agent may play: the one it was trained on, and no code that only a file has named."""
+
+import sys
+
+from numasync.envs import OBJECTS, add_version, find_object
+from numasync.errors import InputError
+
+
+def check_same_env(own: str, env_id: str) -> None:
+    """Raise InputError unless an id stands for an environment, in its jitted or its Gymnasium version.
+
+    own     the id of the environment that an agent was trained on
+    env_id  the other id. A function, a class and an EnvSpec that the user has given can be any, because what they make
+            is compared
+    """
+    if env_id not in OBJECTS and add_version(env_id).rpartition(":")[2] != add_version(own).rpartition(":")[2]:
+        raise InputError(f"This agent was trained on {own}; it cannot play {env_id}.")
+
+
+def check_may_play(own: str) -> None:
+    """Raise InputError where playing an environment runs code that only a file has named.
+
+    A file of data must not decide what code runs: which module is imported, and which function is called.
+
+    own  the id in the file
+    """
+    module = own.rpartition(":")[0]
+    if own in OBJECTS:
+        return
+    if module not in ("", "gymnasium", *sys.modules):
+        what = f"import the module {module}; import it first, or"
+    elif find_object(own) is not None:
+        what = f"call a function or a class of the module {module};"
+    else:
+        return
+    raise InputError(
+        f"The agent's file names the environment {own}, and playing it would {what} name it yourself: env={own!r} "
+        f"(--env {own})."
+    )
