@@ -113,7 +113,8 @@ class Agent:
         """Return the action for one observation, or for each observation of a batch.
 
         A batch has one more axis, in front: an array (n, *shape of an observation), or (n,) integers where an
-        observation is an integer. It gives the same actions as its observations one by one, in much less time.
+        observation is an integer. It gives the same actions as its observations one by one. The smaller the network,
+        the more time it saves.
 
         For a network with an LSTM, each thread has a hidden state: the observation must follow the thread's previous
         one, or `reset` must be called before it. `stream` gives more than one state to a thread, and batches.
