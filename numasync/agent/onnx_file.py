@@ -16,6 +16,7 @@ from numasync.envs.observation import Observation
 from numasync.envs.spec import CENTRE, HALF_RANGE, HIGHEST, LOWEST
 from numasync.errors import InputError
 from numasync.nn.layers import concat, conv
+from numasync.nn.layers.normalize import CLIP
 from numasync.nn.table import IN_AT, OUT_AT
 from numasync.runtime.jit import FLOAT
 
@@ -158,6 +159,8 @@ def add_network(graph: Graph, agent: "Agent", obs: Block) -> str:
         elif kind == "concat":
             other = blocks[row[concat.SECOND_AT]]
             made = Block(graph.add("Concat", x.tensor, other.tensor, axis=1), (x.shape[0] + other.shape[0],))
+        elif kind == "normalize":
+            made = add_normalization(graph, x, parameters[f"{name}.moments"])
         elif weight is None or bias is None:
             raise NotImplementedError(f"ONNX has no {kind} yet")
         elif kind == "conv":
@@ -168,6 +171,12 @@ def add_network(graph: Graph, agent: "Agent", obs: Block) -> str:
             made = Block(graph.add("Gemm", flatten(graph, x), weight, bias), bias.shape)
         blocks[row[OUT_AT]] = made
     return made.tensor
+
+
+def add_normalization(graph: Graph, x: Block, moments: np.ndarray) -> Block:
+    """Add (x - mean) / deviation, clipped. moments: mean and deviation of each number, (2, inputs)."""
+    z = graph.add("Div", graph.add("Sub", x.tensor, moments[0]), moments[1])
+    return x._replace(tensor=graph.add("Clip", z, np.array(-CLIP), np.array(CLIP)))
 
 
 def flatten(graph: Graph, block: Block) -> str:
@@ -208,15 +217,30 @@ def add_outputs(graph: Graph, agent: "Agent", outputs: str) -> None:
     if spec.continuous:
         add_continuous_outputs(graph, agent, outputs)
         return
-    scores, name = outputs, "q"
+    scores, name, numbers = outputs, "q", sum(spec.action_heads)
     if algorithm.policy != EPSILON_GREEDY:
         scores, name = "logits_part", "logits"
-        graph.add("Split", outputs, np.array([spec.n_actions, 1]), axis=1, outputs=[scores, "value_part"])
-    best = graph.add("ArgMax", scores, axis=1, keepdims=0)
-    graph.output("action", graph.add("Add", best, np.array(spec.action_start)), np.int64)
-    graph.output(name, scores, FLOAT, spec.n_actions)
+        graph.add("Split", outputs, np.array([numbers, 1]), axis=1, outputs=[scores, "value_part"])
+    if spec.multi_discrete:
+        add_greedy_integers(graph, agent, scores)
+    else:
+        best = graph.add("ArgMax", scores, axis=1, keepdims=0)
+        graph.output("action", graph.add("Add", best, np.array(spec.action_start)), np.int64)
+    graph.output(name, scores, FLOAT, numbers)
     value = "value_part" if name == "logits" else graph.add("ReduceMax", scores, axes=[1], keepdims=0)
     graph.output("value", value, FLOAT)
+
+
+def add_greedy_integers(graph: Graph, agent: "Agent", logits: str) -> None:
+    """Add `action` of several integers: the most probable value of each, from the start of its space."""
+    spec = agent.spec
+    parts = [f"{logits}_{j}" for j in range(spec.n_actions)]
+    graph.add("Split", logits, np.array(spec.action_heads), axis=1, outputs=parts)
+    best = graph.add("Concat", *[graph.add("ArgMax", part, axis=1) for part in parts], axis=1)
+    dtype = np.dtype(spec.action_dtype)
+    action = graph.add("Add", best, np.broadcast_to(np.array(spec.action_start), spec.n_actions))
+    action = graph.add("Cast", action, to=graph.helper.np_dtype_to_tensor_dtype(dtype))
+    graph.output("action", action, dtype, *((spec.n_actions,) if spec.action_shape is None else spec.action_shape))
 
 
 def add_continuous_outputs(graph: Graph, agent: "Agent", outputs: str) -> None:

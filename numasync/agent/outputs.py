@@ -24,7 +24,8 @@ class QValues(NamedTuple):
 class DiscretePolicy(NamedTuple):
     """The outputs of A3C where actions are integers. A batch of n has one axis more, in front.
 
-    probabilities  float32 (n_actions,): the probability of each action
+    probabilities  float32 (n_actions,): the probability of each action; of several integers float32 (sum(nvec),): the
+                   probabilities of the values of each integer, side by side
     value          the estimated return: a float, or float32 (n,)
     """
 
@@ -59,9 +60,14 @@ def name_outputs(outputs: np.ndarray, algorithm: Algorithm, spec: EnvSpec) -> Po
         return ContinuousPolicy(mean.reshape(n, *shape), std.reshape(n, *shape), outputs[:, n_actions + 1].copy())
     if algorithm.policy == EPSILON_GREEDY:
         return QValues(outputs.copy(), outputs.max(axis=1))
-    logits = outputs[:, :n_actions]
+    heads = np.split(outputs[:, :-1], np.cumsum(spec.action_heads)[:-1], axis=1)
+    return DiscretePolicy(np.hstack([softmax(logits) for logits in heads]), outputs[:, -1].copy())
+
+
+def softmax(logits: np.ndarray) -> np.ndarray:
+    """Return the probabilities for rows of logits."""
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return DiscretePolicy(shares / shares.sum(axis=1, keepdims=True), outputs[:, n_actions].copy())
+    return shares / shares.sum(axis=1, keepdims=True)
 
 
 def first_of(policy: Policy) -> Policy:

@@ -169,17 +169,15 @@ class EnvSpec(NamedTuple):
         """
         if bounds is None and self.nvec is None:
             return int(action) + self.action_start
-        shape = action.shape if self.action_shape is None else self.action_shape
-        own = action + self.action_start if bounds is None else np.minimum(np.maximum(action, bounds[0]), bounds[1])
-        return own.astype(self.action_dtype).reshape(shape)
+        return self.env_actions(action[None], bounds)[0]
 
     def env_actions(self, actions: np.ndarray, bounds: np.ndarray | None) -> np.ndarray:
         """Return `env_action` of each of `actions`, as one new array: (n,), or (n, *shape of an action)."""
-        if bounds is None:
-            return actions + self.action_start
+        own = actions + self.action_start if bounds is None else np.minimum(np.maximum(actions, bounds[0]), bounds[1])
+        if bounds is None and self.nvec is None:
+            return own
         shape = (self.n_actions,) if self.action_shape is None else self.action_shape
-        within = np.minimum(np.maximum(actions, bounds[0]), bounds[1])
-        return within.astype(self.action_dtype).reshape(len(actions), *shape)
+        return own.astype(self.action_dtype).reshape(len(actions), *shape)
 
     @property
     def action_map(self) -> np.ndarray:

@@ -37,7 +37,7 @@ import numasync
 from numasync.envs.python.atari import make_ale, read_settings
 import gymnasium
 agent = numasync.load("pong-a3c")
-env = make_ale("ALE/Pong-v5", read_settings("ALE/Pong-v5", gymnasium.spec("ALE/Pong-v5"))[0])
+env = make_ale("ALE/Pong-v5", read_settings("ALE/Pong-v5", gymnasium.spec("ALE/Pong-v5")))
 frames, _ = env.reset(seed=3)
 actions = []
 for _ in range(200):

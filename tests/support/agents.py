@@ -16,6 +16,7 @@ PIXELS = np.random.default_rng(1).uniform(0, 255, (8, 8)).astype(np.float32)
 # Each kind of observation, its network, and a function that draws a batch of n.
 KINDS = {
     "vector": (Observation("vector", (4,)), LAYERS, lambda draw, n: draw.normal(size=(n, 4))),
+    "normalized": (Observation("vector", (4,), normalized=True), LAYERS, lambda draw, n: 30 * draw.normal(size=(n, 4))),
     "matrix": (Observation("vector", (2, 3)), LAYERS, lambda draw, n: draw.normal(size=(n, 2, 3))),
     "number": (Observation("vector", ()), LAYERS, lambda draw, n: draw.normal(size=n)),
     "discrete": (Observation("discrete", (6,), start=-2), LAYERS, lambda draw, n: draw.integers(-2, 4, n)),
@@ -49,6 +50,10 @@ KINDS = {
 ACTIONS = {
     "q": ("nstep_q", dict(n_actions=5, action_start=-3)),
     "policy": ("a3c", dict(n_actions=5)),
+    "several": (
+        "a3c",
+        dict(n_actions=4, nvec=(3, 1, 2, 5), action_start=(0, 2, -1, 0), action_shape=(2, 2), action_dtype="int32"),
+    ),
     "continuous": (
         "a3c",
         dict(n_actions=4, bounds=((-2.0,) * 4, (1.0, 1.0, np.inf, 3.0)), action_shape=(2, 2), action_dtype="float64"),
@@ -63,6 +68,8 @@ def make_agent(kind: str = "vector", actions: str = "q", layers: Any = None, **o
     config = make_config("classic", algo=algo, network=layers or usual, eval_epsilon=0.3, **options)
     agent = Agent(config, EnvSpec("Game-v0", "classic", observation, **fields))
     agent.theta *= 3
+    if observation.normalized:
+        agent.network.views(agent.theta)["normalize.moments"][:] = [[5, -20, 0, 1], [30, 10, 20, 1]]
     return agent
 
 
