@@ -136,11 +136,12 @@ def test_only_a_score_that_was_reached_no_longer_holds(result, dropped):
 
 @pytest.mark.compiled
 def test_a_run_stops_at_its_score_and_goes_on_without_it(tmp_path):
-    options = {**RUN, "steps": 100_000, "stop_at": -1.0, "max_minutes": 100}
+    options = {**RUN, "steps": ENDLESS, "stop_at": -1.0, "max_minutes": 100}
     result = numasync.train(out=tmp_path / "run", **options).result
-    assert result["stopped_by"].startswith("StopAtScore: mean return ") and result["steps"] < 100_000
-    agent = numasync.resume(tmp_path / "run")
-    assert agent.result["steps"] >= 100_000 and agent.result["stopped_by"] is None
+    assert result["stopped_by"].startswith("StopAtScore: mean return ") and result["steps"] < ENDLESS
+    more = result["steps"] + 1_000_000
+    agent = numasync.resume(tmp_path / "run", steps=more)
+    assert agent.result["steps"] >= more and agent.result["stopped_by"] is None
     assert agent.config.stop_at is None and agent.config.max_minutes == 100
 
 
