@@ -89,6 +89,7 @@ def test_a_deterministic_run_goes_on_bit_for_bit(monkeypatch, tmp_path, algo, ne
     assert (statistics(agent)[2] > 0.97 * counted).all()
 
 
+@pytest.mark.filterwarnings("ignore:The episodes of Scripted-v0")
 def test_a_run_whose_episodes_begin_anew_counts_their_first_observations(monkeypatch, tmp_path):
     register(lambda number, n: (np.sin(n), 1.0), monkeypatch)
     look_often(monkeypatch)
