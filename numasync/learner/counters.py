@@ -31,17 +31,21 @@ def count_update(learned, loss, grad_norm, n):
 
 
 @kernel
-def measure_outputs(learned, outputs, actions, n, policy, n_actions):
+def measure_outputs(learned, outputs, actions, action_map, n, policy, n_actions):
     """Add the value of each state of a segment, and the entropy of a policy that has one.
 
     The value is V(s) of a3c, and max_a Q(s, a) of the Q methods.
 
-    learned: float64 (COLUMNS,). outputs: of the network, (>= n, n_outputs). actions: as in `choose_into`.
+    learned: float64 (COLUMNS,). outputs: of the network, (>= n, n_outputs). actions, action_map: as in `choose_into`.
     """
     learned[MEASURED] += n
     v = outputs.shape[1] - 1
     for i in range(n):
-        if actions.ndim == 2:
+        if action_map.ndim == 1:
+            for j in range(actions.shape[1]):
+                learned[ENTROPY] += softmax_entropy(outputs[i, action_map[j] : action_map[j + 1]])
+            learned[VALUE] += outputs[i, v]
+        elif actions.ndim == 2:
             learned[ENTROPY] += gaussian_entropy(outputs[i], actions.shape[1])
             learned[VALUE] += outputs[i, v]
         elif policy == SOFTMAX:

@@ -303,7 +303,8 @@ def learn(shared, worker, theta, table, settings, n, terminated, T, algorithm, u
     count_update(worker.learned, loss, grad_norm, n)
     if np.int64(worker.learned[UPDATES]) % MEASURE_EVERY == 0:
         outputs = outputs_of(worker.tape, table, capacity)
-        measure_outputs(worker.learned, outputs, worker.actions, n, settings.policy, settings.n_actions)
+        action_map, n_actions = worker.action_map, settings.n_actions
+        measure_outputs(worker.learned, outputs, worker.actions, action_map, n, settings.policy, n_actions)
     scale = clip_scale(grad_norm, settings.clip_norm)
     lr = settings.lr * FLOAT(max(1.0 - T / settings.lr_steps, 0.0))
     apply_gradient(shared, worker, settings, lr, scale, update, copy)
