@@ -284,7 +284,7 @@ def test_filters_leave_the_runs_that_fit_all_of_them(some, filters, expected):
     assert names(list_runs([some], **filters)) == expected
 
 
-@pytest.mark.parametrize("filters", [dict(algos=["dqn"]), dict(states=["dead"]), dict(states=[""])])
+@pytest.mark.parametrize("filters", [dict(algos=["xyz"]), dict(states=["dead"]), dict(states=[""])])
 def test_a_name_that_is_none_is_refused(some, filters):
     with pytest.raises(InputError, match="is no (algorithm|state of a run); choose one of "):
         list_runs([some], **filters)

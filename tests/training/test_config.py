@@ -187,8 +187,10 @@ def test_an_integer_that_no_kernel_can_hold_is_refused(name):
         validate_options({name: 2**63})
 
 
-def test_an_unknown_option_is_answered_with_the_known_ones():
-    with pytest.raises(InputError, match=rf"^'learning_rate' is no option of a run; .*{', '.join(FIELDS)}\.$"):
+def test_an_unknown_option_is_answered_with_the_nearest_one_or_with_all():
+    with pytest.raises(InputError, match=rf"^'colour' is no option of a run; .*{', '.join(FIELDS)}\.$"):
+        make_config("classic", colour=0.1)
+    with pytest.raises(InputError, match=r"^'learning_rate' is no option of a run; you may mean lr\.$"):
         make_config("classic", learning_rate=0.1)
 
 
