@@ -71,7 +71,7 @@ def test_the_progress_has_what_the_workers_have_learned_from_since_the_last_call
     agent = numasync.train(algo="a3c", callbacks=[follower], **{**RUN, "eval_every": 0})
     calls = follower.of("on_progress")
     assert all(isinstance(each, Progress) for each in calls) and not follower.of("on_checkpoint")
-    assert calls[-1].steps == agent.result["steps"] and calls[-1].lengths == [9.0] * 100
+    assert calls[-1].steps == agent.result["steps"] and calls[-1].lengths == [9.0] * min(100, agent.result["episodes"])
     updates = sum(each.learning.updates for each in calls)
     assert STEPS / agent.config.t_max <= updates <= agent.result["steps"]
     learned = [each.learning for each in calls if each.learning.updates >= 100]
