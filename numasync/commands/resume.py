@@ -27,7 +27,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Go on with a run."""
     say_how_to_go_on(arguments.run)
     display = choose_output(arguments.quiet, arguments.json_lines)
-    agent = resume_and_show(display, arguments.run, arguments.steps, arguments.schedule, arguments.env)
+    agent = resume_and_show(display, arguments.run, arguments.steps, arguments.schedule, env=arguments.env)
     return exit_code_of(agent, arguments.run)
 
 

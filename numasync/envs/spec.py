@@ -169,7 +169,7 @@ class EnvSpec(NamedTuple):
         """
         if bounds is None and self.nvec is None:
             return int(action) + self.action_start
-        return self.env_actions(action[None], bounds)[0]
+        return np.asarray(self.env_actions(action[None], bounds)[0])
 
     def env_actions(self, actions: np.ndarray, bounds: np.ndarray | None) -> np.ndarray:
         """Return `env_action` of each of `actions`, as one new array: (n,), or (n, *shape of an action)."""

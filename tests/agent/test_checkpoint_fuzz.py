@@ -20,7 +20,7 @@ from numasync.envs.observation import Observation
 from numasync.envs.spec import EnvSpec
 from numasync.runtime.jit import FLOAT
 
-SEED, FILES, SAMPLE = 23, 800, 40
+SEED, FILES, SAMPLE = 23, 800, 150
 SEVERAL = dict(n_actions=4, nvec=(2, 3, 1, 4), action_start=(0, 5, 1, -1), action_shape=(2, 2), action_dtype="int64")
 
 

@@ -139,11 +139,15 @@ def test_a_wrong_argument_gets_one_sentence(call, says):
 @pytest.mark.parametrize(
     ("method", "arguments", "says"),
     [
-        ("predict", (None,), "The observation is None; it must be an array of shape (4,)."),
+        ("predict", (None,), "The observation is None; it must be an array of shape (4,) or a batch of them."),
         ("predict", ("text",), "The observation is 'text'; it must be"),
         ("predict", ([[1], [2, 3]],), "The observation is [[1], [2, 3]]; it must be"),
         ("predict", (np.zeros(4, complex),), "The observation is array("),
-        ("predict", (np.zeros(3),), "The observation, of shape (3,), does not fit; it must be an array of shape (4,)."),
+        (
+            "predict",
+            (np.zeros(3),),
+            "The observation, of shape (3,), does not fit; it must be an array of shape (4,) or a batch of them.",
+        ),
         ("predict", (OBS, "yes"), "greedy is 'yes'; it must be True or False."),
         ("evaluate", ("ten",), "episodes is 'ten'; it must be a whole number from 1"),
         ("evaluate", (1, [3]), "seed is [3]; it must be a whole number from 0"),

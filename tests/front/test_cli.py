@@ -231,7 +231,7 @@ def scored(monkeypatch, capsys, tmp_path):
     spec = EnvSpec("ALE/Pong-v5", "atari", Observation("frames", (4, 84, 84), 1 / 255), 6)
     monkeypatch.setattr("numasync.agent.agent.PRETRAINED", tmp_path)
     numasync.Agent(make_config("atari", env=spec.id), spec).save(tmp_path / "pong.npz", half=True)
-    monkeypatch.setattr(numasync.Agent, "evaluate", lambda agent, episodes, *_: summarize([18.0] * episodes))
+    monkeypatch.setattr(numasync.Agent, "evaluate", lambda agent, episodes, *_, **__: summarize([18.0] * episodes))
 
     def run(*arguments):
         assert main(["eval", "pong", "--episodes", "4", "--human", *arguments]) == 0
