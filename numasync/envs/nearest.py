@@ -19,6 +19,8 @@ def find_nearest_id(env_id: str) -> str | None:
     module, colon, name = env_id.rpartition(":")
     registry = getattr(sys.modules.get("gymnasium"), "registry", ())
     own = () if module == "gymnasium" else (*REGISTERED, *JITTED)
+    if module in sys.modules and module != "gymnasium":
+        own, registry = (*callables_of(module), *REGISTERED), ()
     # ALE registers most games under several ids, and all of them under this one.
     again = [full for full in registry if f"ALE/{VERSION.sub('', full).removesuffix('NoFrameskip')}-v5" in registry]
     known = [full for full in (*own, *registry) if not PASSED_OVER.search(full) and full not in again]
@@ -31,6 +33,12 @@ def find_nearest_id(env_id: str) -> str | None:
         if near:
             return f"{module}{colon}{newest(names[near], known)}"
     return None
+
+
+def callables_of(module: str) -> tuple[str, ...]:
+    """Return the names of the functions and classes that a module defines."""
+    found = vars(sys.modules[module]).items()
+    return tuple(name for name, value in found if callable(value) and getattr(value, "__module__", "") == module)
 
 
 def newest(env_id: str, known: list[str]) -> str:

@@ -117,7 +117,9 @@ def test_other_programs_read_a_json_object_a_line(tmp_path):
     assert list(first["evaluation"]) == ["steps", "scores", "best"] and first["evaluation"]["best"] is True
     assert list(first["compiling"]) == list(first["evaluating"]) == ["done", "total"]
     assert first["checkpoint"] == {"steps": 0, "path": "run/checkpoint.npz"}
-    assert list(first["end"]) == ["steps", "seconds", "interrupted"] and first["end"]["steps"] >= 3_000_000
+    assert (
+        list(first["end"]) == ["steps", "seconds", "interrupted", "stopped_by"] and first["end"]["steps"] >= 3_000_000
+    )
 
 
 @pytest.mark.parametrize("lines", [1, 2, 5])

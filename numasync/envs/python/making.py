@@ -58,10 +58,10 @@ def explain(env_id: str, source: Any, kwargs: Mapping[str, Any], error: Exceptio
         given = ", ".join(f"{key}={show(value)}" for key, value in kwargs.items())
         return InputError(f"{env_id} cannot be made with {given}: {type(error).__name__}: {one_line(error)}")
     near = find_nearest_id(env_id) if isinstance(error, gymnasium.error.UnregisteredEnv) else None
-    if near:
-        return InputError(f"{env_id!r} is no environment; you may mean {near}.")
     own = "one of your own must be registered first, see numasync.register, or be named as module:id"
     known = isinstance(error, (gymnasium.error.Error, ImportError, ValueError))
+    if near:
+        return InputError(f"{env_id!r} is no environment that Gymnasium can make; you may mean {near} ({own}).")
     reason = one_line(error if known else f"{type(error).__name__}: {error}").rstrip(".")
     return InputError(f"{env_id!r} is no environment that Gymnasium can make: {reason} ({own}).")
 
