@@ -195,7 +195,8 @@ def test_other_ids_are_refused_in_one_sentence(env_id):
 def test_other_starts_are_refused_in_one_sentence(starts):
     with pytest.raises(InputError) as caught:
         human_normalized("ALE/Pong-v5", 1.0, starts)
-    assert str(caught.value) == f"{starts!r} is no kind of start; choose one of human, no_op."
+    hint = {"noop": "you may mean no_op", "Human": "you may mean human"}.get(str(starts), "choose one of human, no_op")
+    assert str(caught.value) == f"{starts!r} is no kind of start; {hint}."
 
 
 def test_importing_it_loads_no_environment():
