@@ -17,7 +17,7 @@ from numasync.training import train as train_module
 from numasync.training.records import RunFolder, read_run
 from numasync.training.report import Report
 
-SHORT = dict(network=LAYERS, steps=2000, workers=2, seed=3, final_eval_episodes=4)
+SHORT = dict(network=LAYERS, steps=20_000, workers=2, seed=3, final_eval_episodes=4)
 CONFIG = make_config("classic", env="CartPole-v1")
 
 
@@ -57,7 +57,7 @@ def test_a_run_that_fails_says_why_in_its_folder(scripted, tmp_path, script, kin
     failure = read_run(tmp_path / "run").failure
     assert list(failure) == ["error", "steps"] and failure["error"] == str(caught.value)
     assert failure["error"].startswith(says) and is_one_sentence(failure["error"].replace(".py, line", ""))
-    assert (failure["steps"] >= 2000) == (kind is EvaluationError) and failure["steps"] > 0
+    assert (failure["steps"] >= 20_000) == (kind is EvaluationError) and failure["steps"] > 0
 
 
 def test_a_run_that_diverges_says_so_in_its_folder(tmp_path):

@@ -195,10 +195,10 @@ def test_the_environments_are_closed_if_one_cannot_be_made(scripted, monkeypatch
     made = scripted(plain)
     make_env = trainer.make_env
 
-    def second_fails(*arguments):
+    def second_fails(*arguments, **named):
         if made:
             raise InputError("no more")
-        return make_env(*arguments)
+        return make_env(*arguments, **named)
 
     monkeypatch.setattr(trainer, "make_env", second_fails)
     with pytest.raises(InputError, match="no more"):

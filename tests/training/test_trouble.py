@@ -100,10 +100,10 @@ def test_a_run_whose_second_environment_cannot_be_made_leaves_no_folder(scripted
     made = scripted()
     make_env = trainer.make_env
 
-    def second_fails(*arguments):
+    def second_fails(*arguments, **named):
         if len(made) > 1:
             raise InputError("There is no second one.")
-        return make_env(*arguments)
+        return make_env(*arguments, **named)
 
     monkeypatch.setattr(trainer, "make_env", second_fails)
     with pytest.raises(InputError, match="no second"):
