@@ -1,8 +1,11 @@
-"""Which environments an agent may play: the one it was trained on, and no code that only a file has named."""
+"""The environment of a run, and which ones an agent may play: its own, and no code that only a file has named."""
 
 import sys
+from collections.abc import Mapping
+from typing import Any
 
-from numasync.envs import OBJECTS, add_version, find_object
+from numasync.envs import OBJECTS, add_version, find_object, make_env
+from numasync.envs.spec import Environment
 from numasync.errors import InputError
 
 
@@ -37,3 +40,9 @@ def check_may_play(own: str) -> None:
         f"The agent's file names the environment {own}, and playing it would {what} name it yourself: env={own!r} "
         f"(--env {own})."
     )
+
+
+def make_env_of(options: Mapping[str, Any]) -> Environment:
+    """Return the environment of a run. options: of the run, by name; presets change none of those that matter here."""
+    kinds = {name: options[name] for name in ("flatten", "env_kwargs", "channels") if name in options}
+    return make_env(options["env"], **kinds)

@@ -7,9 +7,9 @@ from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from numasync.agent.agent import Agent, load
+from numasync.agent.environment import make_env_of
 from numasync.agent.other_names import OTHER_OPTIONS
 from numasync.config import RENAMED, Config, make_config, validate_options
-from numasync.envs import make_env
 from numasync.envs.normalization import measure_normalization
 from numasync.envs.objects import EnvLike, as_env_id
 from numasync.errors import InputError
@@ -108,8 +108,7 @@ def make_agent(**options: Any) -> Agent:
     options: fields of Config, env among them. Presets give the others. Raises InputError for bad input.
     """
     given = validate_options(options)
-    kinds = {name: given[name] for name in ("flatten", "env_kwargs", "channels") if name in given}
-    with closing(make_env(given["env"], **kinds)) as env:
+    with closing(make_env_of(given)) as env:
         config = make_config(env.spec.family, **given)
         agent = Agent(config, env.spec)  # refuses options that do not fit, before anything is measured
         if config.normalize:

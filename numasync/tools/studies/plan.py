@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from numasync.agent.environment import make_env_of
 from numasync.algorithms import ALGORITHMS, algorithm_for, algorithms_for
 from numasync.config import Config, make_config, validate_options
-from numasync.envs import make_env
 from numasync.envs.objects import as_env_id
 from numasync.errors import InputError
 from numasync.runtime.affinity import cores
@@ -132,7 +132,7 @@ def make_presets(
 
     Raises InputError where an algorithm does not fit the environment.
     """
-    with closing(make_env(given["env"])) as env:
+    with closing(make_env_of(given)) as env:
         known = algorithms_for(env.spec)
         names = [algo for algo in spec.algos if algo in known] if algos is None else parse_algorithms(algos)
         configs = {name: make_config(env.spec.family, **given, algo=name) for name in names}

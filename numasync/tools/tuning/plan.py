@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from numasync.agent.description import parse_network
+from numasync.agent.environment import make_env_of
 from numasync.algorithms import algorithm_for
 from numasync.config import Config, make_config, validate_options
-from numasync.envs import make_env
 from numasync.errors import InputError
 from numasync.runtime.checks import MOST, as_whole_number
 from numasync.runtime.files import remove_leftovers, safe_name
@@ -41,7 +41,7 @@ def make_settings(env: str, algo: str, **options: Any) -> dict[str, Any]:
     """
     given = {"deterministic": True, "seed": SEED, **validate_options({**options, "env": env, "algo": algo})}
     seed = as_whole_number("seed", given["seed"], 0, MOST - MOST_TRIALS)
-    with closing(make_env(env, flatten=given.get("flatten", False))) as made:
+    with closing(make_env_of(given)) as made:
         config = make_config(made.spec.family, **given)
         algorithm = algorithm_for(algo, made.spec)
     if "eval_every" not in given:

@@ -16,6 +16,7 @@ from numasync.training.display import Silent
 from numasync.training.records import PREVIOUS_STATE, STATE, RunFolder
 from numasync.training.report import Report
 from numasync.training.run import Run
+from numasync.training.shipped import with_options
 from numasync.training.train import make_agent
 
 # Gets T and the mean of a periodic evaluation, and returns whether the run must end.
@@ -69,7 +70,8 @@ def play(storage: Storage, claim: Claim) -> TrialRow:
 
     agent = make_agent(**as_arguments(claim.options))
     with closing(RunFolder(claim.folder, agent.config)) as folder:
-        run = PrunableRun(agent, folder, Report(agent.config, folder.checkpoint, Silent()))
+        callbacks = with_options([], agent.config, has_folder=True)
+        run = PrunableRun(agent, folder, Report(agent.config, folder.checkpoint, Silent()), callbacks=callbacks)
         run.on_evaluation = report
         end, score = PRUNED, None
         try:
