@@ -29,16 +29,19 @@ class FakeRun(trial.PrunableRun):
     """A run that trains nothing. Its evaluations rise in a straight line to 1000 times the learning rate.
 
     played    the learning rate and the seed of each run that was played
+    followed  the names of the callbacks of the last run
     fault     raised in the place of a result, where it is no None
     diverges  (lr) -> whether a run diverges
     """
 
     played: list = []
+    followed: list = []
     fault = None
     diverges = staticmethod(lambda lr: False)
 
-    def __init__(self, agent, folder, report):
+    def __init__(self, agent, folder, report, callbacks=()):
         self.agent, self.supervisor, self.steps = agent, self, 0
+        self.followed[:] = [each.name for each in callbacks]
 
     def progress(self):
         return Progress(self.steps, self.agent.config.steps, 1.5, 0, [], False)

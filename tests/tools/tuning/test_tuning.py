@@ -45,6 +45,11 @@ def test_the_same_call_goes_on_and_trials_counts_all(tune, fake_run):
     assert tune(trials=2).trials == more.trials, "nothing is taken away"
 
 
+def test_a_trial_has_the_callbacks_of_its_options(tune, fake_run):
+    tune(trials=1, stop_at=0.5, max_minutes=3.0)
+    assert fake_run.followed == ["StopAtScore", "StopAfterMinutes"]
+
+
 def test_a_tuning_repeats(tune, fake_run, tmp_path, monkeypatch):
     monkeypatch.setattr(storage_module, "RANDOM_TRIALS", 2)
     tune(trials=5)

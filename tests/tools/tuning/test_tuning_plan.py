@@ -34,6 +34,13 @@ def test_an_algorithm_has_its_options_searched_and_what_is_given_is_fixed(env, a
     assert not settings["fixed"].keys() & settings["space"].keys()
 
 
+def test_keywords_make_the_environment_of_a_tuning():
+    given = {"env_kwargs": {"max_episode_steps": 7}}
+    assert make_settings("gymnasium:CartPole-v1", "a3c", **given)["fixed"].items() >= given.items()
+    with pytest.raises(InputError, match="takes no 'max_steps'"):
+        make_settings("gymnasium:CartPole-v1", "a3c", env_kwargs={"max_steps": 7})
+
+
 def test_the_learning_rate_has_the_range_of_the_paper():
     values = space_of(make_settings("CartPole-v1", "a3c"))["lr"]
     assert (values.low, values.high) == (1e-4, 1e-2)
