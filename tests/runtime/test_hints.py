@@ -128,7 +128,10 @@ def test_an_unknown_id_is_corrected(env_id, near):
         ("--output x", "you may mean --out; see"),
         ("--batch-size 5", "leave it out, numasync keeps no replay memory"),
         ("study lr --algorithm a3c", "numasync study: unrecognized arguments: --algorithm a3c; you may mean --algos;"),
-        ("bench --only netwrk", "bench does not measure 'netwrk'; you may mean network."),
+        pytest.param(
+            *("bench --only netwrk", "bench does not measure 'netwrk'; you may mean network."),
+            marks=pytest.mark.compiled,
+        ),
         ("envs --jsn", "you may mean --json; see"),
     ],
 )
