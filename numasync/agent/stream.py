@@ -128,7 +128,7 @@ class Stream:
         check_theta(agent.theta, agent.network)
         if size is not None and n != size:
             found = "This is one observation" if n is None else f"The batch has {n} observations"
-            raise InputError(f"{found}; the stream has the size {size} and takes as many at a time.")
+            raise InputError(f"{found}; this stream takes {size} observations at a time.")
         if size is None and n is not None and has_state(agent.network):
             raise InputError(
                 f"An agent with an LSTM has a hidden state for each of the {n} observations of a batch; use "

@@ -21,7 +21,7 @@ def find_nearest_id(env_id: str) -> str | None:
     own = () if module == "gymnasium" else (*REGISTERED, *JITTED)
     if module in sys.modules and module != "gymnasium":
         own, registry = (*callables_of(module), *REGISTERED), ()
-    # ALE registers most games under several ids, and all of them under this one.
+    # ALE registers a game under several ids. Each game has one of the form ALE/Pong-v5, and only that one is suggested.
     again = [full for full in registry if f"ALE/{VERSION.sub('', full).removesuffix('NoFrameskip')}-v5" in registry]
     known = [full for full in (*own, *registry) if not PASSED_OVER.search(full) and full not in again]
     word = VERSION.sub("", name)

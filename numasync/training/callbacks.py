@@ -170,7 +170,7 @@ Given = Callback | Callable[[Progress], bool | None]
 
 
 def as_callbacks(given: Any) -> list[Callback]:
-    """Return the callbacks that a user gives. Raises InputError for anything but a list of them."""
+    """Check the callbacks that a user gives, and return them as a list. Raises InputError where they are no list."""
     if not isinstance(given, (list, tuple)):
         raise InputError(f"callbacks is {show(given)}; it must be a list of callbacks, such as [StopAtScore(400)].")
     return [as_callback(each) for each in given]

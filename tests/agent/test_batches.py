@@ -159,7 +159,7 @@ def test_a_batch_needs_a_stream_of_its_size_where_there_is_an_lstm():
 def test_a_stream_with_a_size_takes_batches_of_that_size_alone(layers):
     stream = make_agent(layers=layers).stream(size=3)
     for obs in (draw_batch(n=2), draw_batch(n=1)[0]):
-        with pytest.raises(InputError, match="size 3"):
+        with pytest.raises(InputError, match="this stream takes 3 observations at a time"):
             stream.predict(obs)
     for which in ([True], [3], [-1], "x", [0.5], [[0]], np.zeros((3, 1), bool)):
         with pytest.raises(

@@ -106,7 +106,7 @@ def test_every_kind_of_run_that_is_killed_goes_on_bit_for_bit(tmp_path, run):
 
 
 def changes_of_returns(episodes, resumed):
-    """Return by how much the mean return of 20 episodes after each resume is higher than that of the 20 before.
+    """Return how the mean return of 20 episodes changes at each resume.
 
     episodes  lines of monitor.csv: return, length, seconds, T
     resumed   T of each resume

@@ -296,8 +296,8 @@ def image_kind(shape: tuple[int, ...], channels: str = "auto") -> str:
 def is_ambiguous(shape: tuple[int, ...]) -> bool:
     """Return whether nothing tells which axis of an image holds the channels.
 
-    It is clear where the other two axes are equal. It is clear too where the first or the last axis alone has at most
-    MOST_COLOURS numbers, or at most half as many numbers as each other axis.
+    It is clear where the other two axes are equal. It is clear too where the first or the last axis is small:
+    it alone has at most MOST_COLOURS numbers, or it has at most half the numbers of each other axis.
     """
     if len(shape) not in (3, 4):
         return False

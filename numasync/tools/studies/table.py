@@ -8,7 +8,6 @@ points.csv   for threads: a line for each point of a curve; `left` is the number
 
 import csv
 import io
-import json
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from math import nan
@@ -17,8 +16,8 @@ from typing import Any
 
 from numasync.config import rename_options
 from numasync.errors import InputError
-from numasync.runtime.files import append, remove_leftovers, write_atomically
-from numasync.training.folders import make_folder
+from numasync.runtime.files import append, write_atomically
+from numasync.tools.settings_folder import open_with_settings
 
 SETTINGS, RUNS, POINTS = "study.json", "runs.csv", "points.csv"
 
@@ -46,18 +45,7 @@ def open_folder(out: str | os.PathLike, settings: dict[str, Any]) -> Path:
 
     Raises InputError, and writes nothing, where something else is in the folder.
     """
-    path = Path(out)
-    remove_leftovers(path)
-    if not os.path.isfile(path / SETTINGS):
-        return make_folder(path, SETTINGS, settings)
-    try:
-        found = rename_presets(json.loads((path / SETTINGS).read_text()))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path / SETTINGS} is damaged; give another --out.") from error
-    other = find_differences(found, json.loads(json.dumps(settings)))
-    if other:
-        raise InputError(f"{path} holds a study with other settings ({'; '.join(other)}); give another --out.")
-    return path
+    return open_with_settings(out, settings, SETTINGS, "study", rename_presets)
 
 
 def rename_presets(settings: Any) -> Any:
@@ -66,23 +54,6 @@ def rename_presets(settings: Any) -> Any:
         return settings
     presets = settings["presets"].items()
     return {**settings, "presets": {algo: rename_options(p) if isinstance(p, dict) else p for algo, p in presets}}
-
-
-def find_differences(found: Any, wanted: Any, name: str = "") -> list[str]:
-    """Return a phrase for each difference between two values that JSON can hold. Dicts are compared by key.
-
-    found   the value in the folder
-    wanted  the value of the study that is asked for
-    name    the key of both values
-    """
-    if isinstance(found, dict) and isinstance(wanted, dict):
-        phrases = [find_differences(found.get(key), wanted.get(key), key) for key in {**found, **wanted}]
-        return list(dict.fromkeys(phrase for some in phrases for phrase in some))
-    if found == wanted:
-        return []
-    if isinstance(found, dict) or isinstance(wanted, dict):
-        return [f"{name} only {'there' if wanted is None else 'here'}"]
-    return [f"{name} is {found} there, {wanted} here"]
 
 
 class Table:

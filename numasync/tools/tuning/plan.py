@@ -14,10 +14,9 @@ from numasync.algorithms import algorithm_for
 from numasync.config import Config, make_config, validate_options
 from numasync.errors import InputError
 from numasync.runtime.checks import MOST, as_whole_number
-from numasync.runtime.files import remove_leftovers, safe_name
-from numasync.tools.studies.table import find_differences
+from numasync.runtime.files import safe_name
+from numasync.tools.settings_folder import open_with_settings
 from numasync.tools.tuning.space import Values, make_space, round_value
-from numasync.training.folders import make_folder
 
 SETTINGS = "tuning.json"
 
@@ -88,15 +87,4 @@ def open_folder(out: str | os.PathLike, settings: dict[str, Any]) -> Path:
 
     Raises InputError, and writes nothing, where something else is in the folder.
     """
-    path = Path(out)
-    remove_leftovers(path)
-    if not os.path.isfile(path / SETTINGS):
-        return make_folder(path, SETTINGS, settings)
-    try:
-        found = json.loads((path / SETTINGS).read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path / SETTINGS} is damaged; give another --out.") from error
-    other = find_differences(found, settings)
-    if other:
-        raise InputError(f"{path} holds a tuning with other settings ({'; '.join(other)}); give another --out.")
-    return path
+    return open_with_settings(out, settings, SETTINGS, "tuning")

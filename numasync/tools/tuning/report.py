@@ -41,7 +41,7 @@ class TuningReport:
         """Say what is searched. total: all trials. rows: the trials that an earlier call has ended."""
         self.total, self.before, self.rows, self.start = total, len(rows), list(rows), self.clock()
         fixed = self.settings["fixed"]
-        earlier = f", {len(rows):,} of them ended before" if rows else ""
+        earlier = f", {len(rows):,} are played already" if rows else ""
         going = "; the first ones compile ..." if len(rows) < total else "."
         what = f"{fixed['algo']} on {fixed['env']}, {fixed['steps']:,} steps a trial"
         self.print_lines(f"Tuning {', '.join(self.names)} of {what}: {plural(total, 'trial')}{earlier}{going}")

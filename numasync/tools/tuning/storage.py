@@ -141,7 +141,7 @@ class Storage:
             os.close(handle)
 
     def claim(self, trials: int) -> Claim | None:
-        """Take a trial to play, or None where `trials` of them have ended or are played by others now."""
+        """Take a trial to play. Return None where `trials` trials have ended or are being played."""
         with self._alone():
             self._give_up_dead_trials()
             found = self.study.get_trials(deepcopy=False)

@@ -78,7 +78,7 @@ def test_a_tuning_that_is_killed_goes_on_and_its_best_trial_is_repeated(tmp_path
     run = dict(cwd=tmp_path, capture_output=True, text=True, timeout=START_SECONDS)
     done = subprocess.run(command(*words), **run)
     assert (done.returncode, done.stderr) == (0, "")
-    assert "3 trials, 1 of them ended before" in done.stdout and "2 trials in " in done.stdout
+    assert "3 trials, 1 are played already" in done.stdout and "2 trials in " in done.stdout
     folder = tmp_path / "tuning"
     settings = make_settings("Catch-v0", "a3c", steps=20_000, lr=0.003)
     rows = Storage(folder, settings).rows()

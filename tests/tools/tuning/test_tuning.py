@@ -169,7 +169,7 @@ def test_a_tuning_says_how_far_it_is(tune, capsys):
     out = capsys.readouterr().out
     lines = out.splitlines()
     assert lines[0].startswith("Tuning lr, t_max, clip_norm, rms_eps, beta of a3c on Catch-v0, 1,000 steps a trial: ")
-    assert lines[0].endswith("5 trials, 3 of them ended before; the first ones compile ...")
+    assert lines[0].endswith("5 trials, 3 are played already; the first ones compile ...")
     assert re.search(
         r"^     4 of 5 trials \( 80%\)  \d:\d\d left  best [\d.]+  trial [34]: finished [\d.]+, lr 0", out, re.M
     )
