@@ -1,4 +1,4 @@
-"""Chapter 5: the probabilities of three actions, what the loss asks of the logits, and the probabilities after a step."""
+"""Chapter 5: the probabilities of three actions before and after a step, and what the loss asks of the logits."""
 
 from pathlib import Path
 
