@@ -221,9 +221,9 @@ def write_options(mark: str) -> Iterator[str]:
         "",
         "On the command line an option is `--name-with-dashes`; in Python it is a keyword of `numasync.train`.",
     )
-    yield from ("", "| option | type | default | allowed | meaning | changed by presets |", "|---|---|---|---|---|---|")
+    yield from ("", "| option | default | values | meaning | changed by presets |", "|---|---|---|---|---|")
     for field in dataclasses.fields(Config):
-        cells = (f"`{field.name}`", type_of(field), f"`{field.default}`", allowed(field))
+        cells = (f"`{field.name}`", f"`{field.default}`", values_of(field))
         changes = "<br>".join(f"{name}: `{preset[field.name]}`" for name, preset in presets() if field.name in preset)
         yield f"| {' | '.join(escape(cell) for cell in (*cells, field.metadata['help'], changes))} |"
     yield from (
@@ -245,23 +245,19 @@ def presets() -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"{family}, paper", preset
 
 
-def type_of(field: dataclasses.Field) -> str:
-    """Return the type of an option as text."""
+def values_of(field: dataclasses.Field) -> str:
+    """Return the values that an option can have: its choices, or its type and range."""
     if field.name == "network":
-        return "str or tuple of layers"
-    return field.type.__name__ if isinstance(field.type, type) else str(field.type)
-
-
-def allowed(field: dataclasses.Field) -> str:
-    """Return the range or the choices of an option."""
+        return "a name, or in Python a tuple of layers"
     if field.metadata["choices"]:
         return ", ".join(f"`{choice}`" for choice in field.metadata["choices"])
+    name = field.type.__name__ if isinstance(field.type, type) else str(field.type).replace("typing.", "")
     if field.type not in (int, float):
-        return ""
+        return f"`{name}`"
     low, high = field.metadata["low"], field.metadata["high"]
     if high in (LARGEST, MOST):
-        return "above 0" if low == SMALLEST else f"{low:g} or more"
-    return f"{low:g} to {high:,g}"
+        return f"`{name}`, above 0" if low == SMALLEST else f"`{name}`, {low:g} or more"
+    return f"`{name}`, {low:g} to {high:,g}"
 
 
 def write_run_folder(mark: str) -> Iterator[str]:

@@ -5,6 +5,7 @@ any file of the repository, such as `../numasync/cli.py`. The site has a page fo
 folder `source`. A file of Python is shown as it is.
 """
 
+import html
 import posixpath
 import re
 from collections.abc import Callable, Iterator
@@ -23,8 +24,10 @@ HEADING = re.compile(r"^(#+) (.+)$")
 ENTRY = re.compile(r"^( *)- \[([^\]]+)\]\(([^)\s]+\.md)\)")
 # A fenced block, which has no links, or the target of a link.
 LINK = re.compile(r"^```.*?^```$|(?<=\]\()([^()\s]+)(?=\))", re.M | re.S)
-# Not searched, because the pages about it are.
-FRONT = "---\nsearch:\n  exclude: true\n---\n"
+# Code with a \\| in a line of a table. GitHub shows it as |, MkDocs as it is written.
+CODE_WITH_BAR = re.compile(r"`([^`\n]*\\\|[^`\n]*)`(?=.*\|$)", re.M)
+# Not searched, because the pages about it are. The text takes the room of the navigation.
+FRONT = "---\nsearch:\n  exclude: true\nhide:\n  - navigation\n  - toc\n---\n"
 
 
 def on_config(config: MkDocsConfig) -> MkDocsConfig:
@@ -84,7 +87,16 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
     """Let the links of a page lead to pages of the site."""
     place = page.file.src_uri
-    return markdown if place.startswith(f"{SOURCE}/") else with_links(markdown, f"{DOCS}/{place}")
+    if place == "index.md":
+        page.meta["hide"] = ["navigation"]  # it has one entry there
+    if not place.startswith(f"{SOURCE}/"):
+        markdown = with_links(markdown, f"{DOCS}/{place}")
+    return CODE_WITH_BAR.sub(code_in_html, markdown)
+
+
+def code_in_html(match: re.Match[str]) -> str:
+    """Return code in the cell of a table, where a | would end the cell."""
+    return f"<code>{html.escape(match[1]).replace(chr(92) + '|', '&#124;')}</code>"
 
 
 def source_page(path: str) -> str:

@@ -77,6 +77,11 @@ def test_a_file_of_the_source_is_a_page_of_the_site(site):
     assert f'href="{Path("source/numasync/nn/reference.py.html").as_posix()}"' in (site / "index.html").read_text()
 
 
+def test_a_bar_in_the_code_of_a_table_has_no_backslash(site):
+    page = (site / "reference" / "options.html").read_text(encoding="utf-8")
+    assert "<code>dict[str, Any] &#124; None</code>" in page and "\\|" not in page
+
+
 def load(path):
     """A script of docs/ as a module."""
     spec = importlib.util.spec_from_file_location(f"docs_{path.stem}", path)
