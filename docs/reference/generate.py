@@ -288,6 +288,11 @@ def write_command_line(mark: str) -> Iterator[str]:
     yield from ("", "| exit code | meaning |", "|---|---|", "| 0 | done |", "| 1 | the run failed |")
     yield "| 2 | bad input: one sentence says what, and nothing was written |"
     yield "| 130, 143, 129 | stopped by Ctrl-C, SIGTERM, SIGHUP; [how to go on](../howto/resume.md) |"
+    yield from ("", "| command | does |", "|---|---|")
+    yield from (
+        f"| [`{name}`](#{name}) | {(verb.description or '').partition('. ')[0].rstrip('.')} |"
+        for name, verb in verbs().items()
+    )
     for name, verb in verbs().items():
         yield from ("", f"## {name}", "", *fence("text", help_of(verb)))
 
