@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from mkdocs.config.defaults import MkDocsConfig
-from mkdocs.structure.files import File, Files
+from mkdocs.structure.files import File, Files, InclusionLevel
 from mkdocs.structure.pages import Page
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +81,20 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
             known.update(found)
         if site_uri(path).startswith(f"{SOURCE}/"):
             files.append(File.generated(config, site_uri(path), content=source_page(path)))
+    rename_readmes(files, config)
     return files
+
+
+def rename_readmes(files: Files, config: MkDocsConfig) -> None:
+    """Let a README.md be a README.html. MkDocs makes an index.html of it, also where there is one already."""
+    for file in files.documentation_pages():
+        if file.src_uri.endswith("README.md"):
+            file.dest_uri = file.url = file.src_uri.removesuffix(".md") + ".html"
+            beside = file.src_uri.removesuffix("README.md") + "index.html"
+            if (ROOT / DOCS / beside).exists():
+                page = File(beside, config.docs_dir, config.site_dir, config.use_directory_urls)
+                page.inclusion = InclusionLevel.INCLUDED
+                files.append(page)
 
 
 def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:

@@ -66,7 +66,9 @@ def test_links_of_the_site_lead_somewhere(pages):
 
 
 def test_the_site_loads_nothing_from_elsewhere(site, pages):
-    assert not [load for targets in pages.values() for load in targets.loads if urlsplit(load).scheme]
+    assert not [
+        load for targets in pages.values() for load in targets.loads if urlsplit(load).scheme not in ("", "data")
+    ]
     styles = [path.read_text(encoding="utf-8") for path in site.rglob("*.css")]
     assert not [url for style in styles for url in re.findall(r"(?:@import|url\()\s*[\"']?(https?:[^\"')]+)", style)]
 
@@ -74,7 +76,8 @@ def test_the_site_loads_nothing_from_elsewhere(site, pages):
 def test_a_file_of_the_source_is_a_page_of_the_site(site):
     page = site / "source" / "numasync" / "nn" / "reference.py.html"
     assert "def dense_backward" in re.sub(r"<[^>]+>", "", page.read_text(encoding="utf-8"))
-    assert f'href="{Path("source/numasync/nn/reference.py.html").as_posix()}"' in (site / "index.html").read_text()
+    index = (site / "index.html").read_text(encoding="utf-8")
+    assert 'href="source/numasync/nn/reference.py.html"' in index and 'href="source/README.html"' in index
 
 
 def test_a_bar_in_the_code_of_a_table_has_no_backslash(site):
