@@ -1,7 +1,7 @@
 """Write the pages of docs/reference/ from docstrings, type signatures and `Config`.
 
 `python docs/reference/generate.py` rewrites api.md, options.md, run_folder.md and command_line.md beside this file. A
-test compares them with what the code says.
+test compares them with what the code says. docs/fill.py writes the tables of the other pages.
 """
 
 import argparse
@@ -18,13 +18,21 @@ from typing import Any
 
 import numasync
 from numasync import cli
+from numasync.agent.outputs import ContinuousPolicy, DiscretePolicy, QValues
+from numasync.agent.stream import Stream
 from numasync.config import PAPER, PRESETS, RENAMED, Config
 from numasync.runtime.checks import LARGEST, MOST, SMALLEST
+from numasync.tools.studies import Study
+from numasync.tools.tuning import Tuning
+from numasync.tools.warmup import Warmup
 from numasync.training import records
 
 HERE = Path(__file__).parent
 WIDTH = 100  # of the help texts, in columns
 MARK = "<!-- Written by docs/reference/generate.py; do not edit. -->"
+
+# Classes that nobody imports, because a function or a method of the package makes them.
+RETURNED = (Stream, QValues, DiscretePolicy, ContinuousPolicy, Study, Tuning, Warmup)
 
 
 def generate(folder: Path) -> None:
@@ -56,6 +64,14 @@ def write_api(mark: str) -> Iterator[str]:
         if members:
             yield from ("", f"## {group}", "")
             yield from describe_constants(members) if group == "Constants" else describe_all(members)
+    yield from (
+        "",
+        "## Returned objects",
+        "",
+        "You do not import these classes. A function or a method makes them.",
+        "",
+    )
+    yield from describe_all({value.__name__: value for value in RETURNED})
 
 
 def kind_of(value: Any) -> str:
@@ -85,7 +101,7 @@ def describe_all(members: dict[str, Any]) -> Iterator[str]:
 
 def describe_object(name: str, value: Any) -> Iterator[str]:
     """Yield the signature and docstring of a function or class, and of the public members of a class."""
-    yield from fence("python", signature_of(name, value))
+    yield from fence("py", signature_of(name, value))
     yield from fence("text", docstring_of(value))
     if value is Config:
         yield from ("", "[options.md](options.md) lists the options.")
@@ -94,7 +110,7 @@ def describe_object(name: str, value: Any) -> Iterator[str]:
             yield from ("", f"#### {name}.{member_name}", "")
             function = member.fget if isinstance(member, property) else inspect.unwrap(getattr(value, member_name))
             prefix = "property " if isinstance(member, property) else ""
-            yield from fence("python", prefix + signature_of(f"{name}.{member_name}", function))
+            yield from fence("py", prefix + signature_of(f"{name}.{member_name}", function))
             yield from fence("text", docstring_of(member))
 
 
@@ -205,9 +221,9 @@ def write_options(mark: str) -> Iterator[str]:
         "",
         "On the command line an option is `--name-with-dashes`; in Python it is a keyword of `numasync.train`.",
     )
-    yield from ("", "| option | type | default | allowed | meaning | changed by presets |", "|---|---|---|---|---|---|")
+    yield from ("", "| option | default | values | meaning | changed by presets |", "|---|---|---|---|---|")
     for field in dataclasses.fields(Config):
-        cells = (f"`{field.name}`", type_of(field), f"`{field.default}`", allowed(field))
+        cells = (f"`{field.name}`", f"`{field.default}`", values_of(field))
         changes = "<br>".join(f"{name}: `{preset[field.name]}`" for name, preset in presets() if field.name in preset)
         yield f"| {' | '.join(escape(cell) for cell in (*cells, field.metadata['help'], changes))} |"
     yield from (
@@ -229,23 +245,19 @@ def presets() -> Iterator[tuple[str, dict[str, Any]]]:
         yield f"{family}, paper", preset
 
 
-def type_of(field: dataclasses.Field) -> str:
-    """Return the type of an option as text."""
+def values_of(field: dataclasses.Field) -> str:
+    """Return the values that an option can have: its choices, or its type and range."""
     if field.name == "network":
-        return "str or tuple of layers"
-    return field.type.__name__ if isinstance(field.type, type) else str(field.type)
-
-
-def allowed(field: dataclasses.Field) -> str:
-    """Return the range or the choices of an option."""
+        return "a name, or in Python a tuple of layers"
     if field.metadata["choices"]:
         return ", ".join(f"`{choice}`" for choice in field.metadata["choices"])
+    name = field.type.__name__ if isinstance(field.type, type) else str(field.type).replace("typing.", "")
     if field.type not in (int, float):
-        return ""
+        return f"`{name}`"
     low, high = field.metadata["low"], field.metadata["high"]
     if high in (LARGEST, MOST):
-        return "above 0" if low == SMALLEST else f"{low:g} or more"
-    return f"{low:g} to {high:,g}"
+        return f"`{name}`, above 0" if low == SMALLEST else f"`{name}`, {low:g} or more"
+    return f"`{name}`, {low:g} to {high:,g}"
 
 
 def write_run_folder(mark: str) -> Iterator[str]:
@@ -274,7 +286,13 @@ def write_command_line(mark: str) -> Iterator[str]:
         "`numasync`, `python -m numasync` and, in a checkout, `python run.py` are the same program.",
     )
     yield from ("", "| exit code | meaning |", "|---|---|", "| 0 | done |", "| 1 | the run failed |")
-    yield from ("| 2 | bad input: one sentence says what, and nothing was written |", "| 130 | interrupted |")
+    yield "| 2 | bad input: one sentence says what, and nothing was written |"
+    yield "| 130, 143, 129 | stopped by Ctrl-C, SIGTERM, SIGHUP; [how to go on](../howto/resume.md) |"
+    yield from ("", "| command | does |", "|---|---|")
+    yield from (
+        f"| [`{name}`](#{name}) | {(verb.description or '').partition('. ')[0].rstrip('.')} |"
+        for name, verb in verbs().items()
+    )
     for name, verb in verbs().items():
         yield from ("", f"## {name}", "", *fence("text", help_of(verb)))
 
