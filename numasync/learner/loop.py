@@ -124,6 +124,7 @@ class Settings(NamedTuple):
     next_action: bool
     lazy: bool
     normalized: bool  # whether theta begins with the statistics of observations
+    measure: int  # the address for `measure_outputs`; 0 where nobody reads what it measures
 
 
 @kernel
@@ -301,10 +302,9 @@ def learn(shared, worker, theta, table, settings, n, terminated, T, algorithm, u
     if not (np.isfinite(loss) and np.isfinite(grad_norm)):
         return False
     count_update(worker.learned, loss, grad_norm, n)
-    if np.int64(worker.learned[UPDATES]) % MEASURE_EVERY == 0:
+    if settings.measure != 0 and np.int64(worker.learned[UPDATES]) % MEASURE_EVERY == 0:
         outputs = outputs_of(worker.tape, table, capacity)
-        action_map, n_actions = worker.action_map, settings.n_actions
-        measure_outputs(worker.learned, outputs, worker.actions, action_map, n, settings.policy, n_actions)
+        measure_outputs(settings.measure, worker.learned, outputs, worker.action_map, n)
     scale = clip_scale(grad_norm, settings.clip_norm)
     lr = settings.lr * FLOAT(max(1.0 - T / settings.lr_steps, 0.0))
     apply_gradient(shared, worker, settings, lr, scale, update, copy)

@@ -4,10 +4,10 @@ Numba compiles a kernel together with all that it calls. Through an address it c
 network's layers are compiled one by one, and only the kinds that it has. A call costs a few nanoseconds. Arrays arrive
 as pointers to their first element, because a pointer fits in a register: `nn/products/views.py` makes views of them.
 
-An address is valid in one process only. Where Numba is switched off it is the number of a Python function.
+An address is valid in one process only. It is never 0. Where Numba is switched off it is the number of a Python
+function.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -15,8 +15,8 @@ import numpy as np
 from numasync.runtime.jit import COMPILING, DISABLED, compile_for
 from numasync.runtime.numba_names import cgutils, errors, intrinsic, numpy_support, types
 
-# Where Numba is switched off: the functions whose numbers were handed out.
-FUNCTIONS: list[Callable[..., Any]] = []
+# Where Numba is switched off: the functions whose numbers were handed out. 0 is no function's number.
+FUNCTIONS: list[Any] = [None]
 
 
 def address_of(function: Any, *arguments: Any) -> int:

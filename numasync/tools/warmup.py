@@ -137,6 +137,8 @@ def compile_all(agent: Agent, on_compiled: OnCompiled) -> None:
     trainer = Trainer(dataclasses.replace(agent.config, workers=1), agent.spec, agent.network, agent.theta)
     # What was compiled for another environment is not compiled again.
     trainer.more_jobs.append(play_job(agent.spec))
+    if agent.config.tensorboard:
+        trainer.measure_outputs()
     missing = [kernel for kernel in trainer.kernels if not kernel.signatures]
     with watch_compilation(missing, on_compiled):
         try:

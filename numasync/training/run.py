@@ -56,6 +56,8 @@ class Run:
     ) -> None:
         self.agent, self.folder, self.report, self.before = agent, folder, report, before
         self.trainer = Trainer(agent.config, agent.spec, agent.network, agent.theta, schedule)
+        if callbacks:
+            self.trainer.measure_outputs()
         self.supervisor = Supervisor(self.trainer, state)
         self.supervisor.keeps_state = folder is not None
         self.supervisor.on_restore = lambda: report.print_stage("restoring")

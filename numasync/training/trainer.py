@@ -11,6 +11,7 @@ from numasync.config import Config
 from numasync.envs import make_env
 from numasync.envs.spec import Environment, EnvSpec
 from numasync.errors import InputError, NotFiniteError, WorkerError
+from numasync.learner.counters import address_of_measure
 from numasync.learner.loop import MAX_SEGMENTS, MORE, NOT_FINITE, Shared, Worker, compile_loop, loop_jobs, run_segments
 from numasync.learner.moments import begin_moments, count_observation, new_moments
 from numasync.learner.optim import OPTIMIZERS, OptimizerState, new_state
@@ -110,6 +111,10 @@ class Trainer:
         kinds = [KINDS[name] for name in self.network.kinds]
         layers = [kernel for kind in kinds for kernel in (kind.forward, kind.backward)]
         return [*layers, self.algorithm.kernel, self.update, run_segments, *(job.kernel for job in self.more_jobs)]
+
+    def measure_outputs(self) -> None:
+        """Let the workers measure entropy and value from now on, for the reader of `learned`."""
+        self.settings = self.settings._replace(measure=address_of_measure(self.algorithm.policy, self.action_map))
 
     def workers_of(self, thread: int) -> range:
         """Return the numbers of the workers that run on a thread."""

@@ -50,6 +50,7 @@ def make_settings(
         "reward_clip": float(config.reward_clip),  # a reward is float64 until it is clipped
         "lazy": OPTIMIZERS[config.optimizer].lazy,
         "normalized": normalized,
+        "measure": 0,
     }
     return Settings(**{name: known[name] for name in Settings._fields})
 

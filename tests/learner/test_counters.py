@@ -16,6 +16,7 @@ from numasync.learner.counters import (
     STEPS,
     UPDATES,
     VALUE,
+    address_of_measure,
     gaussian_entropy,
     measure_outputs,
     softmax_entropy,
@@ -72,18 +73,28 @@ def test_the_entropy_of_a_gaussian(d):
 @pytest.mark.parametrize("policy", [EPSILON_GREEDY, SOFTMAX, GAUSSIAN])
 def test_only_the_rows_of_the_segment_are_measured(policy):
     outputs = np.array([[1.0, 2.0, 3.0], [4.0, 0.0, -1.0], [np.nan] * 3], FLOAT)
-    actions = np.zeros((3, 1), FLOAT) if policy == GAUSSIAN else np.zeros(3, np.int64)
     learned = np.zeros(COLUMNS)
-    measure_outputs(learned, outputs, actions, np.zeros((4, 1), FLOAT), 2, policy, 3 if policy == EPSILON_GREEDY else 2)
+    action_map = np.zeros((4, 1), FLOAT)
+    measure_outputs(address_of_measure(policy, action_map), learned, outputs, action_map, 2)
     assert learned[MEASURED] == 2 and learned[VALUE] == (3 + 4 if policy == EPSILON_GREEDY else 3 - 1)
     assert np.isfinite(learned[ENTROPY]) and (learned[ENTROPY] == 0) == (policy == EPSILON_GREEDY)
 
 
 def test_the_entropy_of_several_integers_is_the_sum_of_theirs():
     outputs, learned = np.array([[1.0, 2.0, 0.5, 0.0, -1.0, 7.0]], FLOAT), np.zeros(COLUMNS)
-    measure_outputs(learned, outputs, np.zeros((1, 2), np.int64), np.array([0, 2, 5]), 1, SOFTMAX, 2)
+    action_map = np.array([0, 2, 5])
+    measure_outputs(address_of_measure(SOFTMAX, action_map), learned, outputs, action_map, 1)
     assert learned[ENTROPY] == pytest.approx(softmax_entropy(outputs[0, :2]) + softmax_entropy(outputs[0, 2:5]))
     assert learned[VALUE] == 7
+
+
+def test_nothing_is_measured_where_nobody_reads_it():
+    """The kernel that measures is then not compiled, which is a part of a first start."""
+    run = Run("a3c", Scripted((1.0, RUNNING)))
+    run.settings = run.settings._replace(measure=0)
+    run.play(2 * MEASURE_EVERY)
+    learned = run.worker.learned
+    assert learned[UPDATES] == 2 * MEASURE_EVERY and learned[MEASURED] == learned[ENTROPY] == learned[VALUE] == 0
 
 
 def test_the_counters_of_a_worker_fill_a_cache_line_of_their_own():

@@ -12,6 +12,7 @@ from numasync.config import Config
 from numasync.envs.observation import Observation
 from numasync.envs.python.bridge import PythonEnv
 from numasync.envs.spec import Environment, EnvSpec
+from numasync.learner.counters import address_of_measure
 from numasync.learner.loop import Shared, Worker, compile_loop, run_segments
 from numasync.learner.moments import begin_moments, count_observation, new_moments
 from numasync.learner.optim import OPTIMIZERS, new_state
@@ -89,7 +90,8 @@ class Run:
         self.network = network(spec.observation.network_shape, *hidden, heads(*outputs), normalize=normalize)
         self.table = self.network.table
         self.envs = envs
-        self.settings = make_settings(config, self.algorithm, spec.n_actions, normalized=normalize)
+        settings = make_settings(config, self.algorithm, spec.n_actions, normalized=normalize)
+        self.settings = settings._replace(measure=address_of_measure(self.algorithm.policy, spec.action_map))
         theta, theta_target = self.network.initial(1), self.network.initial(2)
         counters = np.zeros((len(envs), 16), np.int64), np.zeros(1, np.int64)
         moments = new_moments(len(envs), self.network.n_inputs if normalize else 0)
