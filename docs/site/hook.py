@@ -104,6 +104,8 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
         page.meta["hide"] = ["navigation"]  # it has one entry there
     if not place.startswith(f"{SOURCE}/"):
         markdown = with_links(markdown, f"{DOCS}/{place}")
+    # GitHub renders the text inside; MkDocs renders it where it is told to.
+    markdown = markdown.replace("<details>", '<details markdown="1">')
     return CODE_WITH_BAR.sub(code_in_html, markdown)
 
 
