@@ -1,22 +1,18 @@
-"""README and docs: their links lead somewhere, their Python runs, and the command line takes their commands."""
+"""README and docs: their links lead somewhere, and the command line takes their commands."""
 
-import os
 import re
 import shlex
-import subprocess
-import sys
 import warnings
 from pathlib import Path
 
 import pytest
+from support.pages import FENCE, ROOT
 
 from numasync import cli
 from numasync.config import validate_options
 
-ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"\]\(([^()\s]+)\)")
-FENCE = re.compile(r"^```(\w*)\n(.*?)^```", re.M | re.S)
 # A command: the program at the beginning of a text or after what may stand before a command in a shell.
 COMMAND = re.compile(r"(?:^|&& |; |do |NUMBA_DISABLE_JIT=1 )\s*((?:numasync|python run\.py)(?= |$)[^;&\n]*)", re.M)
 # Words of a page in the place of values, and values for them.
@@ -25,7 +21,6 @@ PLACEHOLDERS = {"$seed": "1", "N": "1", "NAME": "a3c", "ID": "Catch-v0", "AGENT"
 TO_WRITE = {"NAME", "leaky_relu"}
 # Arguments of train that are no options of a run.
 NO_OPTIONS = {"command", "out", "config", "from_agent", "quiet", "json_lines"}
-START_SECONDS = 240  # a cold compile on a busy machine
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 
@@ -108,14 +103,3 @@ def test_the_command_line_takes_every_command(command, capsys):
 def test_contributing_has_the_command_of_ci_for_plain_python():
     command = re.search(r"NUMBA_DISABLE_JIT=1 pytest .*", (ROOT / ".ci" / "run").read_text())[0]
     assert f"`{command}`" in (ROOT / "docs" / "CONTRIBUTING.md").read_text()
-
-
-@pytest.mark.compiled
-@pytest.mark.parametrize("page, written", [("README.md", "cartpole.npz"), ("docs/howto/callbacks.md", "cartpole.csv")])
-def test_the_python_of_a_page_runs(tmp_path, page, written):
-    blocks = [code for language, code in FENCE.findall((ROOT / page).read_text()) if language == "python"]
-    path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
-    options = dict(env={**os.environ, "PYTHONPATH": path}, capture_output=True, text=True, timeout=START_SECONDS)
-    done = subprocess.run([sys.executable, "-c", "\n".join(blocks)], cwd=tmp_path, **options)
-    assert len(blocks) > 1 and (done.returncode, done.stderr) == (0, "")
-    assert (tmp_path / written).exists()
