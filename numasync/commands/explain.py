@@ -32,10 +32,11 @@ def add_arguments(parser: Parser) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Print the explanation of a segment. Return EXIT_FAILED where a number differs from the reference."""
     given = rename_old_options(given_by(arguments))
-    explanation = explain(**given)
-    Console().print_lines(*explanation.text.splitlines())
+    console = Console()
+    explanation = explain(**given, verbose=console.is_terminal)
+    console.print_lines(*explanation.text.splitlines())
     if given["html"]:
-        Console().print_lines("", f"Page: {given['html']}")
+        console.print_lines("", f"Page: {given['html']}")
     if explanation.wrong:
         complain(explanation.wrong)
         return EXIT_FAILED

@@ -16,7 +16,10 @@ from numasync.tools.explain.learning import show_backward, show_loss, show_targe
 from numasync.tools.explain.numbers import Numbers, play
 from numasync.tools.explain.page import as_page
 from numasync.tools.explain.text import as_text
+from numasync.training.display import Event, Silent
+from numasync.training.report import Report
 from numasync.training.signature import show_options
+from numasync.training.terminal_bar import choose_display
 from numasync.training.train import begin_with, make_agent
 
 if TYPE_CHECKING:
@@ -48,6 +51,7 @@ def explain(
     episode_end: bool = False,
     html: str | os.PathLike | None = None,
     from_agent: "Agent | str | os.PathLike | None" = None,
+    verbose: bool = False,
     **options: "Unpack[TrainOptions]",
 ) -> Explanation:
     """Train for a moment, play one more segment, and explain it: every number, its equation, and how it was checked.
@@ -62,6 +66,7 @@ def explain(
                  has three steps or more, or t_max
     html         an HTML file to write; an existing one is replaced
     from_agent   an agent whose parameters the training begins with, as for `train`
+    verbose      whether to print how far the compilation is
 
     Every other option of `train` is a keyword here too. By default there is one worker. A run with one worker repeats,
     and so does its explanation.
@@ -74,13 +79,17 @@ def explain(
     diverges.
     """
     after, episode_end = as_whole_number("after", after, 0, MOST), as_switch("episode_end", episode_end)
+    display = choose_display() if as_switch("verbose", verbose) else Silent()
     path = None if html is None else check_page_path(as_path("html", html))
     agent = make_agent(env=as_env_id(env), algo=algo, **{"workers": 1, **options})
     if after + agent.config.t_max > agent.config.steps:
         raise InputError(f"after is {after}; it must leave a segment of the {agent.config.steps} steps of the run.")
     if from_agent is not None:
         agent = begin_with(agent, from_agent if isinstance(from_agent, Agent) else load(from_agent))
-    explanation = describe(play(agent, after, episode_end), after, episode_end)
+    display.show(Event("start", (f"{agent.config.algo} on {agent.config.env}: compiling ...",)))
+    numbers = play(agent, after, episode_end, Report(agent.config, display=display).print_compilation)
+    display.clear()
+    explanation = describe(numbers, after, episode_end)
     if path:
         write_page(path, explanation.page)
     return explanation

@@ -33,13 +33,13 @@ def show_run(numbers: Numbers) -> Section:
     config, start, net = numbers.config, numbers.start, numbers.network
     explores = numbers.algorithm.policy == EPSILON_GREEDY
     rows = [
-        ["T", "steps so far", show(start.T), "steps of all workers before this segment"],
+        ["T", "steps so far", show(start.T), "steps before this segment"],
         ["t_max", "t_max", show(config.t_max), "most steps of a segment"],
-        ["gamma", "gamma", show(config.gamma), "discount of a reward for each step that it is later"],
-        ["eta", "lr", show(numbers.lr), "learning rate now; it falls to 0 over the run"],
-        ["alpha", "rms_decay", show(config.rms_decay), "how much of g (or m) an update keeps"],
+        ["gamma", "gamma", show(config.gamma), "discount of a reward, per step"],
+        ["eta", "lr", show(numbers.lr), "learning rate now"],
+        ["alpha", "rms_decay", show(config.rms_decay), "part of g (or m) that stays"],
         ["epsilon", "rms_eps", show(config.rms_eps), "constant inside RMSProp's root"],
-        ["", "clip_norm", show(config.clip_norm), "largest norm of an update's gradient; 0 for no limit"],
+        ["", "clip_norm", show(config.clip_norm), "largest gradient norm; 0: no limit"],
     ]
     if explores:
         rows.insert(3, ["epsilon", "epsilon", show(start.epsilon), "probability of a random action now"])
@@ -52,7 +52,8 @@ def show_run(numbers: Numbers) -> Section:
     words = [
         f"A training with seed {config.seed} has made {start.T:,} steps. The next segment of worker 0 is below: a few "
         "steps in the environment, and the one update of the parameters that is learned from them. Every number comes "
-        "from the kernels that train. Every number is also computed by nn/reference.py, and compared.",
+        "from the kernels that train. nn/reference.py computes each of them too, in plain NumPy and float64. The "
+        "largest difference stands below each section. What is allowed is what rounding in float32 explains.",
         f"The network has {net.n_inputs:,} inputs, {net.n_outputs} outputs and {net.n_parameters:,} parameters. All "
         f"parameters together are theta, one vector. The weights are: {layers}.",
     ]
@@ -69,9 +70,11 @@ def weights_of(numbers: Numbers) -> list[tuple[str, np.ndarray]]:
 
 def show_acting(numbers: Numbers) -> Section:
     """Return the section about what the worker sees and does."""
-    theta, n = acting_theta(numbers), numbers.n
+    theta = acting_theta(numbers)
     whose = (
-        "theta', its copy of theta from the begin of the segment" if theta == "theta'" else "the shared theta itself"
+        "theta', a copy of theta that it makes when a segment begins"
+        if theta == "theta'"
+        else "the shared theta itself"
     )
     words = [
         f"The worker acts with {whose}. For each state s_i the network computes its outputs, and the policy picks an "
@@ -80,12 +83,18 @@ def show_acting(numbers: Numbers) -> Section:
         how_to_act(numbers),
         why_it_ends(numbers),
     ]
-    tables = [steps_table(numbers), outputs_table(numbers)]
+    tables = [outputs_table(numbers), *policy_tables(numbers), steps_table(numbers)]
     observations, pictures = show_observations(numbers)
-    forward = [equations.of_layer(kind)[0] for kind in dict.fromkeys(numbers.network.kinds)]
-    if n and numbers.start.states:
-        words.append("The LSTM begins with the hidden state that the segment before has left.")
-    return Section(2, "The worker acts", words, [*filter(None, forward)], [*observations, *tables], pictures)
+    if numbers.start.states:
+        norms = ", ".join(f"|h| = {show(length(h))} and |c| = {show(length(c))}" for h, c in numbers.start.states)
+        words.append(f"The LSTM begins with the hidden state that the segment before has left: {norms}.")
+    forward = equations.of_layers(numbers.network.kinds, 0)
+    return Section(2, "The worker acts", words, forward, [*observations, *tables], pictures)
+
+
+def length(vector: np.ndarray) -> float:
+    """Return the L2 norm of a vector."""
+    return float(np.sqrt(np.square(vector, dtype=np.float64).sum()))
 
 
 def how_to_act(numbers: Numbers) -> str:
@@ -95,7 +104,7 @@ def how_to_act(numbers: Numbers) -> str:
         return f"{text} The segment before has chosen a_0 already." if numbers.start.planned else text
     if numbers.spec.continuous:
         return (
-            "An action is drawn from a Gaussian with the mean mu and the variance sigma^2, which all its numbers share. "
+            "An action is drawn from a Gaussian with the mean mu and the variance sigma^2, which all its numbers have. "
             "The environment gets it in its own units, and clipped to its bounds."
         )
     if numbers.spec.nvec:
@@ -112,7 +121,10 @@ def why_it_ends(numbers: Numbers) -> str:
         return f"The segment ends after {steps(n)} because of a time limit. s_{n} is not terminal, and has a value."
     if numbers.end == LIFE_LOST:
         return f"The segment ends after {steps(n)} because a life is lost. The learner takes s_{n} as terminal."
-    return f"The segment ends after {steps(n)}, as long as it may be. The episode goes on, and s_{n} has a value."
+    if n < numbers.config.t_max:
+        why = f"because the worker's own steps have reached a multiple of t_max = {numbers.config.t_max}"
+        return f"The segment ends after {steps(n)}, {why}. The episode goes on, and s_{n} has a value."
+    return f"The segment ends after {steps(n)}, which is t_max. The episode goes on, and s_{n} has a value."
 
 
 def steps(n: int) -> str:
@@ -122,7 +134,7 @@ def steps(n: int) -> str:
 
 def steps_table(numbers: Numbers) -> Table:
     """Return a row for each step: action, reward and end."""
-    clipped = [float(step.reward) != float(r) for step, r in zip(numbers.steps, numbers.rewards)]
+    clipped = [np.float32(step.reward) != r for step, r in zip(numbers.steps, numbers.rewards)]
     header, rows = ["i", "a_i", how_header(numbers), "r_i"], []
     for i, step in enumerate(numbers.steps):
         rows.append([str(i), show_action(step.action), show_how(numbers, i), show(step.reward)])
@@ -162,18 +174,24 @@ def show_how(numbers: Numbers, i: int) -> str:
 
 
 def outputs_table(numbers: Numbers) -> Table:
-    """Return a row for each step: the network's outputs, and what the policy makes of them."""
+    """Return a row for each step: the network's outputs, and the variance of a Gaussian policy."""
     outputs, theta = numbers.outputs, acting_theta(numbers)
-    names, more = output_names(numbers), []
+    names, columns = output_names(numbers), [*outputs.T]
     if numbers.spec.continuous:
-        names, more = [*names, "sigma^2"], [reference.gaussian_variance(outputs[:, -2])]
-    elif numbers.algorithm.other_heads and not numbers.spec.nvec:
-        n_actions = numbers.spec.n_actions
-        names = [*names, *(f"pi(a={a})" for a in range(n_actions)), "H"]
-        more = [*reference.softmax(outputs[:, :-1]).T, reference.entropy(outputs[:, :-1])]
-    columns = [*outputs.T, *more]
+        names, columns = [*names, "sigma^2"], [*columns, reference.gaussian_variance(outputs[:, -2])]
     rows = [[str(i), *cells(column[i] for column in columns)] for i in range(numbers.n)]
     return Table(["i", *names], rows, f"The outputs of the network for s_i with {theta}.", left=())
+
+
+def policy_tables(numbers: Numbers) -> list[Table]:
+    """Return the policy and its entropy for each step, where it is one softmax."""
+    if not numbers.algorithm.other_heads or numbers.spec.continuous or numbers.spec.nvec:
+        return []
+    logits = numbers.outputs[:, :-1]
+    pi, H = reference.softmax(logits), reference.entropy(logits)
+    rows = [[str(i), *cells((*pi[i], H[i]))] for i in range(numbers.n)]
+    header = ["i", *(f"pi({a} | s_i)" for a in range(numbers.spec.n_actions)), "H"]
+    return [Table(header, rows, "The policy, which is the softmax of the logits, and its entropy.", left=())]
 
 
 def output_names(numbers: Numbers) -> list[str]:

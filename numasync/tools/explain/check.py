@@ -92,8 +92,8 @@ def describe_wrong(checks: list[Check]) -> str | None:
     first = wrong[0]
     others = f", and {len(wrong) - 1} more" if len(wrong) > 1 else ""
     return (
-        f"The kernels differ from nn/reference.py in {first.quantity}: by {first.difference:.2g}, and rounding explains "
-        f"{first.allowed:.2g}{others}."
+        f"The kernels differ from nn/reference.py in {first.quantity}: by {first.difference:.2g}, where rounding "
+        f"explains {first.allowed:.2g}{others}."
     )
 
 
@@ -154,9 +154,10 @@ def check_targets(numbers: Numbers) -> Iterator[Check]:
             return reference.one_step_targets(rewards, values, terminated, gamma)
         return reference.returns(rewards, values[-1], gamma)
 
+    name = "targets" if numbers.settings.one_step else "returns"
     # The kernel's target is found as a sum with an output, and has its rounding.
     rounding = 2.0**-22 * greatest(numbers.outputs)
-    check = compare("the targets", 3, targets_of(numbers), twice(targets, numbers.rewards, numbers.bootstrap))
+    check = compare(f"the {name}", 3, targets_of(numbers), twice(targets, numbers.rewards, numbers.bootstrap))
     yield check._replace(allowed=check.allowed + rounding)
 
 

@@ -3,7 +3,7 @@
 import inspect
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from numasync.nn import reference
@@ -49,9 +49,12 @@ def of(function: Callable[..., Any]) -> str:
     return ARGUMENTS.sub("", re.sub(r"\n\s+", " ", paragraph)).rstrip(".")
 
 
-def of_layer(kind: str) -> tuple[str, str]:
-    """Return the equations of forward and backward of a kind of layer; empty texts where it has none."""
-    if kind not in LAYERS:
-        return "", ""
-    forward, backward = LAYERS[kind]
-    return of(forward).removeprefix("One step. "), of(backward)
+def of_layers(kinds: Iterable[str], way: int) -> list[str]:
+    """Return the equations of some kinds of layers, each once. way: 0 for their forward, 1 for their backward."""
+    named: dict[str, list[str]] = {}
+    for kind in dict.fromkeys(kinds):
+        if kind in LAYERS:
+            named.setdefault(of(LAYERS[kind][way]).removeprefix("One step. "), []).append(kind)
+    width = max(len(", ".join(own)) for own in named.values())
+    lines = [f"{', '.join(own):<{width}}  {equation}" for equation, own in named.items()]
+    return ["\n".join(lines)]

@@ -4,7 +4,7 @@ import numpy as np
 
 from numasync.nn import reference
 from numasync.tools.explain import equations
-from numasync.tools.explain.acting import acting_theta, output_names
+from numasync.tools.explain.acting import acting_theta, length, output_names
 from numasync.tools.explain.check import next_values, targets_of
 from numasync.tools.explain.content import Section, Table, cells, show
 from numasync.tools.explain.numbers import Numbers
@@ -29,7 +29,7 @@ def show_targets(numbers: Numbers) -> Section:
         names = ["y_i", "Q(s_i,a_i)", "y_i - Q(s_i,a_i)"] if one_step else ["R_i", "Q(s_i,a_i)", "R_i - Q(s_i,a_i)"]
     later = "gamma v_{i+1}" if one_step else "gamma R_{i+1}"
     columns = (numbers.rewards, gamma * following, R, own, R - own)
-    rows = [[str(i), *cells(column[i] for column in columns)] for i in range(n)]
+    rows = [[str(i), *cells((column[i] for column in columns), 6)] for i in range(n)]
     if not one_step:
         rows = rows[::-1]
     caption = "From the targets to the differences." if one_step else "The returns, from the last step to the first."
@@ -47,10 +47,8 @@ def target_words(numbers: Numbers, whose: str) -> str:
     """Return where the bootstrap comes from."""
     n = numbers.n
     if numbers.settings.one_step:
-        which = (
-            "the value of the action that is executed there" if numbers.settings.next_action else "the highest Q value"
-        )
-        text = f"Each step has a target of its own, with v_{{i+1}}: {which} in s_{{i+1}}, by {whose}."
+        which = "of the action that is executed there" if numbers.settings.next_action else "that is the highest"
+        text = f"Each step has a target of its own. In it, v_{{i+1}} is the Q value of s_{{i+1}} {which}, by {whose}."
         return f"{text} s_{n} is terminal, so that v_{n} is 0." if numbers.terminated else text
     value = "V" if numbers.algorithm.other_heads else "the highest Q value"
     if numbers.terminated:
@@ -89,7 +87,7 @@ def show_backward(numbers: Numbers) -> Section:
     for name in net.names:
         if f"{name}.weight" in views:
             weight, bias = views[f"{name}.weight"], views[f"{name}.bias"]
-            norms = [np.sqrt(np.square(view, dtype=np.float64).sum()) for view in (weight, bias)]
+            norms = [length(weight), length(bias)]
             zeros = (weight == 0).mean()
             rows.append([name, f"{weight.size + bias.size:,}", *cells(norms), f"{100 * zeros:.0f} %"])
     scale = "no clip: clip_norm is 0" if clip_norm == 0 else f"min(1, {show(clip_norm)} / {show(numbers.grad_norm, 6)})"
@@ -101,9 +99,8 @@ def show_backward(numbers: Numbers) -> Section:
     ]
     header = ["layer", "parameters", "|dW|", "|db|", "dW that is 0"]
     table = Table(header, rows, "The L2 norm of the gradient of each layer.")
-    kinds = [kind for kind in dict.fromkeys(reversed(net.kinds)) if equations.of_layer(kind)[1]]
-    shown = [f"{kind}: {equations.of_layer(kind)[1]}" for kind in kinds]
-    return Section(5, "Backward", words, [*shown, equations.of(reference.clip_scale)], [table])
+    shown = [*equations.of_layers(reversed(net.kinds), 1), f"scale = {equations.of(reference.clip_scale)}"]
+    return Section(5, "Backward", words, shown, [table])
 
 
 def show_update(numbers: Numbers) -> Section:
@@ -111,14 +108,16 @@ def show_update(numbers: Numbers) -> Section:
     config, theta = numbers.config, numbers.start.theta
     momentum = config.optimizer == "momentum_sgd"
     name = "m" if momentum else "g"
-    rows = []
+    grads, thetas = [], []
     for at, parameter in followed(numbers):
         change = float(numbers.theta_after[at]) - float(theta[at])
-        before = [show(theta[at], 7), *cells((numbers.grad[at], numbers.scale * numbers.grad[at]))]
-        rows.append(
-            [parameter, *before, *cells((numbers.g[at], numbers.g_after[at], change)), show(numbers.theta_after[at], 7)]
-        )
-    header = ["parameter", "theta", "gradient", "d", f"{name}", f"{name} after", "change", "theta after"]
+        scaled = numbers.scale * numbers.grad[at]
+        grads.append([parameter, *cells((numbers.grad[at], scaled, numbers.g[at], numbers.g_after[at]))])
+        thetas.append([parameter, show(theta[at], 7), show(change), show(numbers.theta_after[at], 7)])
+    tables = [
+        Table(["parameter", "gradient", "d = scale gradient", name, f"{name} after"], grads, f"From d to {name}."),
+        Table(["parameter", "theta", "change", "theta after"], thetas, f"From {name} to theta."),
+    ]
     shared = {"shared_rmsprop": "All workers share g.", "rmsprop": "Each worker has its own g."}
     words = [
         f"Each parameter moves against its gradient. The optimiser is {config.optimizer}. "
@@ -130,7 +129,7 @@ def show_update(numbers: Numbers) -> Section:
     if numbers.updated.all():
         words[1] = f"All {theta.size:,} parameters were updated."
     optimise = reference.momentum_sgd if momentum else reference.rmsprop
-    return Section(6, "The update", words, [equations.of(optimise)], [Table(header, rows, "A few parameters.")])
+    return Section(6, "The update", words, [equations.of(optimise)], tables)
 
 
 def followed(numbers: Numbers) -> list[tuple[int, str]]:

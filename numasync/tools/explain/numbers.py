@@ -15,6 +15,7 @@ from numasync.learner.optim import gradient_norm
 from numasync.learner.recording import Recorder, Segment, Step, Update
 from numasync.nn.network import Network, outputs_on
 from numasync.nn.table import OUT_AT, OUT_SIZE, STATE_AT, STATE_SIZE
+from numasync.runtime.compilation import OnCompiled, watch_compilation
 from numasync.runtime.jit import FLOAT
 from numasync.training.trainer import Trainer
 
@@ -102,22 +103,24 @@ class Numbers(NamedTuple):
         return self.steps[-1].end
 
 
-def play(agent: Agent, after: int, episode_end: bool) -> Numbers:
+def play(agent: Agent, after: int, episode_end: bool, on_compiled: OnCompiled = lambda *_: None) -> Numbers:
     """Train for `after` steps, then play the first segment that is long enough, and return its numbers.
 
     agent        an agent that was not trained yet
     after        steps over all workers
     episode_end  whether to play on until an episode ends in a segment, however long it is
+    on_compiled  called after each kernel that is compiled
 
     Raises what `Trainer.run_segments_of` raises, and InputError where no episode ends.
     """
     trainer = Trainer(agent.config, agent.spec, agent.network, agent.theta)
     try:
-        trainer.build()
+        with watch_compilation([kernel for kernel in trainer.kernels if not kernel.signatures], on_compiled):
+            trainer.build()
+            recorder = Recorder(trainer.functions, trainer.workers[0], trainer.theta)
+            compile_loop(trainer.shared, trainer.workers[0], trainer.settings, Recorder.kernels)
         train_for(trainer, after)
-        recorder = Recorder(trainer.functions, trainer.workers[0], trainer.theta)
         trainer.functions = Recorder.kernels
-        compile_loop(trainer.shared, trainer.workers[0], trainer.settings, trainer.functions)
         for left in reversed(range(math.ceil(LONGEST_SEARCH / agent.config.t_max) if episode_end else MOST_SHORT)):
             start = look_at(trainer)
             with recorder.record():

@@ -33,13 +33,16 @@ table { border-collapse: collapse; font-size: .88rem; font-variant-numeric: tabu
 th, td { padding: .22rem .7rem; text-align: right; white-space: nowrap; border-bottom: 1px solid var(--line); }
 th { font-weight: 600; color: var(--soft); }
 td.left, th.left { text-align: left; }
-table.words td:last-child { white-space: normal; min-width: 12rem; }
+table.words td:last-child { white-space: normal; min-width: 8rem; }
+@media (max-width: 600px) { th, td { padding: .2rem .4rem; } table { font-size: .8rem; } pre { font-size: .78rem; } }
 .pictures { display: flex; flex-wrap: wrap; gap: .8rem; }
 .pictures figure { margin: 0; }
 .pictures img { display: block; width: 7.5rem; image-rendering: pixelated; border: 1px solid var(--line); }
-ul.checks { list-style: none; margin: .8rem 0; padding: .6rem .8rem; border-left: 3px solid var(--good);
-  background: var(--box); font-size: .88rem; }
-ul.checks.wrong { border-color: var(--bad); }
+.checks { margin: .8rem 0; padding: .5rem .8rem; border-left: 3px solid var(--good); background: var(--box);
+  font-size: .88rem; }
+.checks.wrong { border-color: var(--bad); }
+.checks p { margin: 0; } .checks ul { list-style: none; margin: .2rem 0 0; padding: 0; }
+.checks li { padding-left: 1.2rem; text-indent: -1.2rem; }
 .passed { color: var(--good); font-weight: 600; } .failed { color: var(--bad); font-weight: 600; }
 footer { margin-top: 3rem; color: var(--soft); font-size: .88rem; }
 """
@@ -83,7 +86,8 @@ def section_parts(section: Section, checks: Sequence[Check]) -> Iterator[str]:
     own = [check for check in checks if check.section == section.number]
     if own:
         wrong = "" if all(check.passed for check in own) else " wrong"
-        yield f'<ul class="checks{wrong}">{"".join(map(check_part, own))}</ul>'
+        checked = "<p>Checked against nn/reference.py:</p>"
+        yield f'<div class="checks{wrong}">{checked}<ul>{"".join(map(check_part, own))}</ul></div>'
     yield "</section>"
 
 
@@ -102,7 +106,7 @@ def table_part(table: Table) -> str:
     for row in table.rows:
         columns = (f"<td{side(table, i)}{tint(cell, most.get(i))}>{escape(cell)}</td>" for i, cell in enumerate(row))
         rows.append(f"<tr>{''.join(columns)}</tr>")
-    words = ' class="words"' if len(table.header) - 1 in table.left else ""
+    words = ' class="words"' if table.header[-1] == "meaning" else ""
     body = f"<table{words}><thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     return f'<figure><figcaption>{escape(table.caption)}</figcaption><div class="wide">{body}</div></figure>'
 
@@ -124,4 +128,4 @@ def check_part(check: Check) -> str:
     """Return what a check has found."""
     mark = '<span class="passed">✓</span>' if check.passed else '<span class="failed">✗</span>'
     found = f"largest difference {check.difference:.1e}, allowed {check.allowed:.1e}"
-    return f"<li>{mark} Checked against nn/reference.py: {escape(check.quantity)}, {found}.</li>"
+    return f"<li>{mark} {escape(check.quantity)}: {found}</li>"

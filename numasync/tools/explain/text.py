@@ -16,15 +16,15 @@ def as_text(title: str, summary: str, sections: Sequence[Section], checks: Seque
     for section in sections:
         heading = f"{section.number}. {section.title}"
         lines += ["", heading, "-" * len(heading), *section_lines(section)]
-        lines += [line for check in checks if check.section == section.number for line in wrap(describe(check))]
+        own = [check for check in checks if check.section == section.number]
+        lines += table_lines(check_table(own)) if own else []
     return "\n".join(lines)
 
 
-def describe(check: Check) -> str:
-    """Return what a check has found, as one sentence."""
-    found = f"largest difference {check.difference:.1e}, allowed {check.allowed:.1e}"
-    verdict = "Checked" if check.passed else "WRONG, checked"
-    return f"{verdict} against nn/reference.py: {check.quantity}, {found}."
+def check_table(checks: Sequence[Check]) -> Table:
+    """Return what the checks of a section have found."""
+    rows = [[c.quantity, f"{c.difference:.1e}", f"{c.allowed:.1e}", "" if c.passed else "WRONG"] for c in checks]
+    return Table(["checked against nn/reference.py", "largest difference", "allowed", ""], rows)
 
 
 def section_lines(section: Section) -> Iterator[str]:
