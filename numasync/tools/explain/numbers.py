@@ -115,7 +115,7 @@ def play(agent: Agent, after: int, episode_end: bool, on_compiled: OnCompiled = 
     """
     trainer = Trainer(agent.config, agent.spec, agent.network, agent.theta)
     try:
-        with watch_compilation([kernel for kernel in trainer.kernels if not kernel.signatures], on_compiled):
+        with watch_compilation(trainer.kernels, on_compiled):
             trainer.build()
             recorder = Recorder(trainer.functions, trainer.workers[0], trainer.theta)
             compile_loop(trainer.shared, trainer.workers[0], trainer.settings, Recorder.kernels)
