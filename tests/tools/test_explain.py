@@ -6,6 +6,7 @@ import subprocess
 import sys
 import zlib
 from html.parser import HTMLParser
+from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -267,6 +268,16 @@ def test_a_png_has_the_pixels_that_it_was_given():
     given = np.random.default_rng(1).integers(0, 256, (3, 5, 3), np.uint8)
     url = "data:image/png;base64," + base64.b64encode(as_png(given)).decode()
     np.testing.assert_array_equal(pixels(url), given)
+
+
+def test_the_page_of_the_docs_shows_what_is_printed():
+    page = (Path(__file__).parents[2] / "docs" / "howto" / "explain.md").read_text()
+    excerpt = re.search(r"^```text\n(.*?)^```", page, re.M | re.S)[1]
+    # A long training is not the same on every processor, and numbers are not. So numbers are left out.
+    words = [re.sub(r"[-+\d.e]+| +", " ", line).strip() for line in excerpt.splitlines()]
+    made = numasync.explain("CartPole-v1", "nstep_q", **{**OPTIONS, "t_max": 3})
+    printed = [re.sub(r"[-+\d.e]+| +", " ", line).strip() for line in made.text.splitlines()]
+    assert made.wrong is None and set(words) <= set(printed)
 
 
 def test_an_explanation_repeats():

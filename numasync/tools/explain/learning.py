@@ -70,6 +70,8 @@ def show_loss(numbers: Numbers) -> Section:
         "of the network: a positive number means that a smaller output makes the loss smaller. Targets and returns are "
         "constants here. No gradient flows through them.",
     ]
+    if not numbers.algorithm.other_heads and not numbers.settings.one_step:
+        words.append("Here y_i is R_i.")
     held = not np.array_equal(numbers.d_outputs, numbers.d_held)
     if held:
         words.append("A mean beyond the bounds of its action is not pushed further out: its gradient is cleared.")
@@ -124,7 +126,7 @@ def show_update(numbers: Numbers) -> Section:
         f"{shared.get(config.optimizer, 'It moves on without a gradient, too.')} Of each layer the parameters with the "
         "largest gradients are below.",
         f"{int(numbers.updated.sum()):,} of {theta.size:,} parameters were updated. The others are in blocks without "
-        "any gradient. Their g decays later, when they have one.",
+        "any gradient. Their g decays later, when they have a gradient again.",
     ]
     if numbers.updated.all():
         words[1] = f"All {theta.size:,} parameters were updated."
