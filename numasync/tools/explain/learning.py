@@ -9,7 +9,7 @@ from numasync.tools.explain.check import next_values, targets_of
 from numasync.tools.explain.content import Section, Table, cells, show
 from numasync.tools.explain.numbers import Numbers
 
-# So many parameters of a layer are followed through the update.
+# How many weights of a layer are followed through the update.
 FOLLOWED = 2
 
 

@@ -19,9 +19,9 @@ from numasync.runtime.compilation import OnCompiled, watch_compilation
 from numasync.runtime.jit import FLOAT
 from numasync.training.trainer import Trainer
 
-# A segment in which an episode ends is searched for in so many steps of the worker.
+# The most steps in which a segment is searched for in which an episode ends.
 LONGEST_SEARCH = 100_000
-# A shorter segment, at the end of an episode, says little. So many of them are passed over.
+# Shorter segments, at the end of an episode, say little. The most of them that are passed over.
 LEAST, MOST_SHORT = 3, 100
 
 
