@@ -17,7 +17,7 @@ import numasync
 from numasync import Agent, InputError, conv, dense, lstm, relu
 from numasync.algorithms import ALGORITHMS
 from numasync.algorithms.nstep_q import nstep_q
-from numasync.cli import main
+from numasync.cli import main, parser
 from numasync.envs.objects import as_env_id
 from numasync.learner.optim import OPTIMIZERS
 from numasync.nn import reference
@@ -262,6 +262,15 @@ def test_the_page_has_every_number_of_the_text():
     made = numasync.explain("CartPole-v1", "one_step_q", **OPTIONS)
     shown = set(re.findall(r"[-\d.e+]+", " ".join(Page(made.page).words)))
     assert set(re.findall(r"(?<![\w.])-?\d+\.\d+(?:e[-+]\d+)?(?![\w.])", made.text)) <= shown
+
+
+def test_the_page_says_which_command_writes_it_again():
+    made = numasync.explain("CartPole-v1", "a3c", t_max=4, after=20, steps=1_000, normalize=False, network="mlp")
+    command = re.search(r"Written by <code>numasync (.*?)</code>", made.page)[1]
+    again = vars(parser().parse_args(command.split()))
+    given = {name: again.pop(name) for name in ("env", "algo", "t_max", "after", "normalize", "network", "steps")}
+    assert numasync.explain(**given).text == made.text
+    assert "Written by" not in numasync.explain("CartPole-v1", "a3c", **OPTIONS).page  # layers are no words
 
 
 def test_a_png_has_the_pixels_that_it_was_given():

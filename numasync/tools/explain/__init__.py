@@ -1,12 +1,14 @@
 """One real segment in full: what the kernels compute from the first observation to the new parameters, and why."""
 
 import os
+import shlex
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numasync.agent.agent import Agent, load
 from numasync.config import Config
-from numasync.envs.objects import EnvLike, as_env_id
+from numasync.envs.objects import EnvLike, as_env_id, is_local
 from numasync.errors import InputError, unwritable
 from numasync.runtime.checks import MOST, as_path, as_switch, as_whole_number
 from numasync.runtime.files import is_special, write_atomically
@@ -89,14 +91,34 @@ def explain(
     display.show(Event("start", (f"{agent.config.algo} on {agent.config.env}: compiling ...",)))
     numbers = play(agent, after, episode_end, Report(agent.config, display=display).print_compilation)
     display.clear()
-    explanation = describe(numbers, after, episode_end)
+    given = {"algo": algo, "env": agent.config.env, "after": after, "episode_end": episode_end, **options}
+    explanation = describe(numbers, command_of({**given, "from": from_agent}))
     if path:
         write_page(path, explanation.page)
     return explanation
 
 
-def describe(numbers: Numbers, after: int, episode_end: bool) -> Explanation:
-    """Return the explanation of a segment. after, episode_end: as in `explain`."""
+def command_of(given: Mapping[str, Any]) -> str | None:
+    """Return the command line that explains the same segment; None where options cannot stand on one.
+
+    given  the options by name
+    """
+    words = ["numasync", "explain"]
+    for name, value in given.items():
+        flag = f"--{name.replace('_', '-')}"
+        if isinstance(value, bool):
+            words += [flag] if value else [] if name == "episode_end" else [f"--no-{flag[2:]}"]
+        elif isinstance(value, (str, int, float, os.PathLike)):
+            words += [flag, str(value)]
+        elif value is not None:
+            return None
+        if name == "env" and is_local(value):
+            return None
+    return shlex.join(words)
+
+
+def describe(numbers: Numbers, command: str | None) -> Explanation:
+    """Return the explanation of a segment. command: of `command_of`."""
     checks = check_all(numbers)
     wrong = describe_wrong(checks)
     differs = [check for check in checks if not check.passed]
@@ -105,9 +127,6 @@ def describe(numbers: Numbers, after: int, episode_end: bool) -> Explanation:
         summary = f"{len(differs)} of {len(checks)} quantities differ from nn/reference.py. {wrong}"
     shown = (show_run, show_acting, show_targets, show_loss, show_backward, show_update)
     sections, title = [show(numbers) for show in shown], title_of(numbers)
-    config = numbers.config
-    command = f"numasync explain --algo {config.algo} --env {config.env} --seed {config.seed} --after {after}"
-    command += " --episode-end" * episode_end
     return Explanation(
         as_text(title, summary, sections, checks), as_page(title, summary, sections, checks, command), wrong
     )

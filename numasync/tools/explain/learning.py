@@ -101,7 +101,10 @@ def show_backward(numbers: Numbers) -> Section:
     ]
     header = ["layer", "parameters", "|dW|", "|db|", "dW that is 0"]
     table = Table(header, rows, "The L2 norm of the gradient of each layer.")
-    shown = [*equations.of_layers(reversed(net.kinds), 1), f"scale = {equations.of(reference.clip_scale)}"]
+    shown = [
+        *equations.of_layers(reversed(net.kinds), 1),
+        "scale = " + equations.of(reference.clip_scale).partition(", the")[0],
+    ]
     return Section(5, "Backward", words, shown, [table])
 
 

@@ -48,8 +48,8 @@ footer { margin-top: 3rem; color: var(--soft); font-size: .88rem; }
 """
 
 
-def as_page(title: str, summary: str, sections: Sequence[Section], checks: Sequence[Check], command: str) -> str:
-    """Return the page as HTML. command: the command line that writes it again."""
+def as_page(title: str, summary: str, sections: Sequence[Section], checks: Sequence[Check], command: str | None) -> str:
+    """Return the page as HTML. command: the command line that writes it again; None where there is none."""
     links = "".join(
         f'<a href="#s{section.number}">{section.number}. {escape(section.title)}</a>' for section in sections
     )
@@ -63,7 +63,7 @@ def as_page(title: str, summary: str, sections: Sequence[Section], checks: Seque
             f"<title>{escape(title)}</title><style>{STYLE}</style></head>",
             f'<body><h1>{escape(title)}</h1><p class="{verdict}">{escape(summary)}</p><nav>{links}</nav>',
             *parts,
-            f"<footer>Written by <code>{escape(command)}</code></footer>",
+            f"<footer>Written by <code>{escape(command)}</code></footer>" if command else "",
             "</body></html>",
             "",
         ]
