@@ -17,6 +17,7 @@ from numasync.nn import reference
 from numasync.nn.network import network
 from numasync.nn.spec import conv, dense, heads, lstm, relu, towers
 from numasync.runtime.rng import choice, normal, uniform
+from numasync.tools.explain import explain
 from numasync.tools.plots import plot
 from numasync.tools.studies import study
 from numasync.tools.tuning import tune
@@ -52,6 +53,7 @@ __all__ = [
     "conv",
     "dense",
     "envs",
+    "explain",
     "heads",
     "load",
     "lstm",

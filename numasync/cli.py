@@ -14,6 +14,7 @@ from numasync.commands.bench import BENCH
 from numasync.commands.command import Command
 from numasync.commands.envs import ENVS
 from numasync.commands.eval import EVAL
+from numasync.commands.explain import EXPLAIN
 from numasync.commands.export import EXPORT
 from numasync.commands.plot import PLOT
 from numasync.commands.resume import RESUME
@@ -38,7 +39,7 @@ from numasync.tools.program import (
 )
 
 # The first one is the default. The help text lists them in this order.
-COMMANDS = (TRAIN, RESUME, EVAL, WATCH, EXPORT, RUNS, PLOT, STUDY, TUNE, ENVS, WARMUP, BENCH)
+COMMANDS = (TRAIN, RESUME, EVAL, WATCH, EXPLAIN, EXPORT, RUNS, PLOT, STUDY, TUNE, ENVS, WARMUP, BENCH)
 VERBS = tuple(command.name for command in COMMANDS)
 
 

@@ -1,21 +1,19 @@
 """The mathematics of the package in plain NumPy. Read this first.
 
 Every layer, policy, loss and optimiser stands here as its equation, and below it the lines that compute it. The
-compiled kernels compute the same, and the tests compare the two. The functions return their results and change nothing.
-They take float32 and float64. The parts are layers, network, policies, losses and optimisers.
+compiled kernels compute the same: the tests compare them. Functions change no argument, and take float32 or float64.
 
 `d` + name is the gradient of a loss by name: dx is d(loss)/d(x). A backward gets dy, the gradient of its outputs, and
 returns the gradients of its inputs and parameters. x has one row for each step: (rows, inputs).
 """
 
-from collections.abc import Collection, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from itertools import islice
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from numasync.nn.network import Network
-    from numasync.nn.spec import Layer
+from numasync.nn.network import Network
+from numasync.nn.spec import Layer
 
 # Added to the variance of a Gaussian policy, because at 0 its density is infinite.
 SMALLEST_VARIANCE = np.float32(1e-4)
@@ -25,6 +23,7 @@ Gradients = tuple[Array, Array, Array]  # dx, dweight, dbias
 Loss = tuple[float, Array]  # the loss of a segment, and its gradient by the network's outputs
 Updated = tuple[Array, Array]  # theta and the optimiser's state
 Begins = Collection[int]  # the rows where an episode begins
+States = Iterable[Array]  # of the LSTM layers: h and c before row 0, (2, units) each; none for zeros
 
 
 # --- Layers ---
@@ -51,7 +50,7 @@ def relu_backward(dy: Array, y: Array) -> Array:
     return np.where(y > 0, dy, 0)
 
 
-def patches(x: Array, kernel_size: int, stride: int) -> Iterator[tuple[int, int, Any]]:
+def patches(x: Array, kernel_size: int, stride: int) -> Iterator[tuple[int, int, tuple[slice, ...]]]:
     """Yield (oy, ox, index) for each output position of a convolution. x[index] is its patch of every image."""
     for oy in range((x.shape[1] - kernel_size) // stride + 1):
         for ox in range((x.shape[2] - kernel_size) // stride + 1):
@@ -116,8 +115,7 @@ def lstm(x: Array, weight: Array, bias: Array, begins: Begins = (), state: Array
     """Steps 0, 1, ... of `lstm_cell`. h and c are 0 where an episode begins.
 
     begins: the rows where one does. state: h and c before row 0, (2, units); None for zeros.
-    Return y, the h of every step, (rows, units), and what `lstm_backward` needs: the states before each step,
-    (rows, 2, units), and the gates, (rows, 4, units).
+    Return y, the h of all steps, (rows, units), the states before each, (rows, 2, units), the gates, (rows, 4, units).
     """
     zeros = np.zeros((2, bias.size // 4), x.dtype)
     (h, c), y, states, gates = zeros if state is None else state, [], [], []
@@ -160,70 +158,72 @@ def normalize(x: Array, moments: Array) -> Array:
 
 
 # --- Network ---
-def layer_forward(x: Array, layer: "Layer", parameters: Arrays, begins: Begins = ()) -> Array:
-    """y of one layer. parameters: its weight and bias, or () for a relu. dense and lstm flatten an image."""
+def layer_forward(x: Array, layer: Layer, parameters: Arrays, begins: Begins = ()) -> Array:
+    """y of one layer. parameters: of `parameters_of`. dense and lstm flatten an image."""
     if layer.kind == "relu":
         return relu(x)
-    weight, bias = parameters
+    weight, bias, *state = parameters
     if layer.kind == "conv":
         return conv(x, weight, bias, layer.sizes[2])
     x = x.reshape(len(x), -1)
     if layer.kind == "lstm":
-        return lstm(x, weight, bias, begins)[0]
+        return lstm(x, weight, bias, begins, *state)[0]
     return dense(x, weight, bias)
 
 
-def layer_backward(dy: Array, x: Array, y: Array, layer: "Layer", parameters: Arrays, begins: Begins = ()) -> Arrays:
+def layer_backward(dy: Array, x: Array, y: Array, layer: Layer, parameters: Arrays, begins: Begins = ()) -> Arrays:
     """dx, dweight and dbias of one layer; dx alone for a relu. x, y: the inputs and outputs of `layer_forward`."""
     if layer.kind == "relu":
         return (relu_backward(dy, y),)
-    weight, bias = parameters
+    weight, bias, *state = parameters
     if layer.kind == "conv":
         return conv_backward(dy, x, weight, layer.sizes[2])
     x = x.reshape(len(x), -1)
     if layer.kind == "lstm":
-        _, states, gates = lstm(x, weight, bias, begins)
+        _, states, gates = lstm(x, weight, bias, begins, *state)
         return lstm_backward(dy, x, states, gates, weight, begins)
     return dense_backward(dy, x, weight)
 
 
-def parameters_of(theta: Array, net: "Network") -> list[Arrays]:
-    """(weight, bias) of every layer, or () for a layer without parameters, as views into theta."""
-    views = net.views(theta)
-    return [tuple(views[key] for key in (f"{name}.weight", f"{name}.bias") if key in views) for name in net.names]
+def parameters_of(theta: Array, net: Network, states: States = ()) -> list[Arrays]:
+    """(weight, bias) of every layer, or () for a layer without parameters; behind them the next state, for an LSTM."""
+    views, own = net.views(theta), iter(states)
+    pairs = [[views[key] for key in (f"{name}.weight", f"{name}.bias") if key in views] for name in net.names]
+    return [(*pair, *islice(own, int(kind == "lstm"))) for pair, kind in zip(pairs, net.kinds)]
 
 
-def behind_normalize(theta: Array, net: "Network") -> tuple[Array, "Network"]:
+def behind_normalize(theta: Array, net: Network) -> tuple[Array, Network]:
     """A network behind the layer that normalises its inputs, with its part of theta. Three rows come before it."""
     return theta[3 * net.n_inputs :], type(net)(net.input_shape, net.layers)
 
 
-def towers_of(theta: Array, net: "Network") -> list[tuple[Array, "Network"]]:
+def towers_of(theta: Array, net: Network) -> list[tuple[Array, Network]]:
     """The two towers of a network as two networks, each with its part of theta."""
     first, second = (type(net)(net.input_shape, layers) for layers in net.layers[0].sizes)
     return [(theta[: first.n_parameters], first), (theta[first.n_parameters :], second)]
 
 
-def network_forward(obs: Array, theta: Array, net: "Network", begins: Begins = ()) -> list[Array]:
+def network_forward(obs: Array, theta: Array, net: Network, begins: Begins = (), states: States = ()) -> list[Array]:
     """The outputs of every layer. A layer reads the outputs of the layer before it. The last ones are the network's.
 
     obs: (rows, inputs). theta: (n_parameters,). begins: the rows where an episode begins, for an LSTM.
     """
     if net.normalize:
         x = normalize(obs, net.views(theta)["normalize.moments"])
-        return [x, *network_forward(x, *behind_normalize(theta, net), begins)]
+        return [x, *network_forward(x, *behind_normalize(theta, net), begins, states)]
     if net.layers[0].kind == "towers":
-        first, second = (network_forward(obs, *tower, begins) for tower in towers_of(theta, net))
+        own = iter(states)  # the second tower takes what the first has left
+        first, second = [network_forward(obs, *tower, begins, own) for tower in towers_of(theta, net)]
         return [*first, *second, concat(first[-1], second[-1])]
     x, outputs = obs.reshape(len(obs), *net.input_shape), []
-    for layer, parameters in zip(net.layers, parameters_of(theta, net)):
+    for layer, parameters in zip(net.layers, parameters_of(theta, net, states)):
         x = layer_forward(x, layer, parameters, begins)
         outputs.append(x)
     return outputs
 
 
 def network_backward(
-    dout: Array, outputs: list[Array], obs: Array, theta: Array, net: "Network", begins: Begins = ()
+    dout: Array, outputs: list[Array], obs: Array, theta: Array, net: Network, begins: Begins = (), states: States = ()
 ) -> Array:
     """d(loss)/d(theta), by the chain rule: from the last layer to the first, dx of a layer is dy of the one before.
 
@@ -231,16 +231,16 @@ def network_backward(
     bias of the first layer, then of the second, and so on; its gradient does too.
     """
     if net.normalize:  # mean and deviation are not learned
-        learned = network_backward(dout, outputs[1:], outputs[0], *behind_normalize(theta, net), begins)
+        learned = network_backward(dout, outputs[1:], outputs[0], *behind_normalize(theta, net), begins, states)
         return np.concatenate([np.zeros(len(theta) - len(learned), learned.dtype), learned])
     if net.layers[0].kind == "towers":
         first, second = towers_of(theta, net)
-        n, (d1, d2) = len(first[1].layers), concat_backward(dout, first[1].n_outputs)
+        n, own, (d1, d2) = len(first[1].layers), iter(states), concat_backward(dout, first[1].n_outputs)
         towers = ((d1, outputs[:n], obs, *first), (d2, outputs[n:-1], obs, *second))
-        return np.concatenate([network_backward(*tower, begins) for tower in towers])
+        return np.concatenate([network_backward(*tower, begins, own) for tower in towers])
     gradients: list[Array] = []
     inputs, dy = [obs.reshape(len(obs), *net.input_shape), *outputs[:-1]], dout
-    for layer, parameters, x, y in reversed(list(zip(net.layers, parameters_of(theta, net), inputs, outputs))):
+    for layer, parameters, x, y in reversed(list(zip(net.layers, parameters_of(theta, net, states), inputs, outputs))):
         dy, *dparameters = layer_backward(dy.reshape(y.shape), x, y, layer, parameters, begins)
         gradients = [*dparameters, *gradients]
     return np.concatenate([gradient.ravel() for gradient in gradients])

@@ -77,7 +77,7 @@ class Trainer:
         self.envs: list[Environment] = []
         self.workers: list[Worker] = []
         self.more_jobs: list[Job] = []
-        self._functions: tuple[Callable, ...] = ()
+        self.functions: tuple[Callable, ...] = ()
 
     @property
     def theta(self) -> np.ndarray:
@@ -135,7 +135,7 @@ class Trainer:
 
     @property
     def _loop(self) -> tuple[Any, ...]:
-        return self.shared, self.workers[0], self.settings, self._functions
+        return self.shared, self.workers[0], self.settings, self.functions
 
     def _add_workers(self, call: Callable) -> None:
         state = new_state(self.theta.size)
@@ -148,7 +148,7 @@ class Trainer:
         for i in range(self.config.workers):
             self.count_reset(i)
         # All environments of a run have the same two functions.
-        self._functions = (self.envs[0].reset, self.envs[0].step, self.algorithm.kernel, self.update)
+        self.functions = (self.envs[0].reset, self.envs[0].step, self.algorithm.kernel, self.update)
 
     def _add_worker(self, i: int, optimizer_state: OptimizerState) -> None:
         config = self.config
@@ -178,7 +178,7 @@ class Trainer:
         worker = self.workers[i]
         data = (self.shared, worker, self.network.table, self.settings, min(segments, MAX_SEGMENTS))
         try:
-            status = call_for_worker(i, run_segments, *data, *self._functions)
+            status = call_for_worker(i, run_segments, *data, *self.functions)
         finally:
             episodes = worker.log[: worker.logged[0]].tolist()
             self.episode_log.add(i, episodes, self.clock.seconds)

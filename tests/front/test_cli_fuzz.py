@@ -54,6 +54,7 @@ BAD_OPTIONS = {
     "resume": ("--steps",),
     "eval": ("--episodes",),
     "watch": ("--steps", "--fps"),
+    "explain": ("--t-max", "--workers", "--steps", "--html"),
     "export": ("--onnx",),
     "plot": ("--window",),
     "study": ("--runs", "--steps", "--workers", "--jobs"),
@@ -69,6 +70,7 @@ NAMED = {
     "resume": ("--schedule", "--env"),
     "eval": ("--env", "--env-kwargs"),
     "watch": ("--env", "--env-kwargs"),
+    "explain": ("--env", "--env-kwargs", "--algo", "--network", "--optimizer", "--preset", "--from"),
     "export": ("--onnx",),
     "plot": ("--of",),
     "study": ("--algos", "--env"),
@@ -91,6 +93,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     Agent(make_config("classic"), CARTPOLE.spec).save(folder / "good.npz")
     os.mkfifo(folder / "pipe")
     os.mkfifo(folder / "pipe.gif")
+    os.mkfifo(folder / "pipe.html")
     os.mkfifo(folder / "pipe.mp4")
     os.mkfifo(folder / "pipe.png")
     (folder / "linked_pipe").symlink_to("pipe")
@@ -101,6 +104,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "full").mkdir()
     (folder / "full" / "file").write_text("precious")
     (folder / "full.gif").mkdir()
+    (folder / "full.html").mkdir()
     (folder / "full.mp4").mkdir()
     (folder / "empty").write_bytes(b"")
     (folder / "truncated.npz").write_bytes((folder / "good.npz").read_bytes()[:500])
@@ -118,7 +122,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 def bad_paths(kind: str) -> tuple[str, ...]:
-    """Return paths that are refused. kind: 'agent', 'run', 'pictures', 'onnx', 'gif', 'video' or 'folder'."""
+    """Return paths that are refused. kind: 'agent', 'run', 'pictures', 'onnx', 'gif', 'page', 'video' or 'folder'."""
     known = {
         "agent": (
             *SPECIAL_FILES,
@@ -136,6 +140,7 @@ def bad_paths(kind: str) -> tuple[str, ...]:
         "pictures": ("full", "missing/x", "good.npz/x", "pipe", "loop", "/dev/x/y", "."),
         "onnx": ("full", "missing/x", "good.npz/x", LONG, *SPECIAL_FILES, "."),
         "gif": ("full.gif", "pipe.gif", "loop.gif", "missing/x.gif", "good.npz/x.gif", "x.png", "x", "."),
+        "page": ("full.html", "pipe.html", "missing/x.html", "good.npz/x.html", "x.png", "x", *SPECIAL_FILES, "."),
         "video": ("full.mp4", "pipe.mp4", "loop.mp4", "missing/x.mp4", "good.npz/x.mp4", "x.gif", "x", "."),
         "folder": (*SPECIAL_FILES, "full", "good.npz", "good.npz/x", "full/file", LONG, "loop/x", ".", "/"),
     }
@@ -144,7 +149,7 @@ def bad_paths(kind: str) -> tuple[str, ...]:
 
 def draw_bad_path(random: random.Random) -> list[str]:
     """Return a command line with one wrong path, and all else right."""
-    kind = random.choice(("agent", "run", "pictures", "onnx", "gif", "video", "folder"))
+    kind = random.choice(("agent", "run", "pictures", "onnx", "gif", "page", "video", "folder"))
     path = random.choice(bad_paths(kind))
     return {
         "agent": random.choice(
@@ -153,6 +158,7 @@ def draw_bad_path(random: random.Random) -> list[str]:
         "run": random.choice([["plot", path], ["train", "--config", path]]),
         "pictures": ["plot", "missing", "--out", path],
         "gif": ["watch", "--env", "Catch-v0", "--gif", path],
+        "page": ["explain", "--html", path],
         "video": ["watch", "--env", "Catch-v0", "--video", path],
         "onnx": random.choice([["export", "good.npz", "--onnx", path], ["export", path, "--onnx", "x/y"]]),
         "folder": random.choice(
@@ -218,7 +224,7 @@ def check_cases(cases: list[list[str]], house: Path, monkeypatch: pytest.MonkeyP
 
     monkeypatch.setattr(Supervisor, "run", began)
     playing = ("studies.play_missing_runs", "tuning.play_missing_trials", "watch.play_frames")
-    for name in (*playing, "bench.measure_in_process", "warmup.compile_all"):
+    for name in (*playing, "bench.measure_in_process", "warmup.compile_all", "explain.play"):
         monkeypatch.setattr(f"numasync.tools.{name}", began)
     monkeypatch.setattr("numasync.agent.agent.play_episodes", began)
     before = contents(house)
@@ -245,16 +251,18 @@ def test_every_wrong_command_line_is_refused(house, monkeypatch):
     check_cases(draw_cases(CASES), house, monkeypatch)
 
 
-@pytest.mark.parametrize("kind", ["agent", "run", "pictures", "onnx", "gif", "video", "folder"])
+@pytest.mark.parametrize("kind", ["agent", "run", "pictures", "onnx", "gif", "page", "video", "folder"])
 def test_every_wrong_path_is_refused(kind, house, monkeypatch):
     lines = {
         "agent": lambda path: [
             *[["eval", path], ["watch", path], ["eval", "--agent", path], ["watch", "--agent", path]],
             ["export", path, "--onnx", "agent.onnx"],
+            ["explain", "--from", path],
         ],
         "run": lambda path: [["plot", path]],
         "pictures": lambda path: [["plot", "missing", "--out", path]],
         "gif": lambda path: [["watch", "--env", "Catch-v0", "--gif", path]],
+        "page": lambda path: [["explain", "--html", path]],
         "video": lambda path: [["watch", "--env", "Catch-v0", "--video", path]],
         "onnx": lambda path: [["export", "good.npz", "--onnx", path]],
         "folder": lambda path: [["train", "--out", path], ["study", "lr", "--out", path], ["tune", "--out", path]],

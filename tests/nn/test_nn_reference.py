@@ -10,6 +10,7 @@ from support.numerics import central_differences, drawer, slope
 from numasync.algorithms import policy
 from numasync.nn import reference
 from numasync.nn.layers import KINDS
+from numasync.nn.table import IN_AT, OUT_AT
 
 CLOSE = dict(rtol=1e-6, atol=1e-8)
 terminations = pytest.mark.parametrize("terminated", [False, True])
@@ -109,6 +110,42 @@ def test_a_whole_network(name):
         net.views(direction)[parameter][:] = draw(*view.shape)
         expected = slope(projected, theta, direction, 1e-7)
         assert grad @ direction == pytest.approx(expected, rel=1e-5), parameter
+
+
+@pytest.mark.parametrize("name", ["lstm", "conv and lstm", "towers", "normalized towers"])
+def test_a_network_goes_on_from_the_states_of_the_rows_before(name):
+    net, draw = NETWORKS[name], drawer(np.float64)
+    theta, obs = net.initial(1).astype(np.float64), draw(5, net.n_inputs)
+    whole = reference.network_forward(obs, theta, net)
+    before = {i: whole[i][2] for i, kind in enumerate(net.kinds) if kind == "lstm"}
+    # h after the third row is what the layer returned there; c is found by playing the layer alone.
+    states = [np.array([h, cell_after(net, theta, obs, i)]) for i, h in before.items()]
+    rest = reference.network_forward(obs[3:], theta, net, states=states)
+    np.testing.assert_allclose(rest[-1], whole[-1][3:], rtol=1e-12)
+    dout = draw(2, net.n_outputs)
+    grad = reference.network_backward(dout, rest, obs[3:], theta, net, states=states)
+
+    def projected(theta):
+        return np.sum(reference.network_forward(obs[3:], theta, net, states=states)[-1] * dout)
+
+    for parameter, view in net.views(grad).items():
+        if not parameter.startswith("normalize"):
+            direction = np.zeros_like(theta)
+            net.views(direction)[parameter][:] = draw(*view.shape)
+            assert grad @ direction == pytest.approx(slope(projected, theta, direction, 1e-7), rel=1e-5), parameter
+
+
+def cell_after(net, theta, obs, i):
+    """The cell of the LSTM in row i of the network after three rows."""
+    inputs = net.rows[i][IN_AT]
+    below = [row[OUT_AT] for row in net.rows]
+    outputs = reference.network_forward(obs, theta, net)
+    x = obs if inputs < 0 else outputs[max(j for j in range(i) if below[j] == inputs)]
+    views, (h, c) = net.views(theta), np.zeros((2, outputs[i].shape[1]))
+    for t in range(3):
+        weight, bias = (views[f"{net.names[i]}.{part}"] for part in ("weight", "bias"))
+        h, c, _ = reference.lstm_cell(x[t].ravel(), h, c, weight, bias)
+    return c
 
 
 def test_every_kind_of_layer_is_in_a_network_that_the_tests_compare():

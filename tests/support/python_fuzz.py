@@ -51,6 +51,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "conv": dict(filters=2, kernel_size=3),
     "dense": dict(units=3),
     "envs.make_env": dict(env_id="CartPole-v1"),
+    "explain": dict(env="CartPole-v1", html="page.html"),
     "human_normalized": dict(env_id="Pong-v4", score=3.0),
     "load": dict(path="missing.npz"),
     "lstm": dict(units=3),
@@ -66,7 +67,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "warmup": dict(env="CartPole-v1"),
     "watch": dict(env_id="CartPole-v1", steps=2, fps=50),
 }
-# The first ones would begin a run, and two others compile. So one of these arguments is always refused.
+# The first ones would begin a run, and others compile. So one of these arguments is always refused.
 REFUSED: dict[str, list[tuple[str, Any]]] = {
     "study": [("env", "Nope-v0"), ("lr_low", 2.0), ("algos", "nope"), ("runs", 0), ("jobs", 0), ("executor", 3)],
     "tune": [("env", "Nope-v0"), ("algo", "nope"), ("trials", 0), ("jobs", 0), ("executor", 3), ("steps", 0)],
@@ -78,6 +79,14 @@ REFUSED: dict[str, list[tuple[str, Any]]] = {
         ("out", 3),
         ("callbacks", 3),
         ("network", "nope"),
+    ],
+    "explain": [
+        ("env", "Nope-v0"),
+        ("algo", "nope"),
+        ("after", -1),
+        ("html", "x"),
+        ("episode_end", 3),
+        ("from_agent", 3),
     ],
     "warmup": [("env", "Nope-v0"), ("env", ()), ("algo", "nope"), ("verbose", 3), ("network", "nope")],
     "register": [("reset", print), ("step", None), ("observation_shape", ()), ("n_actions", 0)],
