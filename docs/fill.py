@@ -43,6 +43,7 @@ EXTRAS = {
     "progress": "[a bar with colours](follow_a_run.md)",
     "gif": "[`--gif` of `numasync watch`](watch_an_agent.md)",
     "video": "[`--video` of `numasync watch`](watch_an_agent.md)",
+    "notebook": "the notebooks, [train and look](../notebooks/train_and_look.ipynb) and others",
     "onnx": "[`numasync export`](deploy_an_agent.md#onnx)",
     "box2d": "Gymnasium's `LunarLander-v3` and the like",
     "mujoco": "Gymnasium's `InvertedPendulum-v5` and the like",
