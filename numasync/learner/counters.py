@@ -47,12 +47,12 @@ def address_of_measure(policy: int, action_map: np.ndarray) -> int:
 
 
 @kernel
-def measure_outputs(address, learned, outputs, action_map, n):
+def measure_outputs(learned, outputs, action_map, address, n):
     """Add the value of each state of a segment, and the entropy of a policy that has one.
 
     The value is V(s) of a3c, and max_a Q(s, a) of the Q methods.
 
-    address: of `address_of_measure`. learned: float64 (COLUMNS,). outputs: of the network, (>= n, n_outputs).
+    learned: float64 (COLUMNS,). outputs: of the network, (>= n, n_outputs). address: of `address_of_measure`.
     """
     learned[MEASURED] += n
     call_at(address, (learned, outputs, action_map, n, outputs.shape[1]))

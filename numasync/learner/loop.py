@@ -304,7 +304,7 @@ def learn(shared, worker, theta, table, settings, n, terminated, T, algorithm, u
     count_update(worker.learned, loss, grad_norm, n)
     if settings.measure != 0 and np.int64(worker.learned[UPDATES]) % MEASURE_EVERY == 0:
         outputs = outputs_of(worker.tape, table, capacity)
-        measure_outputs(settings.measure, worker.learned, outputs, worker.action_map, n)
+        measure_outputs(worker.learned, outputs, worker.action_map, settings.measure, n)
     scale = clip_scale(grad_norm, settings.clip_norm)
     lr = settings.lr * FLOAT(max(1.0 - T / settings.lr_steps, 0.0))
     apply_gradient(shared, worker, settings, lr, scale, update, copy)

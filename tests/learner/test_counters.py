@@ -75,7 +75,7 @@ def test_only_the_rows_of_the_segment_are_measured(policy):
     outputs = np.array([[1.0, 2.0, 3.0], [4.0, 0.0, -1.0], [np.nan] * 3], FLOAT)
     learned = np.zeros(COLUMNS)
     action_map = np.zeros((4, 1), FLOAT)
-    measure_outputs(address_of_measure(policy, action_map), learned, outputs, action_map, 2)
+    measure_outputs(learned, outputs, action_map, address_of_measure(policy, action_map), 2)
     assert learned[MEASURED] == 2 and learned[VALUE] == (3 + 4 if policy == EPSILON_GREEDY else 3 - 1)
     assert np.isfinite(learned[ENTROPY]) and (learned[ENTROPY] == 0) == (policy == EPSILON_GREEDY)
 
@@ -83,7 +83,7 @@ def test_only_the_rows_of_the_segment_are_measured(policy):
 def test_the_entropy_of_several_integers_is_the_sum_of_theirs():
     outputs, learned = np.array([[1.0, 2.0, 0.5, 0.0, -1.0, 7.0]], FLOAT), np.zeros(COLUMNS)
     action_map = np.array([0, 2, 5])
-    measure_outputs(address_of_measure(SOFTMAX, action_map), learned, outputs, action_map, 1)
+    measure_outputs(learned, outputs, action_map, address_of_measure(SOFTMAX, action_map), 1)
     assert learned[ENTROPY] == pytest.approx(softmax_entropy(outputs[0, :2]) + softmax_entropy(outputs[0, 2:5]))
     assert learned[VALUE] == 7
 
