@@ -1,12 +1,8 @@
 """Where Numba is not installed, the package runs with NumPy alone: slower, the same actions."""
 
-import json
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
+from support.without_numba import BROWSER_LACKS, COMPILER, ENVIRONMENTS, NO_THREADS, run_python
 
 from numasync import dense, lstm, relu
 from numasync.agent.agent import Agent
@@ -14,20 +10,6 @@ from numasync.config import make_config
 from numasync.envs import JITTED
 
 pytestmark = pytest.mark.compiled
-
-# Python finds no package of these names any more.
-BLOCK = "import sys\nfor name in {names}: sys.modules[name] = None\n"
-COMPILER, ENVIRONMENTS = ("numba", "llvmlite"), ("gymnasium", "ale_py")
-# NumPy's own threads wait for each other where other tests run.
-ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-
-
-def run_python(code, folder, without=()):
-    """Run a program in a folder, and return what it prints, from JSON. A warning of NumPy's is an error there."""
-    command = [sys.executable, "-W", "error::RuntimeWarning", "-c", BLOCK.format(names=without) + code]
-    done = subprocess.run(command, cwd=folder, env={**os.environ, **ONE_THREAD}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 PLAY_PONG = """
@@ -110,17 +92,6 @@ def test_training_works_and_says_once_that_it_is_slow(tmp_path):
     steps, said = run_python(TRAIN, tmp_path, COMPILER + ENVIRONMENTS)
     assert steps >= 400 and len(said) == 1 and said[0].startswith("Numba is not installed")
     assert run_python(TRAIN, tmp_path)[1] == []
-
-
-# What the Python of a browser lacks, besides threads that start.
-BROWSER_LACKS = ("fcntl", "resource", "termios", "pwd", "grp", "_multiprocessing", "_posixsubprocess")
-NO_THREADS = """
-import threading
-def start(thread):
-    raise RuntimeError("can't start new thread")
-threading.Thread.start = start
-sys.platform = "emscripten"
-"""
 
 
 def test_an_agent_plays_where_no_thread_and_no_process_starts(tmp_path):
