@@ -114,7 +114,7 @@ def mark_updated(skipped, state, squares):
             state.last_update[block] = before + 1
 
 
-def mark_all_updated(state, decay):
+def mark_all_updated(state: OptimizerState, decay: float) -> None:
     """Count an update of all blocks, and apply the decay that any of them has skipped before, in NumPy."""
     skipped = state.updates[0] - state.last_update
     if skipped.any():

@@ -103,6 +103,30 @@ def test_an_agent_plays_where_no_thread_and_no_process_starts(tmp_path):
     assert scores == agent.evaluate(5)
 
 
+TRAIN_IN_A_BROWSER = """
+import json, warnings
+warnings.simplefilter("ignore")
+import numasync
+calls = []
+class Follow(numasync.Callback):
+    def on_evaluation(self, *arguments):
+        calls.append("evaluation")
+    def on_checkpoint(self, *arguments):
+        calls.append("checkpoint")
+every = dict(eval_every=500, periodic_eval_episodes=1, checkpoint_every=500)
+options = dict(workers=3, steps=1_500, final_eval_episodes=1, **every)
+agent = numasync.train("CartPole-v1", callbacks=[Follow()], **options)
+stopped = numasync.train("CartPole-v1", max_minutes=0.005, workers=2, steps=10**7, final_eval_episodes=1)
+print(json.dumps([agent.result["steps"], calls, stopped.result["steps"]]))
+"""
+
+
+def test_a_run_trains_where_no_thread_and_no_process_starts(tmp_path):
+    without = COMPILER + ENVIRONMENTS + BROWSER_LACKS
+    steps, calls, stopped = run_python(NO_THREADS + TRAIN_IN_A_BROWSER, tmp_path, without)
+    assert steps >= 1_500 and "evaluation" in calls and 0 < stopped < 10**7
+
+
 @pytest.mark.parametrize("command", ["bench", "warmup"])
 def test_a_command_that_needs_the_compiler_says_so(tmp_path, command):
     code = f"import json\nfrom numasync.cli import main\nprint(json.dumps(main(['{command}'])))"
