@@ -6,6 +6,7 @@ from support.numerics import assert_close, drawer
 from support.source import MODULES, decorators, functions
 
 from numasync.envs import observation
+from numasync.envs.jitted.minatar import space_invaders
 from numasync.learner import loop, optim
 from numasync.nn.layers import lstm, relu
 from numasync.nn.products import conv_products, in_numpy, matmul
@@ -16,6 +17,13 @@ draw = drawer(np.float32)
 ROW = np.array([2**64 - 1, 5, 2**63, 7**20], np.uint64)
 LR, DECAY, EPS, SCALE = FLOAT(0.1), FLOAT(0.9), FLOAT(0.01), FLOAT(0.5)
 FRAMES = np.random.default_rng(0).integers(0, 256, (3, 5, 6)).astype(np.uint8)
+
+
+def boards_moving(direction):
+    """A state of Space Invaders with random boards, and the cannon in column 3."""
+    state = np.round(np.random.default_rng(1).random(space_invaders.STATE_SIZE))
+    state[space_invaders.CANNON_X], state[space_invaders.DIRECTION] = 3.0, direction
+    return state
 
 
 def squares(n):
@@ -69,6 +77,8 @@ CASES = {
         observation.interleave_in_numpy,
         [(FRAMES, draw(5, 6), 3, FLOAT(0.1), draw(90))],
     ),
+    "roll": (space_invaders, space_invaders.roll_in_numpy, [(draw(100), by) for by in (-10, -1, 1, 10)]),
+    "draw": (space_invaders, space_invaders.draw_in_numpy, [(boards_moving(side), draw(600)) for side in (-1.0, 1.0)]),
     "momentum_sgd": (optim, optim.momentum_sgd_in_numpy, [(draw(9), draw(9), draw(9), LR, DECAY, EPS, SCALE)]),
     "rmsprop": (optim, optim.rmsprop_in_numpy, [(draw(9), draw(9), draw(9) ** 2, LR, DECAY, EPS, SCALE)]),
     "sum_squares": (optim, optim.sum_squares_in_numpy, [(squares(n), draw(n)) for n in (1, optim.BLOCK, 600)]),
