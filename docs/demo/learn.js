@@ -12,7 +12,7 @@ export class Learn {
   constructor(client) {
     this.client = client;
     this.active = this.going = false;
-    this.seed = 0;
+    this.seed = this.run = 0;
     this.bars = new Bars("learn-outputs", GAMES.catch.actions, false);
     this.lr = slider("learn-lr", (lr) => lr.toPrecision(2), (power) => 10 ** power);
     find("learn-start").onclick = () => (this.going ? this.stop() : this.start());
@@ -42,22 +42,23 @@ export class Learn {
     this.going = true;
     show("learn-start", "Stop");
     show("learn-state", `Learning, seed ${this.seed} ...`);
-    this.loop();
+    this.loop(++this.run);
   }
 
   learn(seconds) {
     return this.client.ask("learn", { seconds, lr: this.lr() });
   }
 
-  async loop() {
+  async loop(run) {
+    const current = () => this.going && run === this.run;
     let [before, since] = [this.steps, performance.now()];
-    while (this.going) {
+    while (current()) {
       if (!this.active) {
         await pause(200);
         continue;
       }
       const progress = await this.learn(CHUNK);
-      if (!this.going) return;
+      if (!current()) return;
       if (progress.error) {
         this.stop();
         show("learn-state", `${progress.error} Press Reset.`);
@@ -103,6 +104,7 @@ export class Learn {
   }
 
   redraw() {
+    if (!this.weights) return;
     drawCurve(find("learn-curve"), this.points, this.steps);
     drawWeights(find("learn-weights"), this.agent.shape, this.weights);
   }

@@ -58,7 +58,7 @@ class Page {
   }
 
   redraw() {
-    this.modes[this.mode].redraw();
+    this.modes[this.mode]?.redraw();
   }
 }
 

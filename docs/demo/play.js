@@ -25,6 +25,7 @@ export class Play {
   async begin(name) {
     const run = ++this.run;
     [this.name, this.game, this.agent] = [name, GAMES[name], this.agents[name]];
+    this.views = {};
     [this.going, this.over, this.held, this.tapped, this.last] = [false, false, [], null, 0];
     find("play-speed").value = this.game.rate;
     find("play-speed").dispatchEvent(new Event("input"));

@@ -45,6 +45,7 @@ export class Watch {
   lay() {
     const { name, game, agent } = this;
     const isPolicy = agent.algo === "a3c";
+    this.view = null;
     show("watch-title", game.title);
     const by = `${isPolicy ? "A3C" : "n-step Q"}, ${(agent.steps / 1e6).toLocaleString("en")} million steps of training`;
     show("watch-agent", `${by}, ${agent.parameters.toLocaleString("en")} parameters.`);
@@ -119,6 +120,7 @@ export class Watch {
   }
 
   redraw() {
+    if (!this.view) return;
     drawGame(find("watch-board"), this.game, this.agent.shape, this.view.obs);
     this.bars.draw(this.view.outputs, this.view.action);
     this.layers.forEach(({ canvas, shape }, i) => drawLayer(canvas, shape, this.view.layers[i]));
