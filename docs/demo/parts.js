@@ -17,6 +17,19 @@ export function make(tag, text = "", className = "") {
   return element;
 }
 
+// Say which colour of a board is what.
+export function showLegend(id, game) {
+  const named = (game.legend || []).map((text, i) => [text, game.colours[i]]).filter(([text]) => text);
+  if (game.bottom) named.push(["paddle", game.bottom]);
+  const items = named.map(([text, variable]) => {
+    const [item, swatch] = [make("li", text), make("i")];
+    swatch.style.background = `var(${variable})`;
+    item.prepend(swatch);
+    return item;
+  });
+  find(id).replaceChildren(...items);
+}
+
 // Let a slider show its value as text. Return a function that gives the value.
 export function slider(id, toText, toValue = (number) => number) {
   const input = find(id);

@@ -2,7 +2,7 @@
 
 import { drawGame } from "./draw.js";
 import { GAMES, KEYS } from "./games.js";
-import { find, make, pause, percent, score, show, slider } from "./parts.js";
+import { find, make, pause, percent, score, show, showLegend, slider } from "./parts.js";
 
 const ARROWS = { left: "\u2190", right: "\u2192", up: "\u2191", down: "\u2193", fire: "fire" };
 
@@ -30,6 +30,7 @@ export class Play {
     find("play-speed").value = this.game.rate;
     find("play-speed").dispatchEvent(new Event("input"));
     show("play-how", `${this.game.how} The agent plays the same game beside you.`);
+    showLegend("play-legend", this.game);
     this.layPad();
     this.seed += 1;
     const views = await Promise.all(

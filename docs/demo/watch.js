@@ -2,7 +2,7 @@
 
 import { drawGame, drawLayer } from "./draw.js";
 import { GAMES } from "./games.js";
-import { Bars, find, make, mean, nextFrame, pause, percent, score, show, slider } from "./parts.js";
+import { Bars, find, make, mean, nextFrame, pause, percent, score, show, showLegend, slider } from "./parts.js";
 
 const EPISODES = 20;
 const SEED = 1;
@@ -53,17 +53,7 @@ export class Watch {
     show("watch-outputs-title", isPolicy ? "Policy: probability of each action" : "Q value of each action (bars: from the lowest to the highest)");
     this.bars = new Bars("watch-outputs", game.actions, isPolicy);
     find("watch-scores").replaceChildren();
-    const named = (game.legend || []).map((text, i) => [text, game.colours[i]]).filter(([text]) => text);
-    if (game.bottom) named.push(["paddle", game.bottom]);
-    find("watch-legend").replaceChildren(
-      ...named.map(([text, variable]) => {
-        const item = make("li", text);
-        const swatch = make("i");
-        swatch.style.background = `var(${variable})`;
-        item.prepend(swatch);
-        return item;
-      }),
-    );
+    showLegend("watch-legend", game);
     find("watch-board").parentElement.classList.toggle("narrow", agent.shape[0] > agent.shape[1]);
     this.layers = agent.layers.map(({ name: layer, shape }) => {
       const is = shape.length === 3 ? `${shape[2]} filters, ${shape[0]} x ${shape[1]} each` : `${shape[0]} units`;
