@@ -55,9 +55,8 @@ PRINTERS = (
 )
 THREAD_STARTERS = (
     "runtime.compilers",
+    "runtime.threads",
     "training.supervisor",
-    "training.background_evaluation",
-    "agent.evaluation",
     "tools.bench.environments",
     "tools.studies.execution",
 )

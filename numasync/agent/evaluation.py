@@ -1,9 +1,8 @@
 """Playing without learning: one action, one episode, and the scores of many episodes."""
 
-import sys
 import threading
 from collections.abc import Callable
-from concurrent.futures import Executor, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Executor, Future, wait
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -31,6 +30,7 @@ from numasync.runtime.jit import (
 )
 from numasync.runtime.memory import aligned_copy, aligned_zeros
 from numasync.runtime.rng import seed_row
+from numasync.runtime.threads import make_pool
 
 # Evaluators take the episodes in turn, each with its own environment and random stream. Their number is fixed, so that
 # a score does not depend on the number of cores.
@@ -42,9 +42,6 @@ MAX_EPISODE_STEPS = 108_000
 
 # How often those who wait for many episodes hear how many have ended.
 POLL_SECONDS = 0.25
-
-# A browser starts no threads.
-HAS_THREADS = sys.platform != "emscripten"
 
 # Steps of one call of the kernel. Between two calls Python can stop the episode.
 CALL_STEPS = 1_000
@@ -203,7 +200,7 @@ def play_episodes(
     jobs = [play_job(spec), *evaluation_policy.network.jobs()]
     with Compilers(jobs) as compilers:
         compilers.compile(jobs)
-    with ThreadPoolExecutor(shares) if HAS_THREADS else CallingThread() as pool:
+    with make_pool(shares) as pool:
         try:
             futures = [pool.submit(play_share, number) for number in range(shares)]
             while wait(futures, POLL_SECONDS).not_done:
@@ -216,19 +213,6 @@ def play_episodes(
     scores = Scores(score for _, score in sorted(pair for pairs in played for pair in pairs))
     scores.cut = sum(player.cut for player in players)
     return scores
-
-
-class CallingThread(Executor):
-    """An executor that calls a function at once, in the thread that submits it."""
-
-    def submit(self, function: Callable[..., Any], /, *arguments: Any, **named: Any) -> Future[Any]:
-        """Return the Future of a result that is there."""
-        future: Future[Any] = Future()
-        try:
-            future.set_result(function(*arguments, **named))
-        except BaseException as error:
-            future.set_exception(error)
-        return future
 
 
 def play_in_turn_if_needed(

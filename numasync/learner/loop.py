@@ -42,6 +42,7 @@ from numasync.learner.optim import (
     catch_up,
     clip_scale,
     gradient_norm,
+    mark_all_updated,
     mark_updated,
     sum_squares,
 )
@@ -311,7 +312,17 @@ def learn(shared, worker, theta, table, settings, n, terminated, T, algorithm, u
     return True
 
 
-@kernel
+def apply_gradient_in_numpy(shared, worker, settings, lr, scale, update, copy):
+    """`apply_gradient` in NumPy: all blocks at once. A call for each block would take longer than skipping saves."""
+    if settings.lazy:
+        mark_all_updated(worker.optimizer_state, settings.rms_decay)
+    values, grad = worker.optimizer_state.values, worker.scratch.grad
+    update(shared.theta, grad, values, lr, settings.rms_decay, settings.rms_eps, scale)
+    if copy:
+        copy_values(worker.scratch.theta_local, shared.theta)
+
+
+@kernel_or(apply_gradient_in_numpy)
 def apply_gradient(shared, worker, settings, lr, scale, update, copy):
     """Make one update of theta, and, if `copy`, theta' <- theta for the segment to come.
 

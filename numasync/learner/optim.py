@@ -71,9 +71,14 @@ def momentum_sgd(theta, grad, m, lr, decay, rms_eps, scale):
 def rmsprop_in_numpy(theta, grad, g, lr, decay, rms_eps, scale):
     """`rmsprop` in NumPy."""
     d = scale * grad
-    g_new = decay * g + (FLOAT(1) - decay) * d * d
+    g_new = (FLOAT(1) - decay) * d
+    g_new *= d
+    g_new += decay * g
     g[:] = g_new
-    theta -= lr * d / np.sqrt(g_new + rms_eps)
+    g_new += rms_eps
+    d *= lr
+    d /= np.sqrt(g_new, out=g_new)
+    theta -= d
     grad[:] = FLOAT(0)
 
 
@@ -109,12 +114,17 @@ def mark_updated(skipped, state, squares):
             state.last_update[block] = before + 1
 
 
-def catch_up_in_numpy(g, updates, decay):
-    """`catch_up` in NumPy."""
-    g *= np.exp(FLOAT(updates) * np.log(decay))
+def mark_all_updated(state: OptimizerState, decay: float) -> None:
+    """Count an update of all blocks, and apply the decay that any of them has skipped before, in NumPy."""
+    skipped = state.updates[0] - state.last_update
+    if skipped.any():
+        factors = np.exp(skipped.astype(FLOAT) * np.log(decay))
+        np.multiply(state.values, np.repeat(factors, BLOCK)[: state.values.size], out=state.values)
+    state.updates[0] += 1
+    state.last_update[:] = state.updates[0]
 
 
-@kernel_or(catch_up_in_numpy)
+@kernel
 def catch_up(g, updates, decay):
     """g = decay^updates g: the decay that lazy updates have skipped. g: (n,)."""
     # By its logarithm, because a power of an integer would be float64, and so would the product with it.
@@ -140,7 +150,12 @@ def sum_squares(squares, grad):
         squares[block] = total
 
 
-@kernel
+def gradient_norm_in_numpy(squares):
+    """`gradient_norm` in NumPy."""
+    return np.sqrt(squares.sum())
+
+
+@kernel_or(gradient_norm_in_numpy)
 def gradient_norm(squares):
     """The L2 norm of a gradient, whose squares are summed as in `sum_squares`. It is NaN or inf where the sum is."""
     total = FLOAT(0)

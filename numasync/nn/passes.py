@@ -7,11 +7,18 @@ of every block of the tape. Backward takes the rows of a segment as one batch. N
 from numasync.nn.products.matmul import fill
 from numasync.nn.products.views import row_at, vector_of
 from numasync.nn.table import BACKWARD, FORWARD, OUT_AT, OUT_SIZE, STATE_SIZE, block_rows, state_rows
-from numasync.runtime.jit import FLOAT, inline_kernel, kernel
+from numasync.runtime.jit import FLOAT, inline_kernel, kernel, kernel_or
 from numasync.runtime.pointers import call_at
 
 
-@kernel
+def forward_in_python(tape, obs, theta, table, first, last):
+    """`forward` with rows of Python's integers: one read out of an array takes longer than a small layer's product."""
+    capacity = obs.shape[0]
+    for row in table.tolist():
+        call_at(row[FORWARD], (tape, obs, theta, row, capacity, first, last))
+
+
+@kernel_or(forward_in_python)
 def forward(tape, obs, theta, table, first, last):
     """Fill rows first..last-1 of every layer's blocks of the tape.
 
@@ -23,7 +30,14 @@ def forward(tape, obs, theta, table, first, last):
         call_at(row[FORWARD], (tape, obs, theta, row, capacity, first, last))
 
 
-@kernel
+def backward_in_python(dtape, grad, tape, obs, theta, work, table, n):
+    """`backward` with rows of Python's integers."""
+    capacity = obs.shape[0]
+    for row in reversed(table.tolist()):
+        call_at(row[BACKWARD], (dtape, grad, tape, obs, theta, work, row, capacity, n))
+
+
+@kernel_or(backward_in_python)
 def backward(dtape, grad, tape, obs, theta, work, table, n):
     """Add d(loss)/d(theta) over rows 0..n-1 to grad. d(loss)/d(outputs) stands in the outputs' block of dtape.
 

@@ -5,6 +5,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from numasync.runtime.threads import HAS_THREADS
+
 # Where Linux shows the control groups of processes, and says in which groups this process is.
 CGROUPS = Path("/sys/fs/cgroup")
 OWN_CGROUPS = Path("/proc/self/cgroup")
@@ -14,8 +16,10 @@ def cores() -> int:
     """Return how many cores this process may use.
 
     That is the number of cores in its affinity mask, or less where the quota of its container is smaller. The system
-    would stop further threads in the middle of a segment.
+    would stop further threads in the middle of a segment. Without threads a process uses one core.
     """
+    if not HAS_THREADS:
+        return 1
     allowed = len(allowed_cores()) or os.cpu_count() or 1
     return max(min([allowed, *(int(quota) for quota in quotas())]), 1)
 

@@ -1,12 +1,13 @@
-"""Periodic evaluation in a background thread, while the workers train."""
+"""Periodic evaluation in a background thread, while the workers train. Without threads they wait for it."""
 
 import threading
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from typing import Any
 
 import numpy as np
 
+from numasync.runtime.threads import make_pool
 from numasync.training.schedule import Every
 
 
@@ -35,7 +36,7 @@ class BackgroundEvaluator:
         self.waiting: tuple[int, float, np.ndarray] | None = None
         self.future: Future | None = None
         self.stop = threading.Event()
-        self.pool = ThreadPoolExecutor(1)
+        self.pool = make_pool(1)
 
     def poll(self, steps: int, seconds: float, theta: np.ndarray) -> None:
         """Pass on a score that is ready, and begin an evaluation if it is time. The supervisor calls this often.

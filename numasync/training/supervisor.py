@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -15,6 +16,7 @@ from numasync.errors import InputError, NotFiniteError, WorkerError
 from numasync.learner.loop import MAX_SEGMENTS
 from numasync.runtime.affinity import pinned
 from numasync.runtime.interrupts import EndedBySignal, is_main_thread, main_thread_was_interrupted
+from numasync.runtime.threads import HAS_THREADS, CallingThread
 from numasync.training.progress import Progress
 from numasync.training.schedule import Every
 from numasync.training.state import TrainingState, copy_state, restore_environment, restore_trainer
@@ -70,6 +72,13 @@ class RunThread:
                     future.set_exception(error)
 
 
+class NoThread(CallingThread):
+    """What takes the place of a RunThread where no thread starts: it makes a call at once."""
+
+    def end(self, patient: bool = True) -> None:
+        """Do nothing. All calls have ended."""
+
+
 class Supervisor:
     """Runs a Trainer in threads until T_max, a failure, Ctrl-C or another signal that ends the program.
 
@@ -104,12 +113,13 @@ class Supervisor:
         self.on_restore: Callable[[], None] = lambda: None
         self.anew = False
         # An environment never leaves the thread that it is made in.
-        self._threads: list[RunThread] = []
+        self._threads: list[RunThread | NoThread] = []
         # Stop: at once, whatever is lost. Pause: between two calls of the loop, to go on later.
         self._stop, self._pause = threading.Event(), threading.Event()
         self._turns = [0] * len(trainer.threads)
         self._segments = [1] * len(trainer.threads)
         self._checkpoints, self._checkpoint_at = Every(trainer.config.checkpoint_every), time.perf_counter()
+        self._parameters_checked_at = time.perf_counter()
         self._failure: Exception | None = None
 
     def progress(self) -> Progress:
@@ -143,7 +153,7 @@ class Supervisor:
         try:
             with explain_lack(self.trainer.config.workers):
                 for core in self.trainer.threads:
-                    self._threads.append(RunThread(core))
+                    self._threads.append(RunThread(core) if HAS_THREADS else NoThread())
                 self.trainer.build(self._call)
             self._restore()
             if self._take_checkpoint(on_pause):
@@ -233,23 +243,24 @@ class Supervisor:
     def _watch(self, runs: list[Future], on_progress: OnProgress) -> bool:
         """Call the callback and check the parameters until all threads have ended, or pause.
 
-        Return whether they pause for a checkpoint.
+        Return whether they pause for a checkpoint. Without threads the workers pause often, and this looks once.
         """
-        checked = time.perf_counter()
         while True:
             ended, running = wait(runs, POLL_SECONDS)
             for run in ended:
                 run.result()  # raises what `_run_workers_of` does not catch
-            if not running:
+            if not running and HAS_THREADS:
                 return self._pause.is_set()
             on_progress(self.progress())
             if not is_main_thread() and main_thread_was_interrupted():
                 raise KeyboardInterrupt
             if self._checkpoint_is_due():
                 self._pause.set()
-            if time.perf_counter() - checked > PARAMETER_CHECK_SECONDS:
-                checked = time.perf_counter()
+            if time.perf_counter() - self._parameters_checked_at > PARAMETER_CHECK_SECONDS:
+                self._parameters_checked_at = time.perf_counter()
                 self._take_snapshot()
+            if not running:
+                return self._pause.is_set()
 
     def _checkpoint_is_due(self) -> bool:
         """Return whether the workers should pause for a checkpoint. The one at the end of the run is made anyway."""
@@ -267,14 +278,19 @@ class Supervisor:
         values of one-step Sarsa diverged.
 
         In deterministic mode a call is always one segment, so that the run repeats.
+
+        Where there is no thread to look after this one, it pauses after POLL_SECONDS.
         """
         trainer, workers = self.trainer, self.trainer.workers_of(thread)
         deterministic = trainer.config.deterministic
         pause_at = self.pause_at if deterministic else None
         longest = CALL_SECONDS if len(workers) == 1 else SHARED_CALL_SECONDS
+        until = math.inf if HAS_THREADS else time.perf_counter() + POLL_SECONDS
         try:
             while True:
                 started = time.perf_counter()
+                if started > until:
+                    return True
                 for turn in range(self._turns[thread], len(workers)):
                     if self._stop.is_set():
                         return False

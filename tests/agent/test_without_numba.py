@@ -1,12 +1,8 @@
 """Where Numba is not installed, the package runs with NumPy alone: slower, the same actions."""
 
-import json
-import os
-import subprocess
-import sys
-
 import numpy as np
 import pytest
+from support.without_numba import BROWSER_LACKS, COMPILER, ENVIRONMENTS, NO_THREADS, run_python
 
 from numasync import dense, lstm, relu
 from numasync.agent.agent import Agent
@@ -14,20 +10,6 @@ from numasync.config import make_config
 from numasync.envs import JITTED
 
 pytestmark = pytest.mark.compiled
-
-# Python finds no package of these names any more.
-BLOCK = "import sys\nfor name in {names}: sys.modules[name] = None\n"
-COMPILER, ENVIRONMENTS = ("numba", "llvmlite"), ("gymnasium", "ale_py")
-# NumPy's own threads wait for each other where other tests run.
-ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-
-
-def run_python(code, folder, without=()):
-    """Run a program in a folder, and return what it prints, from JSON. A warning of NumPy's is an error there."""
-    command = [sys.executable, "-W", "error::RuntimeWarning", "-c", BLOCK.format(names=without) + code]
-    done = subprocess.run(command, cwd=folder, env={**os.environ, **ONE_THREAD}, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 PLAY_PONG = """
@@ -112,17 +94,6 @@ def test_training_works_and_says_once_that_it_is_slow(tmp_path):
     assert run_python(TRAIN, tmp_path)[1] == []
 
 
-# What the Python of a browser lacks, besides threads that start.
-BROWSER_LACKS = ("fcntl", "resource", "termios", "pwd", "grp", "_multiprocessing", "_posixsubprocess")
-NO_THREADS = """
-import threading
-def start(thread):
-    raise RuntimeError("can't start new thread")
-threading.Thread.start = start
-sys.platform = "emscripten"
-"""
-
-
 def test_an_agent_plays_where_no_thread_and_no_process_starts(tmp_path):
     spec = JITTED["CartPole-v1"].spec
     agent = Agent(make_config("classic", algo="a3c"), spec)
@@ -130,6 +101,30 @@ def test_an_agent_plays_where_no_thread_and_no_process_starts(tmp_path):
     play = "import json, numasync\nagent = numasync.load('agent.npz')\nprint(json.dumps(agent.evaluate(5)))"
     scores = run_python(NO_THREADS + play, tmp_path, COMPILER + ENVIRONMENTS + BROWSER_LACKS)
     assert scores == agent.evaluate(5)
+
+
+TRAIN_IN_A_BROWSER = """
+import json, warnings
+warnings.simplefilter("ignore")
+import numasync
+calls = []
+class Follow(numasync.Callback):
+    def on_evaluation(self, *arguments):
+        calls.append("evaluation")
+    def on_checkpoint(self, *arguments):
+        calls.append("checkpoint")
+every = dict(eval_every=500, periodic_eval_episodes=1, checkpoint_every=500)
+options = dict(workers=3, steps=1_500, final_eval_episodes=1, **every)
+agent = numasync.train("CartPole-v1", callbacks=[Follow()], **options)
+stopped = numasync.train("CartPole-v1", max_minutes=0.005, workers=2, steps=10**7, final_eval_episodes=1)
+print(json.dumps([agent.result["steps"], calls, stopped.result["steps"]]))
+"""
+
+
+def test_a_run_trains_where_no_thread_and_no_process_starts(tmp_path):
+    without = COMPILER + ENVIRONMENTS + BROWSER_LACKS
+    steps, calls, stopped = run_python(NO_THREADS + TRAIN_IN_A_BROWSER, tmp_path, without)
+    assert steps >= 1_500 and "evaluation" in calls and 0 < stopped < 10**7
 
 
 @pytest.mark.parametrize("command", ["bench", "warmup"])

@@ -6,6 +6,7 @@ from support.numerics import assert_close, drawer
 from support.source import MODULES, decorators, functions
 
 from numasync.envs import observation
+from numasync.envs.jitted.minatar import space_invaders
 from numasync.learner import loop, optim
 from numasync.nn.layers import lstm, relu
 from numasync.nn.products import conv_products, in_numpy, matmul
@@ -16,6 +17,13 @@ draw = drawer(np.float32)
 ROW = np.array([2**64 - 1, 5, 2**63, 7**20], np.uint64)
 LR, DECAY, EPS, SCALE = FLOAT(0.1), FLOAT(0.9), FLOAT(0.01), FLOAT(0.5)
 FRAMES = np.random.default_rng(0).integers(0, 256, (3, 5, 6)).astype(np.uint8)
+
+
+def boards_moving(direction):
+    """A state of Space Invaders with random boards, and the cannon in column 3."""
+    state = np.round(np.random.default_rng(1).random(space_invaders.STATE_SIZE))
+    state[space_invaders.CANNON_X], state[space_invaders.DIRECTION] = 3.0, direction
+    return state
 
 
 def squares(n):
@@ -69,9 +77,10 @@ CASES = {
         observation.interleave_in_numpy,
         [(FRAMES, draw(5, 6), 3, FLOAT(0.1), draw(90))],
     ),
+    "roll": (space_invaders, space_invaders.roll_in_numpy, [(draw(100), by) for by in (-10, -1, 1, 10)]),
+    "draw": (space_invaders, space_invaders.draw_in_numpy, [(boards_moving(side), draw(600)) for side in (-1.0, 1.0)]),
     "momentum_sgd": (optim, optim.momentum_sgd_in_numpy, [(draw(9), draw(9), draw(9), LR, DECAY, EPS, SCALE)]),
     "rmsprop": (optim, optim.rmsprop_in_numpy, [(draw(9), draw(9), draw(9) ** 2, LR, DECAY, EPS, SCALE)]),
-    "catch_up": (optim, optim.catch_up_in_numpy, [(draw(9), 3, DECAY)]),
     "sum_squares": (optim, optim.sum_squares_in_numpy, [(squares(n), draw(n)) for n in (1, optim.BLOCK, 600)]),
     "copy_values": (loop, loop.copy_in_numpy, [(draw(9), draw(9))]),
 }
@@ -103,6 +112,11 @@ def test_a_blank_frame_is_found():
         assert is_blank(blank) and not is_blank(corner)
 
 
+def test_the_norm_is_the_same():
+    loops, squares = loops_of(optim, "gradient_norm", optim.gradient_norm_in_numpy), draw(9) ** 2
+    assert optim.gradient_norm_in_numpy(squares) == pytest.approx(loops(squares), rel=1e-6)
+
+
 def test_random_words_are_the_same_bits():
     by_loops, by_python = ROW.copy(), ROW.copy()
     loops = loops_of(rng, "next_word", rng.next_word_in_python)
@@ -113,4 +127,7 @@ def test_random_words_are_the_same_bits():
 
 def test_every_kernel_with_a_form_in_numpy_is_compared():
     found = {f.name for tree in MODULES.values() for f in functions(tree) if "kernel_or" in decorators(f)}
-    assert found == CASES.keys() | {"is_blank", "next_word"}
+    # test_updates.py compares apply_gradient. forward and backward call addresses of Python functions, so that they run
+    # in tests/nn with NUMBA_DISABLE_JIT=1, and in tests/agent/test_without_numba.py.
+    elsewhere = {"apply_gradient", "forward", "backward"}
+    assert found == CASES.keys() | {"is_blank", "gradient_norm", "next_word"} | elsewhere

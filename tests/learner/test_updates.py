@@ -5,12 +5,12 @@ import pytest
 from support.segments import Run, Scripted, every_algorithm
 
 from numasync.envs.spec import RUNNING, TERMINATED
-from numasync.learner.loop import NOT_FINITE, apply_gradient
+from numasync.learner.loop import NOT_FINITE, apply_gradient, apply_gradient_in_numpy
 from numasync.learner.optim import BLOCK, OPTIMIZERS, sum_squares
 from numasync.nn import reference
 from numasync.nn.passes import backward
 from numasync.nn.spec import dense
-from numasync.runtime.jit import FLOAT
+from numasync.runtime.jit import DISABLED, FLOAT, python_source
 
 
 @pytest.mark.parametrize("algo", ["nstep_q", "a3c"])
@@ -29,10 +29,17 @@ def test_the_gradient_at_theta_local_is_added_to_what_theta_has_become(algo):
     assert np.abs(grad).max() > 0.1 and not worker.scratch.grad.any()
 
 
+BY_LOOPS = python_source(apply_gradient) if DISABLED else apply_gradient
+
+
+@pytest.mark.parametrize("applied_by", [(BY_LOOPS,), (apply_gradient_in_numpy,), (BY_LOOPS, apply_gradient_in_numpy)])
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 @pytest.mark.parametrize("algo", ["a3c", "one_step_q"])  # with theta', and without
-def test_a_block_that_is_skipped_learns_as_if_it_were_not(algo, optimizer):
-    """Sparse gradients of two workers, against every update made on all parameters in float64."""
+def test_a_block_that_is_skipped_learns_as_if_it_were_not(algo, optimizer, applied_by):
+    """Sparse gradients of two workers, against every update made on all parameters in float64.
+
+    applied_by: what applies a gradient, in turn: the loops, NumPy, or both, as where a run goes on without Numba.
+    """
     env = Scripted((1.0, RUNNING))
     options = dict(optimizer=optimizer, rms_decay=0.9, rms_eps=0.1)
     run = Run(algo, env, Scripted((1.0, RUNNING)), hidden=(dense(3 * BLOCK),), **options)
@@ -42,14 +49,15 @@ def test_a_block_that_is_skipped_learns_as_if_it_were_not(algo, optimizer):
     theta = run.shared.theta.astype(np.float64)
     states = {id(worker.optimizer_state): np.zeros_like(theta) for worker in workers}
     generator, skipped = np.random.default_rng(3), 0
-    for i in generator.integers(2, size=60):
+    for update, i in enumerate(generator.integers(2, size=60)):
         worker, grad = workers[i], generator.standard_normal(theta.size).astype(FLOAT)
         blocks = np.arange(theta.size) // BLOCK
         grad[np.isin(blocks, np.flatnonzero(generator.random(blocks[-1] + 1) < 0.7))] = 0
         skipped += run.settings.lazy and (np.bincount(blocks, grad != 0) == 0).sum()
         worker.scratch.grad[:] = grad
         sum_squares(worker.scratch.squares, worker.scratch.grad)
-        apply_gradient(run.shared, worker, run.settings, FLOAT(0.01), FLOAT(0.5), run.update, run.settings.local_copy)
+        apply, numbers = applied_by[update % len(applied_by)], (FLOAT(0.01), FLOAT(0.5))
+        apply(run.shared, worker, run.settings, *numbers, run.update, run.settings.local_copy)
         state = states[id(worker.optimizer_state)]
         if optimizer == "momentum_sgd":
             theta, state[:] = reference.momentum_sgd(theta, grad, state, 0.01, 0.9, 0.5)

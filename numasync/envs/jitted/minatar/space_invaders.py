@@ -8,9 +8,11 @@ The cannon can fire every 5 steps. Shots and bombs move one row a step. An alien
 ends when a bomb or an alien meets the cannon, or when the wave turns with an alien on the bottom row.
 """
 
+import numpy as np
+
 from numasync.envs.jitted.minatar.board import FIRE, LEFT, NOOP, RIGHT, SIZE, choose_sticky, make_versions, set_cell
 from numasync.envs.spec import RUNNING, TERMINATED
-from numasync.runtime.jit import FLOAT, kernel
+from numasync.runtime.jit import FLOAT, kernel, kernel_or
 
 # Channels of the observation. Every alien is set in two: in ALIEN, and in LEFTWARD or RIGHTWARD.
 CANNON, ALIEN, LEFTWARD, RIGHTWARD, SHOT, BOMB, CHANNELS = range(7)
@@ -113,7 +115,12 @@ def move_aliens(state):
     return over or meets_cannon(state, aliens)
 
 
-@kernel
+def roll_in_numpy(board, by):
+    """`roll` in NumPy."""
+    board[:] = np.roll(board, by)
+
+
+@kernel_or(roll_in_numpy)
 def roll(board, by):
     """Shift all cells of a board by `by` places, in place, as np.roll does. Each cell swaps with its target."""
     if by > 0:
@@ -163,7 +170,16 @@ def remove_hit(state):
     return reward
 
 
-@kernel
+def draw_in_numpy(state, obs):
+    """`draw` in NumPy."""
+    cells = obs.reshape(CELLS, CHANNELS)
+    cells[:] = FLOAT(0)
+    cells[BOTTOM + int(state[CANNON_X]), CANNON] = FLOAT(1)
+    cells[:, ALIEN] = cells[:, LEFTWARD if state[DIRECTION] < 0.0 else RIGHTWARD] = state[ALIENS:SHOTS]
+    cells[:, SHOT], cells[:, BOMB] = state[SHOTS:BOMBS], state[BOMBS:]
+
+
+@kernel_or(draw_in_numpy)
 def draw(state, obs):
     """Write the observation of a state."""
     obs[:] = FLOAT(0)
