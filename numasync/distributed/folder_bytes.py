@@ -1,0 +1,52 @@
+"""The folder of a run as bytes, to send it between machines: as a whole, or what has changed since the last time."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from numasync.runtime.files import is_leftover, write_atomically
+from numasync.training.records import STATE
+
+# The content of each file, by its path in the folder.
+Files = dict[str, bytes]
+# What tells that a file has changed: when, and how long it is.
+Marks = dict[str, tuple[int, int]]
+
+
+def marks_of(folder: Path) -> Marks:
+    """Return the marks of the files in a folder, the training state first.
+
+    The state says how long the other files are. Read before them, it never says more than they hold.
+    """
+    found: Marks = {}
+    for path in sorted(folder.rglob("*"), key=lambda path: (path.name != STATE, path)):
+        if not is_leftover(path.name) and path.is_file():
+            about = path.stat()
+            found[path.relative_to(folder).as_posix()] = about.st_mtime_ns, about.st_size
+    return found
+
+
+def read_files(folder: Path, seen: Mapping[str, tuple[int, int]] = {}) -> tuple[Files, Marks]:
+    """Return the files of a folder that have changed, and the marks of all.
+
+    folder  it need not exist
+    seen    the marks of the last time
+    """
+    marks = marks_of(folder) if folder.is_dir() else {}
+    files: Files = {}
+    for name, mark in marks.items():
+        if seen.get(name) != mark:
+            try:
+                files[name] = (folder / name).read_bytes()
+            except FileNotFoundError:  # it was replaced or removed in this moment
+                continue
+    return files, marks
+
+
+def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
+    """Write files into a folder, each as a whole or not at all, the training state last. Raises OSError."""
+    for name in sorted(files, key=lambda name: os.path.basename(name) == STATE):
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        content = files[name]
+        write_atomically(path, lambda file, content=content: file.write(content))
