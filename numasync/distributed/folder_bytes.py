@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import IO
 
 from numasync.runtime.files import is_leftover, write_atomically
 from numasync.training.records import STATE
@@ -48,5 +50,9 @@ def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     for name in sorted(files, key=lambda name: os.path.basename(name) == STATE):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        content = files[name]
-        write_atomically(path, lambda file, content=content: file.write(content))
+        write_atomically(path, partial(put, files[name]))
+
+
+def put(content: bytes, file: IO[bytes]) -> None:
+    """Write a content into a file."""
+    file.write(content)

@@ -1,12 +1,17 @@
 """What a study prints while it lasts and at its end."""
 
 import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from numasync.distributed.pool import Playing
 from numasync.training.console import format_clock, plural
 from numasync.training.display import Display, Event, Status
+
+# Of how many runs on a cluster the steps are shown.
+MOST_SHOWN = 4
 
 
 class StudyReport:
@@ -27,7 +32,8 @@ class StudyReport:
     ) -> None:
         self.settings, self.path, self.display, self.clock = settings, path, display, clock
         self.total = self.before = self.done = 0
-        self.start = 0.0
+        self.start, self.last = 0.0, ""
+        self._lock = threading.Lock()  # a cluster says from another thread what it plays
 
     def print_start(self, total: int, done: int) -> None:
         """Say what is studied.
@@ -46,13 +52,25 @@ class StudyReport:
         run     what distinguishes the run, see `runs_of`
         result  its last row of the table
         """
-        self.done += 1
-        seconds = self.clock() - self.start
-        left = f"{format_clock(seconds / (self.done - self.before) * (self.total - self.done))} left"
-        if self.done < self.total:
-            share = f"{self.done:>6,} of {self.total:,} runs ({self.done / self.total:4.0%})"
-            line = f"{share}  {left}  {run_line(run, result)}"
-            self.display.update(Status("study", self.done, self.total, seconds, (left, run_line(run, result)), line))
+        with self._lock:
+            self.done += 1
+            self.last = run_line(run, result)
+            if self.done < self.total:
+                self._update(self.last)
+
+    def show_playing(self, playing: Sequence[Playing]) -> None:
+        """Say how far the runs on a cluster are, if it is time to."""
+        with self._lock:
+            if self.done < self.total:
+                self._update(describe_playing(playing), self.last)
+
+    def _update(self, *texts: str) -> None:
+        """Show how far the study is. texts: what else to say, the most important first."""
+        seconds, played = self.clock() - self.start, self.done - self.before
+        left = f"{format_clock(seconds / played * (self.total - self.done))} left" if played else "- left"
+        share = f"{self.done:>6,} of {self.total:,} runs ({self.done / self.total:4.0%})"
+        line = "  ".join([share, left, texts[0]])
+        self.display.update(Status("study", self.done, self.total, seconds, (left, *filter(None, texts)), line))
 
     def print_end(self) -> None:
         """Say how many runs were finished, and where the table is."""
@@ -68,6 +86,16 @@ class StudyReport:
     def print_lines(self, *lines: str) -> None:
         """Print lines."""
         self.display.show(Event("lines", lines))
+
+
+def describe_playing(playing: Sequence[Playing]) -> str:
+    """Return in a few words what is played on a cluster now: how many runs on which machines, and how far they are."""
+    begun = [run for run in playing if run.host]
+    if not begun:
+        return "waiting for a node"
+    hosts = len({run.host for run in begun})
+    steps = ", ".join(f"{run.steps:,}" for run in begun[:MOST_SHOWN]) + (" ..." if len(begun) > MOST_SHOWN else "")
+    return f"{plural(len(begun), 'run')} on {plural(hosts, 'machine')} at T = {steps}"
 
 
 def run_line(run: dict[str, Any], result: dict[str, Any]) -> str:
