@@ -19,6 +19,7 @@ from numasync.nn.spec import conv, dense, heads, lstm, relu, towers
 from numasync.runtime.rng import choice, normal, uniform
 from numasync.tools.plots import plot
 from numasync.tools.studies import study
+from numasync.tools.sweeps import sweep
 from numasync.tools.tuning import tune
 from numasync.tools.warmup import warmup
 from numasync.tools.watch import watch
@@ -63,6 +64,7 @@ __all__ = [
     "relu",
     "resume",
     "study",
+    "sweep",
     "towers",
     "train",
     "tune",

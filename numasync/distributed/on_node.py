@@ -1,7 +1,6 @@
 """One whole run on a node of a cluster. What it does and what becomes of its folder is told message by message."""
 
 import contextlib
-import socket
 import tempfile
 import threading
 from collections.abc import Callable, Iterator
@@ -24,29 +23,38 @@ Rows = list[dict[str, Any]]
 class Message(NamedTuple):
     """What a node says of a run.
 
-    host   the name of the machine
+    node   Ray's name of the node
     steps  T of the last episode that is written down
     files  the files of the folder that are new; none unless there is a new training state, or the run has ended
     rows   what the function has returned; None while it plays, and where it has failed
     error  what it has raised
     """
 
-    host: str
+    node: str
     steps: int
     files: Files
     rows: Rows | None = None
     error: BaseException | None = None
 
 
-def play_on_node(function: Callable[[Run], Rows], run: Run, cores: int, files: Files) -> Iterator[Message]:
+def own_node() -> str:
+    """Return Ray's name of the node that this process belongs to."""
+    from ray import get_runtime_context
+
+    return get_runtime_context().get_node_id()
+
+
+def play_on_node(
+    function: Callable[[Run], Rows], run: Run, cores: int, files: Files, node: Callable[[], str] = own_node
+) -> Iterator[Message]:
     """Play a run in a folder of this machine, and yield a Message whenever there is something to say.
 
     function  plays a run in its folder, `run[FOLDER]`, from where the folder has left it, and returns rows
     run       what to play
     cores     how many cores it has for itself
     files     what its folder holds already
+    node      returns Ray's name of this node
     """
-    host = socket.gethostname()
     with tempfile.TemporaryDirectory(prefix="numasync-run-") as place, reserved_cores(cores) as own:
         folder = Path(place, "run")
         write_files(folder, files)
@@ -58,9 +66,9 @@ def play_on_node(function: Callable[[Run], Rows], run: Run, cores: int, files: F
             marks = now
             if new or last_steps(folder) != steps:
                 steps = last_steps(folder)
-                yield Message(host, steps, new)
+                yield Message(node(), steps, new)
         new, _ = read_files(folder, marks)
-        yield Message(host, last_steps(folder), new, player.rows, player.error)
+        yield Message(node(), last_steps(folder), new, player.rows, player.error)
 
 
 class Player:

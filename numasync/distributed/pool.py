@@ -25,12 +25,12 @@ class Playing(NamedTuple):
     """A run that is played now.
 
     run    what distinguishes it
-    host   the name of its machine; "" until it has begun
+    node   Ray's name of its node; "" until it has begun
     steps  how far it is
     """
 
     run: Run
-    host: str
+    node: str
     steps: int
 
 
@@ -45,7 +45,7 @@ class Job:
     def __init__(self, function: Callable[[Run], Rows], run: Run) -> None:
         self.function, self.run, self.lost = function, run, 0
         self.future: Future[Rows] = Future()
-        self.host, self.steps = "", 0
+        self.node, self.steps = "", 0
 
     def files(self) -> dict[str, bytes]:
         """Return what its folder holds here."""
@@ -53,7 +53,7 @@ class Job:
 
     def take(self, message: Message) -> None:
         """Write down what a node says."""
-        self.host, self.steps = message.host, message.steps
+        self.node, self.steps = message.node, message.steps
         if FOLDER in self.run:
             write_files(Path(self.run[FOLDER]), message.files)
         if message.error is not None:
@@ -108,7 +108,7 @@ class RayPool:
                     break
                 self._begin_runs()
             self._hear()
-            self.on_progress([Playing(job.run, job.host, job.steps) for job in self._playing.values()])
+            self.on_progress([Playing(job.run, job.node, job.steps) for job in self._playing.values()])
         for answers in self._playing:
             self.ray.cancel(answers, force=True)
 

@@ -1,20 +1,16 @@
 """What a study prints while it lasts and at its end."""
 
 import os
-import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
-from numasync.distributed.pool import Playing
-from numasync.training.console import format_clock, plural
-from numasync.training.display import Display, Event, Status
-
-# Of how many runs on a cluster the steps are shown.
-MOST_SHOWN = 4
+from numasync.tools.runs_report import RunsReport
+from numasync.training.console import plural
+from numasync.training.display import Display
 
 
-class StudyReport:
+class StudyReport(RunsReport):
     """Prints the progress and the end of a study.
 
     settings  the settings of the study
@@ -30,80 +26,14 @@ class StudyReport:
         display: Display,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.settings, self.path, self.display, self.clock = settings, path, display, clock
-        self.total = self.before = self.done = 0
-        self.start, self.last = 0.0, ""
-        self._lock = threading.Lock()  # a cluster says from another thread what it plays
+        super().__init__("study", f"Study of {settings['study']} on {settings['env']}", path, display, clock)
 
-    def print_start(self, total: int, done: int) -> None:
-        """Say what is studied.
-
-        total  all runs of the study
-        done   the runs that an earlier call has finished
-        """
-        self.total, self.before, self.done, self.start = total, done, done, self.clock()
-        s, earlier = self.settings, f", {done:,} of them finished before" if done else ""
-        going = "; the first ones compile ..." if done < total else "."
-        self.print_lines(f"Study of {s['study']} on {s['env']}: {plural(total, 'run')}{earlier}{going}")
-
-    def add_run(self, run: dict[str, Any], result: dict[str, Any]) -> None:
-        """Count a finished run, and print a line if one is due.
-
-        run     what distinguishes the run, see `runs_of`
-        result  its last row of the table
-        """
-        with self._lock:
-            self.done += 1
-            self.last = run_line(run, result)
-            if self.done < self.total:
-                self._update(self.last)
-
-    def show_playing(self, playing: Sequence[Playing]) -> None:
-        """Say how far the runs on a cluster are, if it is time to."""
-        with self._lock:
-            if self.done < self.total:
-                self._update(describe_playing(playing), self.last)
-
-    def _update(self, *texts: str) -> None:
-        """Show how far the study is. texts: what else to say, the most important first."""
-        seconds, played = self.clock() - self.start, self.done - self.before
-        left = f"{format_clock(seconds / played * (self.total - self.done))} left" if played else "- left"
-        share = f"{self.done:>6,} of {self.total:,} runs ({self.done / self.total:4.0%})"
-        line = "  ".join([share, left, texts[0]])
-        self.display.update(Status("study", self.done, self.total, seconds, (left, *filter(None, texts)), line))
-
-    def print_end(self) -> None:
-        """Say how many runs were finished, and where the table is."""
-        finished = self.done - self.before
-        if finished:
-            self.print_lines(f"{plural(finished, 'run')} in {format_clock(self.clock() - self.start)}.")
-        self.print_lines(f"Table: {self.path}")
-
-    def print_stopped(self) -> None:
-        """Say that the study was stopped and can be continued."""
-        self.print_lines(f"Stopped. {self.path} keeps the finished runs; the same command goes on.")
-
-    def print_lines(self, *lines: str) -> None:
-        """Print lines."""
-        self.display.show(Event("lines", lines))
-
-
-def describe_playing(playing: Sequence[Playing]) -> str:
-    """Return in a few words what is played on a cluster now: how many runs on which machines, and how far they are."""
-    begun = [run for run in playing if run.host]
-    if not begun:
-        return "waiting for a node"
-    hosts = len({run.host for run in begun})
-    steps = ", ".join(f"{run.steps:,}" for run in begun[:MOST_SHOWN]) + (" ..." if len(begun) > MOST_SHOWN else "")
-    return f"{plural(len(begun), 'run')} on {plural(hosts, 'machine')} at T = {steps}"
-
-
-def run_line(run: dict[str, Any], result: dict[str, Any]) -> str:
-    """Return what distinguishes a run within its study, and its score. A score of nan means that it diverged."""
-    own = {
-        "optimizers": f"{run['optimizer']}, lr {run['lr']:.2g}",
-        "lr": f"lr {run['lr']:.2g}",
-        "threads": f"{plural(run['workers'], 'worker')} in {run['mode']}",
-    }
-    score = f"{result['score']:.2f}" if result["score"] == result["score"] else "diverged"
-    return f"{run['algo']}, {own[run['study']]}, seed {run['seed']}: {score}"
+    def describe(self, run: dict[str, Any], result: dict[str, Any]) -> str:
+        """Return what distinguishes a run within its study, and its score. A score of nan means that it diverged."""
+        own = {
+            "optimizers": f"{run['optimizer']}, lr {run['lr']:.2g}",
+            "lr": f"lr {run['lr']:.2g}",
+            "threads": f"{plural(run['workers'], 'worker')} in {run['mode']}",
+        }
+        score = f"{result['score']:.2f}" if result["score"] == result["score"] else "diverged"
+        return f"{run['algo']}, {own[run['study']]}, seed {run['seed']}: {score}"
