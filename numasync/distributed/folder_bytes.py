@@ -1,13 +1,15 @@
 """The folder of a run as bytes, to send it between machines: as a whole, or what has changed since the last time."""
 
-import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import IO
 
 from numasync.runtime.files import is_leftover, write_atomically
-from numasync.training.records import STATE
+from numasync.training.records import CHECKPOINT, CONFIG, RESULT, STATE
+
+# What is written late: a state needs the files that it tells the lengths of, and a checkpoint is nothing without one.
+ORDER = {STATE: 1, CHECKPOINT: 2, RESULT: 3}
 
 # The content of each file, by its path in the folder.
 Files = dict[str, bytes]
@@ -45,9 +47,18 @@ def read_files(folder: Path, seen: Mapping[str, tuple[int, int]] = {}) -> tuple[
     return files, marks
 
 
+def read_run_files(folder: Path) -> Files:
+    """Return the files of a run. There are none where it was stopped before it has its options."""
+    files, _ = read_files(folder)
+    return files if CONFIG in files else {}
+
+
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
-    """Write files into a folder, each as a whole or not at all, the training state last. Raises OSError."""
-    for name in sorted(files, key=lambda name: os.path.basename(name) == STATE):
+    """Write files into a folder, each as a whole or not at all. Raises OSError.
+
+    A program that is killed in between leaves a run that goes on from its old state, or from its new one.
+    """
+    for name in sorted(files, key=lambda name: (ORDER.get(name, 0), name)):
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         write_atomically(path, partial(put, files[name]))

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
 
-from numasync.distributed.folder_bytes import read_files, write_files
+from numasync.distributed.folder_bytes import read_run_files, write_files
 from numasync.distributed.on_node import FOLDER, Message, Rows, Run, play_on_node
 from numasync.distributed.ray_cluster import check_nodes, connect, living_nodes
 from numasync.errors import WorkerError, one_line
@@ -49,7 +49,7 @@ class Job:
 
     def files(self) -> dict[str, bytes]:
         """Return what its folder holds here."""
-        return read_files(Path(self.run[FOLDER]))[0] if FOLDER in self.run else {}
+        return read_run_files(Path(self.run[FOLDER])) if FOLDER in self.run else {}
 
     def take(self, message: Message) -> None:
         """Write down what a node says."""

@@ -11,6 +11,7 @@ from numasync.distributed.pool import RayPool
 
 SECONDS = 20
 ROWS = [{"score": 1.0}]
+HALF = {"config.json": b"{}", "training.npz": b"half"}
 
 
 class LostError(Exception):
@@ -70,9 +71,9 @@ def test_a_run_comes_back_with_its_rows_and_its_folder(tmp_path):
 
 
 def test_a_run_whose_node_dies_goes_on_elsewhere_from_its_last_state(tmp_path):
-    ray = FakeRay([Message("n", 5, {"training.npz": b"half"}), LostError("node died")], [Message("m", 9, {}, ROWS)])
+    ray = FakeRay([Message("n", 5, HALF), LostError("node died")], [Message("m", 9, {}, ROWS)])
     assert finished(RayPool(ray, 1), {FOLDER: str(tmp_path / "run")}) == ROWS
-    assert [arguments[3] for arguments in ray.begun] == [{}, {"training.npz": b"half"}]
+    assert [arguments[3] for arguments in ray.begun] == [{}, HALF]
 
 
 def test_a_run_that_is_lost_too_often_is_one_sentence():

@@ -29,11 +29,16 @@ class StudyReport(RunsReport):
         super().__init__("study", f"Study of {settings['study']} on {settings['env']}", path, display, clock)
 
     def describe(self, run: dict[str, Any], result: dict[str, Any]) -> str:
-        """Return what distinguishes a run within its study, and its score. A score of nan means that it diverged."""
-        own = {
-            "optimizers": f"{run['optimizer']}, lr {run['lr']:.2g}",
-            "lr": f"lr {run['lr']:.2g}",
-            "threads": f"{plural(run['workers'], 'worker')} in {run['mode']}",
-        }
-        score = f"{result['score']:.2f}" if result["score"] == result["score"] else "diverged"
-        return f"{run['algo']}, {own[run['study']]}, seed {run['seed']}: {score}"
+        """Return what distinguishes a run within its study, and its score."""
+        return run_line(run, result)
+
+
+def run_line(run: dict[str, Any], result: dict[str, Any]) -> str:
+    """Return what distinguishes a run within its study, and its score. A score of nan means that it diverged."""
+    own = {
+        "optimizers": f"{run['optimizer']}, lr {run['lr']:.2g}",
+        "lr": f"lr {run['lr']:.2g}",
+        "threads": f"{plural(run['workers'], 'worker')} in {run['mode']}",
+    }
+    score = f"{result['score']:.2f}" if result["score"] == result["score"] else "diverged"
+    return f"{run['algo']}, {own[run['study']]}, seed {run['seed']}: {score}"
