@@ -70,6 +70,8 @@ THREAD_STARTERS = (
     "training.supervisor",
     "training.background_evaluation",
     "agent.evaluation",
+    "distributed.on_node",
+    "distributed.pool",
     "tools.bench.environments",
     "tools.studies.execution",
 )

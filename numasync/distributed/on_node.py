@@ -12,7 +12,7 @@ from numasync.distributed.reserved_cores import reserved_cores, stay_on
 from numasync.training.records import MONITOR, STATE
 
 # The key of a run under which a function finds the folder in which it shall play it.
-FOLDER = "folder"
+FOLDER = "run_folder"
 # How often a node looks for a new training state, and says how far the run is.
 LOOK_SECONDS = 1.0
 
