@@ -113,7 +113,7 @@ class RayPool:
             self.ray.cancel(answers, force=True)
 
     def _begin_runs(self) -> None:
-        """Give runs to Ray, as many as have room. The others can still be cancelled here."""
+        """Give runs to Ray while there is room for more. The others can still be cancelled here."""
         if time.monotonic() - self._looked > NODES_SECONDS:
             self._slots = sum(node.cores // self.cores for node in living_nodes(self.ray))
             self._looked = time.monotonic()

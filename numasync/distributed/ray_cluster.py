@@ -73,7 +73,7 @@ def connect(address: str) -> Iterator[ModuleType]:
         if address == LOCAL:
             start_local(ray, cores())
         else:
-            ray.init(address, log_to_driver=False, logging_level=logging.ERROR)
+            ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL)
     try:
         yield ray
     finally:
@@ -101,7 +101,7 @@ def start_local(ray: ModuleType, n_cores: int) -> None:
         object_store_memory=LOCAL_STORE_BYTES,
         include_dashboard=False,
         log_to_driver=False,
-        logging_level=logging.ERROR,
+        logging_level=logging.CRITICAL,
         _node_ip_address="127.0.0.1",
     )
 

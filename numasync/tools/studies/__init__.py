@@ -82,9 +82,8 @@ def study(
     executor  plays the runs instead of processes; it has the `submit` of concurrent.futures.Executor; an environment
               that was registered at a prompt is unknown in other processes, so it needs a ThreadPoolExecutor(1)
     verbose   whether to print progress
-    ray       the address of a cluster of Ray that plays the runs, HOST:PORT, 'auto' for the one on this machine, or
-              'local' for one that lives as long as this call; not for 'threads', which compares the seconds of one
-              machine
+    ray       a cluster of Ray that plays the runs: HOST:PORT, 'auto' for the one on this machine, or 'local' for one that
+              ends with this call; not for 'threads', which measures one machine
     cores_per_run  the cores that each run has for itself on the cluster; by default 1
     retries   how often a run goes on elsewhere whose node dies; by default 3
 
@@ -116,11 +115,21 @@ def study(
     runs = runs_of(settings)
     play_missing_runs(runs, table, place, report)
     rows = table.rows_in_order_of(runs)
-    if name == "threads":
+    return Study(folder, rows, show_results(rows, settings, folder, report))
+
+
+def show_results(
+    rows: Sequence[dict[str, Any]], settings: dict[str, Any], folder: Path, report: StudyReport
+) -> tuple[Path, ...]:
+    """Write the speed-ups of a study of threads, and draw the figure. The arguments: see `draw_figure_if_possible`.
+
+    Returns the paths of the figure.
+    """
+    if settings["study"] == "threads":
         found = speedups(rows)
         write_table(folder / SPEEDUPS, COLUMNS, found)
         report.print_lines(*speedup_lines(found), f"Speed-ups: {folder / SPEEDUPS}")
-    return Study(folder, rows, draw_figure_if_possible(rows, settings, folder, report))
+    return draw_figure_if_possible(rows, settings, folder, report)
 
 
 def default_folder(settings: dict[str, Any]) -> Path:
