@@ -5,6 +5,7 @@ plays many at once. `table.py` keeps the finished runs, so that a study continue
 `figures.py` show the results.
 """
 
+import contextlib
 import os
 import shutil
 from collections.abc import Sequence
@@ -82,8 +83,8 @@ def study(
     executor  plays the runs instead of processes; it has the `submit` of concurrent.futures.Executor; an environment
               that was registered at a prompt is unknown in other processes, so it needs a ThreadPoolExecutor(1)
     verbose   whether to print progress
-    ray       a cluster of Ray that plays the runs: HOST:PORT, 'auto' for the one on this machine, or 'local' for one that
-              ends with this call; not for 'threads', which measures one machine
+    ray       a cluster of Ray that plays the runs: HOST:PORT, 'auto' for the one on this machine, or 'local' for one
+              that ends with this call; not for 'threads', which measures one machine
     cores_per_run  the cores that each run has for itself on the cluster; by default 1
     retries   how often a run goes on elsewhere whose node dies; by default 3
 
@@ -182,6 +183,8 @@ def play_and_add(runs: Sequence[dict[str, Any]], table: Table, executor: RunExec
             report.add_run(run, results[-1])
             if FOLDER in run:
                 shutil.rmtree(run[FOLDER], ignore_errors=True)
+    with contextlib.suppress(OSError):  # there is none, or another run of it is kept
+        (table.path.parent / PLAYING).rmdir()
 
 
 def draw_figure_if_possible(
