@@ -50,12 +50,17 @@ def node_arguments(cores: int = 1) -> dict[str, Any]:
 
 
 @contextmanager
-def ray_cluster(nodes: int = 2, cores: int = 1) -> Iterator[Any]:
-    """Give a Cluster of Ray with some nodes, and shut it down afterwards. cores: of each node."""
+def ray_cluster(nodes: int = 2, cores: int = 1, head_cores: int | None = None) -> Iterator[Any]:
+    """Give a Cluster of Ray with some nodes, and shut it down afterwards.
+
+    nodes       how many, with the head
+    cores       of each node
+    head_cores  of the head, where it has another number
+    """
     from ray.cluster_utils import Cluster
 
     be_patient()
-    cluster = Cluster(initialize_head=True, head_node_args=node_arguments(cores))
+    cluster = Cluster(initialize_head=True, head_node_args=node_arguments(cores if head_cores is None else head_cores))
     try:
         for _ in range(nodes - 1):
             cluster.add_node(**node_arguments(cores))
