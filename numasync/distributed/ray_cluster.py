@@ -22,7 +22,7 @@ LOCAL = "local"
 AUTO = "auto"
 
 CONNECT_SECONDS = 5.0  # for a port that does not answer
-PROBE_SECONDS = 120.0  # for a node that starts its first process
+PROBE_SECONDS = 300.0  # for a node that starts its first process
 # Results travel through this memory. Ray would take a third of the machine.
 LOCAL_STORE_BYTES = 100_000_000
 
@@ -173,6 +173,8 @@ def check_nodes(ray: ModuleType, cores_needed: int, envs: Sequence[Mapping[str, 
     for node, answer in asked:
         try:
             found, trouble = ray.get(answer, timeout=PROBE_SECONDS)
+        except ray.exceptions.GetTimeoutError as error:
+            raise InputError(f"Node {node.host} of the cluster does not answer in {PROBE_SECONDS:.0f} s.") from error
         except ray.exceptions.RayError as error:
             reason = one_line(str(error).strip().splitlines()[-1])
             raise InputError(f"Node {node.host} of the cluster cannot run Python: {reason}") from error

@@ -46,7 +46,7 @@ class FakeRay:
     """A Ray with one node of two cores, on which a probe finds what it is told to find."""
 
     __version__ = "2.60.0"
-    exceptions = SimpleNamespace(RayError=ArithmeticError)
+    exceptions = SimpleNamespace(RayError=ArithmeticError, GetTimeoutError=TimeoutError)
     util = SimpleNamespace(scheduling_strategies=SimpleNamespace(NodeAffinitySchedulingStrategy=lambda *_, **__: None))
 
     def __init__(self, trouble="", **found):
@@ -118,3 +118,20 @@ def test_nothing_of_ray_is_imported_before_it_is_used():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
     assert done.stdout == f"{len(VERBS)} []\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    "error, sentence",
+    [
+        (TimeoutError(), r"^Node 10\.0\.0\.7 of the cluster does not answer in 300 s\.$"),
+        (
+            ArithmeticError("x\nThe worker died"),
+            r"^Node 10\.0\.0\.7 of the cluster cannot run Python: The worker died\.$",
+        ),
+    ],
+)
+def test_a_node_that_does_not_answer_is_one_sentence(error, sentence):
+    ray = FakeRay()
+    ray.answer = error
+    with pytest.raises(InputError, match=sentence):
+        ray_cluster.check_nodes(ray, 1)
