@@ -58,8 +58,8 @@ def play_on_node(
     with tempfile.TemporaryDirectory(prefix="numasync-run-") as place, reserved_cores(cores) as own:
         folder = Path(place, "run")
         write_files(folder, files)
+        _, marks = read_files(folder)  # before the run can write its first file
         player = Player(function, {**run, FOLDER: str(folder)}, own)
-        _, marks = read_files(folder)
         steps = -1
         while not player.wait(LOOK_SECONDS):
             new, now = read_files(folder, marks) if has_new_state(folder, marks) else ({}, marks)
