@@ -20,6 +20,7 @@ from numasync.runtime.rng import choice, normal, uniform
 from numasync.tools.explain import explain
 from numasync.tools.plots import plot
 from numasync.tools.studies import study
+from numasync.tools.sweeps import sweep
 from numasync.tools.tuning import tune
 from numasync.tools.warmup import warmup
 from numasync.tools.watch import watch
@@ -65,6 +66,7 @@ __all__ = [
     "relu",
     "resume",
     "study",
+    "sweep",
     "towers",
     "train",
     "tune",

@@ -20,6 +20,7 @@ from numasync.commands.plot import PLOT
 from numasync.commands.resume import RESUME
 from numasync.commands.runs import RUNS
 from numasync.commands.study import STUDY
+from numasync.commands.sweep import SWEEP
 from numasync.commands.train import TRAIN
 from numasync.commands.tune import TUNE
 from numasync.commands.warmup import WARMUP
@@ -39,7 +40,7 @@ from numasync.tools.program import (
 )
 
 # The first one is the default. The help text lists them in this order.
-COMMANDS = (TRAIN, RESUME, EVAL, WATCH, EXPLAIN, EXPORT, RUNS, PLOT, STUDY, TUNE, ENVS, WARMUP, BENCH)
+COMMANDS = (TRAIN, RESUME, EVAL, WATCH, EXPLAIN, EXPORT, RUNS, PLOT, STUDY, SWEEP, TUNE, ENVS, WARMUP, BENCH)
 VERBS = tuple(command.name for command in COMMANDS)
 
 

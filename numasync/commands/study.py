@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from numasync.commands.cluster_arguments import add_cluster
 from numasync.commands.command import Command, given_by
 from numasync.config import Config
 from numasync.runtime import interrupts
@@ -34,6 +35,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--lr-low", help=text.format("lowest value", LR_LOW), **rate)
     parser.add_argument("--lr-high", help=text.format("highest value", LR_HIGH), **rate)
     parser.add_argument("--jobs", help="runs at once; timed runs are played one at a time [cores]", **number)
+    add_cluster(parser)
     text = "folder of the study; a study that was stopped in it continues [studies/NAME-ENV]"
     parser.add_argument("--out", type=path_argument, metavar="DIR", help=text, **shared)
 

@@ -57,7 +57,8 @@ BAD_OPTIONS = {
     "explain": ("--t-max", "--workers", "--steps", "--html"),
     "export": ("--onnx",),
     "plot": ("--window",),
-    "study": ("--runs", "--steps", "--workers", "--jobs"),
+    "study": ("--runs", "--steps", "--workers", "--jobs", "--cores-per-run", "--retries"),
+    "sweep": ("--jobs", "--cores-per-run", "--retries"),
     "tune": ("--trials", "--jobs", "--steps", "--workers"),
     "runs": ("--sort", "--state"),
     "warmup": ("--steps", "--workers"),
@@ -74,6 +75,7 @@ NAMED = {
     "export": ("--onnx",),
     "plot": ("--of",),
     "study": ("--algos", "--env"),
+    "sweep": ("--ray",),
     "tune": ("--algo", "--env", "--network", "--optimizer"),
     "runs": ("--sort", "--algo", "--state"),
     "warmup": ("--env", "--env-kwargs", "--algo", "--network", "--optimizer", "--preset"),
@@ -107,6 +109,7 @@ def house(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     (folder / "full.html").mkdir()
     (folder / "full.mp4").mkdir()
     (folder / "empty").write_bytes(b"")
+    (folder / "good.json").write_text('{"env": "Catch-v0", "steps": 100}')
     (folder / "truncated.npz").write_bytes((folder / "good.npz").read_bytes()[:500])
     for name in ("config.json", "monitor.csv"):  # the folder of a run in which one record is a pipe
         (folder / f"run_{name}").mkdir()
@@ -155,7 +158,7 @@ def draw_bad_path(random: random.Random) -> list[str]:
         "agent": random.choice(
             [["eval", path], ["eval", "--agent", path], ["watch", path], ["watch", "--agent", path]]
         ),
-        "run": random.choice([["plot", path], ["train", "--config", path]]),
+        "run": random.choice([["plot", path], ["train", "--config", path], ["sweep", path]]),
         "pictures": ["plot", "missing", "--out", path],
         "gif": ["watch", "--env", "Catch-v0", "--gif", path],
         "page": ["explain", "--html", path],
@@ -174,6 +177,7 @@ def draw_bad_value(random: random.Random) -> list[str]:
     option = random.choice((BAD_OPTIONS if numbers else NAMED)[verb])
     value = random.choice(BAD_NUMBERS if numbers else BAD_NAMES)
     needed = {"eval": ["good.npz"], "watch": ["good.npz"], "plot": ["missing"], "study": ["lr"], "export": ["missing"]}
+    needed["sweep"] = ["good.json"]
     words = [verb, *needed.get(verb, [])]
     return [*words, f"{option}{value}"] if option.endswith("=") else [*words, option, value]
 
@@ -223,7 +227,12 @@ def check_cases(cases: list[list[str]], house: Path, monkeypatch: pytest.MonkeyP
         raise Began
 
     monkeypatch.setattr(Supervisor, "run", began)
-    playing = ("studies.play_missing_runs", "tuning.play_missing_trials", "watch.play_frames")
+    playing = (
+        "studies.play_missing_runs",
+        "sweeps.play_missing_runs",
+        "tuning.play_missing_trials",
+        "watch.play_frames",
+    )
     for name in (*playing, "bench.measure_in_process", "warmup.compile_all", "explain.play"):
         monkeypatch.setattr(f"numasync.tools.{name}", began)
     monkeypatch.setattr("numasync.agent.agent.play_episodes", began)

@@ -61,6 +61,7 @@ GOOD: dict[str, dict[str, Any]] = {
     "register": dict(env_id="Odd-v0", observation_shape=(2,), n_actions=2, state_size=1),
     "resume": dict(run="missing"),
     "study": dict(name="lr", env="CartPole-v1", out="study"),
+    "sweep": dict(grid={"env": "CartPole-v1", "steps": 100}, out="sweep"),
     "towers": dict(first=LAYERS, second=LAYERS),
     "train": dict(env="CartPole-v1", out="run"),
     "tune": dict(env="CartPole-v1", out="tuning"),
@@ -70,6 +71,7 @@ GOOD: dict[str, dict[str, Any]] = {
 # The first ones would begin a run, and others compile. So one of these arguments is always refused.
 REFUSED: dict[str, list[tuple[str, Any]]] = {
     "study": [("env", "Nope-v0"), ("lr_low", 2.0), ("algos", "nope"), ("runs", 0), ("jobs", 0), ("executor", 3)],
+    "sweep": [("grid", 3), ("grid", {"lr": "x"}), ("grid", {"seed": []}), ("jobs", 0), ("executor", 3), ("out", 3)],
     "tune": [("env", "Nope-v0"), ("algo", "nope"), ("trials", 0), ("jobs", 0), ("executor", 3), ("steps", 0)],
     "train": [
         ("env", "Nope-v0"),

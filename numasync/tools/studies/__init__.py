@@ -5,31 +5,45 @@ plays many at once. `table.py` keeps the finished runs, so that a study continue
 `figures.py` show the results.
 """
 
+import contextlib
 import os
+import shutil
 from collections.abc import Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from numasync.agent.other_names import OTHER_OPTIONS
+from numasync.distributed.on_node import FOLDER
+from numasync.distributed.pool import RayPool
 from numasync.errors import InputError
-from numasync.runtime.affinity import cores
-from numasync.runtime.checks import as_folder, as_switch, as_whole_number, check_method
+from numasync.runtime.checks import as_folder, as_switch
 from numasync.runtime.files import safe_name
 from numasync.runtime.hints import check_keywords
 from numasync.tools.drawing import import_matplotlib
-from numasync.tools.studies.execution import RunExecutor, play_waves, process_pool
+from numasync.tools.places import Place, choose_place, open_place
+from numasync.tools.studies.execution import RunExecutor, play_waves
 from numasync.tools.studies.figures import draw_study
 from numasync.tools.studies.plan import THREADS, make_settings, runs_of
 from numasync.tools.studies.report import StudyReport
 from numasync.tools.studies.runs import final_score, learning_curve
 from numasync.tools.studies.speedup import COLUMNS, speedup_lines, speedups
-from numasync.tools.studies.table import POINT_COLUMNS, POINTS, RUN_COLUMNS, RUNS, Table, open_folder, write_table
+from numasync.tools.studies.table import (
+    POINT_COLUMNS,
+    POINTS,
+    RUN_COLUMNS,
+    RUNS,
+    Table,
+    identity,
+    open_folder,
+    write_table,
+)
 from numasync.training.display import Silent
 from numasync.training.terminal_bar import choose_display
 
 FIGURE, SPEEDUPS = "figure", "speedups.csv"
-MOST_JOBS = 1024
+# The folder of the runs that are played on a cluster now.
+PLAYING = "playing"
 # The keywords of `make_settings`.
 STUDY_OPTIONS = ("algos", "runs", "steps", "workers", "seed", "lr_low", "lr_high")
 
@@ -54,6 +68,9 @@ def study(
     out: str | os.PathLike | None = None,
     executor: RunExecutor | None = None,
     verbose: bool = False,
+    ray: str | None = None,
+    cores_per_run: int | None = None,
+    retries: int | None = None,
     **options: Any,
 ) -> Study:
     """Repeat an experiment of the paper, and return the Study.
@@ -66,6 +83,10 @@ def study(
     executor  plays the runs instead of processes; it has the `submit` of concurrent.futures.Executor; an environment
               that was registered at a prompt is unknown in other processes, so it needs a ThreadPoolExecutor(1)
     verbose   whether to print progress
+    ray       a cluster of Ray that plays the runs: HOST:PORT, 'auto' for the one on this machine, or 'local' for one
+              that ends with this call; not for 'threads', which measures one machine
+    cores_per_run  the cores that each run has for itself on the cluster; by default 1
+    retries   how often a run goes on elsewhere whose node dies; by default 3
 
     These options are keywords too:
 
@@ -85,21 +106,31 @@ def study(
     """
     check_keywords(options, STUDY_OPTIONS, "no option of a study", OTHER_OPTIONS)
     settings = make_settings(name, env, **options)
-    jobs = as_whole_number("jobs", cores() if jobs is None else jobs, 1, MOST_JOBS)
+    place = choose_place(jobs, executor, ray, cores_per_run, retries)
+    if ray is not None and name == "threads":
+        raise InputError("The study of threads measures the seconds of one machine; leave ray out.")
     display = choose_display() if as_switch("verbose", verbose) else Silent()
-    if executor is not None:
-        check_method("executor", executor, "submit", "an executor, with the submit of concurrent.futures.Executor")
     folder = open_folder(default_folder(settings) if out is None else as_folder("out", out), settings)
     table = Table(folder / POINTS, POINT_COLUMNS) if name == "threads" else Table(folder / RUNS, RUN_COLUMNS)
     report = StudyReport(settings, table.path, display)
     runs = runs_of(settings)
-    play_missing_runs(runs, table, executor, jobs, report)
+    play_missing_runs(runs, table, place, report)
     rows = table.rows_in_order_of(runs)
-    if name == "threads":
+    return Study(folder, rows, show_results(rows, settings, folder, report))
+
+
+def show_results(
+    rows: Sequence[dict[str, Any]], settings: dict[str, Any], folder: Path, report: StudyReport
+) -> tuple[Path, ...]:
+    """Write the speed-ups of a study of threads, and draw the figure. The arguments: see `draw_figure_if_possible`.
+
+    Returns the paths of the figure.
+    """
+    if settings["study"] == "threads":
         found = speedups(rows)
         write_table(folder / SPEEDUPS, COLUMNS, found)
         report.print_lines(*speedup_lines(found), f"Speed-ups: {folder / SPEEDUPS}")
-    return Study(folder, rows, draw_figure_if_possible(rows, settings, folder, report))
+    return draw_figure_if_possible(rows, settings, folder, report)
 
 
 def default_folder(settings: dict[str, Any]) -> Path:
@@ -107,27 +138,32 @@ def default_folder(settings: dict[str, Any]) -> Path:
     return Path("studies", safe_name(f"{settings['study']}-{settings['env']}"))
 
 
-def play_missing_runs(
-    runs: Sequence[dict[str, Any]], table: Table, executor: RunExecutor | None, jobs: int, report: StudyReport
-) -> None:
+def play_missing_runs(runs: Sequence[dict[str, Any]], table: Table, place: Place, report: StudyReport) -> None:
     """Play the runs that are not in the table, and add them to it.
 
-    runs      the runs of the study
-    table     the finished runs
-    executor  what plays them; None for processes
-    jobs      the number of processes
-    report    what to print
+    runs    the runs of the study
+    table   the finished runs
+    place   where they are played
+    report  what to print
     """
     to_play = [run for run in runs if not table.has(run)]
     report.print_start(len(runs), len(runs) - len(to_play))
     if to_play:
-        with nullcontext(executor) if executor is not None else process_pool(min(jobs, len(to_play))) as pool:
+        with open_place(place, len(to_play), [{"env": runs[0]["env"]}]) as executor:
             try:
-                play_and_add(to_play, table, pool, report)
+                if isinstance(executor, RayPool):
+                    executor.on_progress = report.show_playing
+                    to_play = [{**run, FOLDER: str(folder_of(run, table))} for run in to_play]
+                play_and_add(to_play, table, executor, report)
             except KeyboardInterrupt:
                 report.print_stopped()
                 raise
     report.print_end()
+
+
+def folder_of(run: dict[str, Any], table: Table) -> Path:
+    """Return where a run is kept that is played on a cluster, until it is in the table."""
+    return table.path.parent / PLAYING / safe_name("-".join(identity(run)))
 
 
 def play_and_add(runs: Sequence[dict[str, Any]], table: Table, executor: RunExecutor, report: StudyReport) -> None:
@@ -145,6 +181,10 @@ def play_and_add(runs: Sequence[dict[str, Any]], table: Table, executor: RunExec
         for run, results in played:
             table.add(run, results)
             report.add_run(run, results[-1])
+            if FOLDER in run:
+                shutil.rmtree(run[FOLDER], ignore_errors=True)
+    with contextlib.suppress(OSError):  # there is none, or another run of it is kept
+        (table.path.parent / PLAYING).rmdir()
 
 
 def draw_figure_if_possible(

@@ -5,11 +5,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from numasync.training.console import format_clock, plural
-from numasync.training.display import Display, Event, Status
+from numasync.tools.runs_report import RunsReport
+from numasync.training.console import plural
+from numasync.training.display import Display
 
 
-class StudyReport:
+class StudyReport(RunsReport):
     """Prints the progress and the end of a study.
 
     settings  the settings of the study
@@ -25,49 +26,11 @@ class StudyReport:
         display: Display,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.settings, self.path, self.display, self.clock = settings, path, display, clock
-        self.total = self.before = self.done = 0
-        self.start = 0.0
+        super().__init__("study", f"Study of {settings['study']} on {settings['env']}", path, display, clock)
 
-    def print_start(self, total: int, done: int) -> None:
-        """Say what is studied.
-
-        total  all runs of the study
-        done   the runs that an earlier call has finished
-        """
-        self.total, self.before, self.done, self.start = total, done, done, self.clock()
-        s, earlier = self.settings, f", {done:,} of them finished before" if done else ""
-        going = "; the first ones compile ..." if done < total else "."
-        self.print_lines(f"Study of {s['study']} on {s['env']}: {plural(total, 'run')}{earlier}{going}")
-
-    def add_run(self, run: dict[str, Any], result: dict[str, Any]) -> None:
-        """Count a finished run, and print a line if one is due.
-
-        run     what distinguishes the run, see `runs_of`
-        result  its last row of the table
-        """
-        self.done += 1
-        seconds = self.clock() - self.start
-        left = f"{format_clock(seconds / (self.done - self.before) * (self.total - self.done))} left"
-        if self.done < self.total:
-            share = f"{self.done:>6,} of {self.total:,} runs ({self.done / self.total:4.0%})"
-            line = f"{share}  {left}  {run_line(run, result)}"
-            self.display.update(Status("study", self.done, self.total, seconds, (left, run_line(run, result)), line))
-
-    def print_end(self) -> None:
-        """Say how many runs were finished, and where the table is."""
-        finished = self.done - self.before
-        if finished:
-            self.print_lines(f"{plural(finished, 'run')} in {format_clock(self.clock() - self.start)}.")
-        self.print_lines(f"Table: {self.path}")
-
-    def print_stopped(self) -> None:
-        """Say that the study was stopped and can be continued."""
-        self.print_lines(f"Stopped. {self.path} keeps the finished runs; the same command goes on.")
-
-    def print_lines(self, *lines: str) -> None:
-        """Print lines."""
-        self.display.show(Event("lines", lines))
+    def describe(self, run: dict[str, Any], result: dict[str, Any]) -> str:
+        """Return what distinguishes a run within its study, and its score."""
+        return run_line(run, result)
 
 
 def run_line(run: dict[str, Any], result: dict[str, Any]) -> str:

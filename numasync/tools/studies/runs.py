@@ -8,10 +8,12 @@ import numpy as np
 from numasync.agent.agent import Agent
 from numasync.agent.evaluation import PERIODIC_EVAL_STREAM, play_episodes, summarize
 from numasync.config import Config
+from numasync.distributed.on_node import FOLDER
 from numasync.envs.spec import EnvSpec
 from numasync.errors import NotFiniteError
 from numasync.nn.network import Network
 from numasync.tools.studies.plan import options_of
+from numasync.training.in_folder import finish_run
 from numasync.training.schedule import Every
 from numasync.training.supervisor import Supervisor
 from numasync.training.train import make_agent, train
@@ -21,20 +23,35 @@ from numasync.training.trainer import Trainer
 LOOKS = 25
 
 
-def final_score(run: dict[str, Any]) -> list[dict[str, Any]]:
-    """Train as a run says, see `plan.runs_of`, and return its one row of the table.
+# A run on a cluster keeps a training state as often, to go on from where its node dies.
+STATE_MINUTES = 0.25
 
-    The row has the steps T, the score (mean of the final evaluation), the mean return of the last 100 training
-    episodes, and wall_s, the seconds of training alone. All four are nan if the run diverges. Raises KeyboardInterrupt
-    if the run is interrupted.
+
+def final_score(run: dict[str, Any]) -> list[dict[str, Any]]:
+    """Train as a run says, see `plan.runs_of`, and return its one row of the table, see `score_run`."""
+    return [score_run(options_of(run), run.get(FOLDER))]
+
+
+def score_run(options: dict[str, Any], folder: str | None = None) -> dict[str, Any]:
+    """Train and return a row: the steps T, the score, the training return, and the seconds.
+
+    The score is the mean of the final evaluation, `training` the mean return of the last 100 training episodes, and
+    wall_s the seconds of training alone. All four are nan if the run diverges. Raises KeyboardInterrupt if the run is
+    interrupted.
+
+    options  of `numasync.train`
+    folder   where the run is, and goes on if it has begun; None for a run without a folder
     """
     try:
-        result = train(**options_of(run)).result or {}
+        if folder is None:
+            result = train(**options).result or {}
+            check_not_interrupted(result["interrupted"])
+        else:
+            result = finish_run(folder, **{"checkpoint_minutes": STATE_MINUTES, **options})
     except NotFiniteError:
-        return [dict.fromkeys(("steps", "score", "training", "wall_s"), nan)]
-    check_not_interrupted(result["interrupted"])
+        return dict.fromkeys(("steps", "score", "training", "wall_s"), nan)
     training = result["training"]["mean"] if result["training"] else nan
-    return [dict(steps=result["steps"], score=result["evaluation"]["mean"], training=training, wall_s=result["wall_s"])]
+    return dict(steps=result["steps"], score=result["evaluation"]["mean"], training=training, wall_s=result["wall_s"])
 
 
 def learning_curve(run: dict[str, Any]) -> list[dict[str, Any]]:

@@ -6,17 +6,19 @@ trial, in a process. `storage.py` keeps the trials, so that a tuning goes on aft
 
 import os
 from collections.abc import Mapping
-from contextlib import closing, nullcontext
+from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from numasync.config import Config
-from numasync.runtime.affinity import cores
-from numasync.runtime.checks import as_folder, as_switch, as_whole_number, check_method
+from numasync.distributed.pool import RayPool
+from numasync.runtime.checks import as_folder, as_switch, as_whole_number
 from numasync.runtime.files import write_json
 from numasync.runtime.machine import made_by
-from numasync.tools.studies.execution import RunExecutor, play_waves, process_pool
+from numasync.tools.places import Place, choose_place, open_place
+from numasync.tools.studies.execution import RunExecutor, play_waves
 from numasync.tools.studies.table import write_table
+from numasync.tools.tuning.desk import DESK, TICKET, start_desk
 from numasync.tools.tuning.plan import MOST_TRIALS, as_arguments, default_folder, make_settings, open_folder
 from numasync.tools.tuning.report import TuningReport
 from numasync.tools.tuning.storage import Storage, TrialRow, best_of, explain_database, import_optuna
@@ -27,7 +29,6 @@ from numasync.training.terminal_bar import choose_display
 
 BEST, TABLE = "best.json", "trials.csv"
 TRIALS = 50
-MOST_JOBS = 1024
 
 
 class Tuning(NamedTuple):
@@ -53,6 +54,9 @@ def tune(
     out: str | os.PathLike | None = None,
     executor: RunExecutor | None = None,
     verbose: bool = False,
+    ray: str | None = None,
+    cores_per_run: int | None = None,
+    retries: int | None = None,
     **options: Any,
 ) -> Tuning:
     """Search the options of an algorithm on an environment with Optuna, and return the Tuning.
@@ -65,6 +69,9 @@ def tune(
               programs can work on it at once
     executor  plays the trials instead of processes; it has the `submit` of concurrent.futures.Executor
     verbose   whether to print progress
+    ray       the address of a cluster of Ray that plays the trials, see `study`; a trial whose node dies is played anew
+    cores_per_run  the cores that each trial has for itself on the cluster; by default 1
+    retries   how often a trial is played anew whose node dies; by default 3
 
     Every option of `train` is a keyword too, and is then fixed. Two have another default: deterministic is true, so
     that a trial repeats exactly, and seed is 1000. Trial number i trains with seed + i. Results are for other seeds:
@@ -79,16 +86,14 @@ def tune(
     """
     settings = make_settings(env, algo, **options)
     trials = as_whole_number("trials", trials, 1, MOST_TRIALS)
-    jobs = as_whole_number("jobs", cores() if jobs is None else jobs, 1, MOST_JOBS)
+    place = choose_place(jobs, executor, ray, cores_per_run, retries)
     display = choose_display() if as_switch("verbose", verbose) else Silent()
-    if executor is not None:
-        check_method("executor", executor, "submit", "an executor, with the submit of concurrent.futures.Executor")
     import_optuna()
     folder = open_folder(default_folder(settings) if out is None else as_folder("out", out), settings)
     storage = Storage(folder, settings)
     report = TuningReport(settings, folder, display)
     with explain_database(folder):
-        play_missing_trials(storage, trials, executor, jobs, report)
+        play_missing_trials(storage, trials, place, report)
         report.print_end(write_results(storage))
         rows = storage.rows()
     best = best_of(rows)
@@ -96,26 +101,26 @@ def tune(
     return Tuning(folder, found, best and best.score, [row._asdict() for row in rows])
 
 
-def play_missing_trials(
-    storage: Storage, trials: int, executor: RunExecutor | None, jobs: int, report: TuningReport
-) -> None:
+def play_missing_trials(storage: Storage, trials: int, place: Place, report: TuningReport) -> None:
     """Play trials until all have ended, or others play the last ones.
 
-    storage   the trials that have ended
-    trials    how many there shall be
-    executor  what plays them; None for processes
-    jobs      the number of processes
-    report    what to print
+    storage  the trials that have ended
+    trials   how many there shall be
+    place    where they are played
+    report   what to print
     """
     ended = storage.rows()
     report.print_start(trials, ended)
     left = trials - len(ended)
     if left <= 0:
         return
-    task = {"folder": str(storage.folder), "settings": storage.settings, "trials": trials}
-    with nullcontext(executor) if executor is not None else process_pool(min(jobs, left)) as pool:
+    task: dict[str, Any] = {"folder": str(storage.folder), "settings": storage.settings, "trials": trials}
+    with open_place(place, left, [{"env": storage.settings["fixed"]["env"]}]) as pool:
+        if isinstance(pool, RayPool):
+            task[DESK] = start_desk(pool.ray, storage.folder, dict(storage.settings))
         try:
-            with closing(play_waves([[task] * left], play_trial, pool)) as played:
+            tasks = [{**task, TICKET: ticket} for ticket in range(left)]
+            with closing(play_waves([tasks], play_trial, pool)) as played:
                 for _, rows in played:
                     for row in rows:
                         report.add_trial(TrialRow(**row))

@@ -9,7 +9,7 @@ from numasync.tools import studies
 
 @pytest.fixture(autouse=True)
 def two_cores(monkeypatch):
-    for module in ("numasync.tools.studies", "numasync.tools.studies.plan"):
+    for module in ("numasync.tools.places", "numasync.tools.studies.plan"):
         monkeypatch.setattr(f"{module}.cores", lambda: 2)
 
 

@@ -1,0 +1,137 @@
+"""What is wrong with a cluster is said in one sentence, and nothing is written."""
+
+import socket
+import subprocess
+import sys
+from types import SimpleNamespace
+
+import pytest
+
+import numasync
+from numasync import InputError
+from numasync.cli import VERBS, main
+from numasync.distributed import ray_cluster
+
+SMALL = dict(runs=1, algos="a3c", steps=100, workers=1)
+
+
+def test_without_ray_a_sentence_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InputError, match=r'need Ray; pip install "numasync\[ray\]" installs it\.$'):
+        numasync.study("lr", out=tmp_path / "study", ray="local", **SMALL)
+    assert not (tmp_path / "study" / "runs.csv").exists()
+
+
+@pytest.mark.parametrize("address", ["", "here", "ray://host:1", "host:0", "host:99999", ":1", "a b"])
+def test_an_address_that_is_none_is_refused(address):
+    with pytest.raises(InputError, match=r"^The address of Ray is .*; it must be HOST:PORT of the head of a cluster"):
+        ray_cluster.check_address(address)
+
+
+def test_an_address_where_nobody_answers_is_refused():
+    with socket.socket() as closed:
+        closed.bind(("127.0.0.1", 0))
+        port = closed.getsockname()[1]
+        with pytest.raises(InputError, match=f"^No Ray cluster answers at 127.0.0.1:{port}: Connection refused. Start"):
+            ray_cluster.check_address(f"127.0.0.1:{port}")
+
+
+def test_another_version_on_the_head_is_one_sentence():
+    sentence = r"^The cluster at a:1 has other versions than this program\. Version mismatch: x\.$"
+    with pytest.raises(InputError, match=sentence), ray_cluster.explain_connection("a:1"):
+        raise RuntimeError("Version mismatch: \n x")
+
+
+class FakeRay:
+    """A Ray with one node of two cores, on which a probe finds what it is told to find."""
+
+    __version__ = "2.60.0"
+    exceptions = SimpleNamespace(RayError=ArithmeticError, GetTimeoutError=TimeoutError)
+    util = SimpleNamespace(scheduling_strategies=SimpleNamespace(NodeAffinitySchedulingStrategy=lambda *_, **__: None))
+
+    def __init__(self, trouble="", **found):
+        self.answer = {"Python": ".".join(map(str, sys.version_info[:2])), "Ray": self.__version__}, trouble
+        self.answer[0].update({"numasync": numasync.__version__, **found})
+
+    def nodes(self):
+        return [{"NodeID": "1", "NodeManagerAddress": "10.0.0.7", "Resources": {"CPU": 2.0}, "Alive": True}]
+
+    def remote(self, **_):
+        return lambda function: SimpleNamespace(options=lambda **_: SimpleNamespace(remote=lambda envs: self.answer))
+
+    def get(self, answer, timeout):
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+@pytest.mark.parametrize(
+    "name, other", [("Python", "3.9"), ("Ray", "2.1.0"), ("numasync", "0.0.1"), ("numasync", "missing")]
+)
+def test_another_version_on_a_node_is_one_sentence(name, other):
+    with pytest.raises(InputError, match=rf"^Node 10\.0\.0\.7 has {name} {other} \(here .*\); all nodes need the same"):
+        ray_cluster.check_nodes(FakeRay(**{name: other}), 1)
+
+
+def test_a_package_that_a_node_lacks_is_named():
+    with pytest.raises(InputError, match=r"^Node 10\.0\.0\.7 cannot play these runs: pip install ale-py\.$"):
+        ray_cluster.check_nodes(FakeRay("pip install ale-py."), 1)
+
+
+def test_more_cores_than_any_node_has_are_refused():
+    with pytest.raises(InputError, match=r"^A run needs 3 cores; the largest node of the cluster has 2\.$"):
+        ray_cluster.check_nodes(FakeRay(), 3)
+
+
+def test_a_node_that_fits_is_returned():
+    assert ray_cluster.check_nodes(FakeRay(), 2) == [ray_cluster.Node("1", "10.0.0.7", 2)]
+
+
+def test_a_probe_runs_where_the_package_is_unknown_to_ray():
+    assert "<locals>" in ray_cluster.make_probe().__qualname__
+    found, trouble = ray_cluster.make_probe()([{"env": "Nope-v0"}])
+    assert found["numasync"] == numasync.__version__ and "Nope-v0" in trouble
+
+
+@pytest.mark.parametrize(
+    "words, sentence",
+    [
+        (["study", "threads", "--ray", "local"], "The study of threads measures the seconds of one machine"),
+        (["study", "lr", "--cores-per-run", "2"], "cores_per_run is for runs on a cluster; give ray too"),
+        (["study", "lr", "--retries", "2"], "retries is for runs on a cluster; give ray too"),
+        (["study", "lr", "--ray", "local", "--jobs", "2"], "ray and jobs exclude each other; give one."),
+        (["study", "lr", "--ray", "nowhere", "--out", "x"], "The address of Ray is 'nowhere'; it must be"),
+    ],
+)
+def test_the_command_line_refuses_with_code_2(words, sentence, capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert main(words) == 2
+    assert sentence in capsys.readouterr().err
+
+
+def test_nothing_of_ray_is_imported_before_it_is_used():
+    code = (
+        "import contextlib, io, sys, numasync\nfrom numasync.cli import VERBS, main\n"
+        "for verb in VERBS:\n"
+        "    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()): main([verb, '--help'])\n"
+        "print(len(VERBS), sorted({'ray', 'dask', 'distributed'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout == f"{len(VERBS)} []\n", done.stderr
+
+
+@pytest.mark.parametrize(
+    "error, sentence",
+    [
+        (TimeoutError(), r"^Node 10\.0\.0\.7 of the cluster does not answer in 300 s\.$"),
+        (
+            ArithmeticError("x\nThe worker died"),
+            r"^Node 10\.0\.0\.7 of the cluster cannot run Python: The worker died\.$",
+        ),
+    ],
+)
+def test_a_node_that_does_not_answer_is_one_sentence(error, sentence):
+    ray = FakeRay()
+    ray.answer = error
+    with pytest.raises(InputError, match=sentence):
+        ray_cluster.check_nodes(ray, 1)
