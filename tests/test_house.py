@@ -8,7 +8,19 @@ import pytest
 from support.source import KERNELS, MODULES, Flow, called, parameters
 
 # A wing imports from the wings before it in this list. The front is what a user meets first.
-WINGS = ("runtime", "nn", "envs", "algorithms", "learner", "agent", "training", "tools", "commands", "front")
+WINGS = (
+    "runtime",
+    "nn",
+    "envs",
+    "algorithms",
+    "learner",
+    "agent",
+    "training",
+    "distributed",
+    "tools",
+    "commands",
+    "front",
+)
 SINGLE_FILES = {"errors": "runtime", "config": "agent", "__init__": "front", "__main__": "front", "cli": "front"}
 
 ALLOCATING = set(

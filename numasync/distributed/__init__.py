@@ -1,0 +1,4 @@
+"""Runs on several machines, with Ray (the extra `ray`). Nothing here imports Ray until it is used.
+
+`ray_cluster.py` connects to a cluster. `pool.py` plays whole runs on it, each with cores of its own.
+"""
