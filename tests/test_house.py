@@ -69,6 +69,7 @@ THREAD_STARTERS = (
     "runtime.compilers",
     "training.supervisor",
     "training.background_evaluation",
+    "distributed.node",
     "agent.evaluation",
     "tools.bench.environments",
     "tools.studies.execution",

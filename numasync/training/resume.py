@@ -181,7 +181,8 @@ def check_environment(agent: Agent, state: TrainingState) -> None:
     config, spec = agent.config, agent.spec
     with closing(make_env(config.env, observation=spec.observation, env_kwargs=config.env_kwargs)) as env:
         spec.check_compatible(env.spec)
-        if env.jitted != ("env_state" in state.arrays):
+        # The state of a run on a cluster has no environments: their episodes begin anew.
+        if config.ray is None and env.jitted != ("env_state" in state.arrays):
             begun, other = ("in Python", "jitted") if env.jitted else ("jitted", "in Python")
             raise InputError(f"The run was begun with an environment that is {begun}; {config.env} is {other}.")
 
