@@ -55,7 +55,7 @@ def train_in_turn(agent: Agent) -> dict[str, Any]:
 
 def play_a_turn(node: Exchanger) -> bool:
     """Let each worker of a node play a segment. Return whether the run goes on."""
-    return all([node.trainer.run_segments_of(i, 1) for i in range(node.trainer.config.workers)])
+    return all(node.trainer.run_segments_of(i, 1) for i in range(node.trainer.config.workers))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -157,7 +157,7 @@ def test_two_nodes_that_train_in_turn_end_with_one_theta_and_the_right_T():
     server, one, two = make_pair(steps=2_000)
     for node in (one, two):
         node.trainer.build()
-    while all([node.trainer.run_segments_of(i, 1) for node in (one, two) for i in range(2)]):
+    while all(node.trainer.run_segments_of(i, 1) for node in (one, two) for i in range(2)):
         for node in (one, two):
             if node.is_due():
                 node.exchange()
@@ -193,7 +193,7 @@ def test_two_nodes_in_threads_share_the_steps_of_a_run():
 
 @pytest.mark.compiled
 def test_workers_of_all_nodes_have_streams_and_epsilons_of_their_own():
-    server, one, two = make_pair(workers=3)
+    _, one, two = make_pair(workers=3)
     for node in (one, two):
         node.trainer.build()
     workers = [worker for node in (one, two) for worker in node.trainer.workers]
