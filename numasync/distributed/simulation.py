@@ -48,7 +48,7 @@ class Costs(NamedTuple):
     spread: float = 0.05
 
     def service_s(self, shards: int) -> float:
-        """Return how long one of `shards` parts is busy with an exchange: its processor, or its line if that is slower."""
+        """Return how long one of `shards` parts is busy with an exchange: its processor, or its slower line."""
         part = FLOAT_BYTES * self.parameters / shards
         return max(self.call_s + 2 * part * self.byte_s, part / self.line_bytes_s)
 
@@ -91,7 +91,7 @@ def simulate(costs: Costs, nodes: int, shards: int = 1, exchanges: int = 40, see
     sent, seen, total = np.zeros(nodes), np.zeros(nodes), 0.0  # when each node last sent; updates of others
     measured: list[tuple[float, float, float, float]] = []
     half = exchanges * nodes // 2
-    for number in range(2 * half or 1):
+    for _ in range(2 * half or 1):
         now, node = heapq.heappop(events)
         begun = max(now + costs.latency_s, free)
         free = begun + service
