@@ -112,7 +112,7 @@ class Config:
         None, "train on a Ray cluster: HOST:PORT of its head, 'auto', or 'local' for processes of this machine"
     )
     nodes: int = option(1, "machines of the cluster that train together, each with its own workers", 1, 1024)
-    sync_steps: int = option(2_000, "steps of a machine between two exchanges of parameters with the others", 1)
+    sync_steps: int = option(500, "steps of a machine between two exchanges of parameters with the others", 1)
     shards: int = option(1, "processes of the cluster that hold the parameters, a part each", 1, 64)
 
     def __post_init__(self) -> None:

@@ -3,8 +3,10 @@
 import contextlib
 import logging
 import os
+import signal
 import socket
 import sys
+import threading
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from types import ModuleType
@@ -67,7 +69,7 @@ def connect(address: str) -> Iterator[ModuleType]:
         yield ray
         return
     check_address(address)
-    with explain_connection(address):
+    with explain_connection(address), own_signals():
         if address == LOCAL:
             start_local(ray, cores())
         else:
@@ -76,6 +78,19 @@ def connect(address: str) -> Iterator[ModuleType]:
         yield ray
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def own_signals() -> Iterator[None]:
+    """Keep what SIGTERM does here. Ray would end the program on it, past the runs that still save themselves."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def start_local(ray: ModuleType, n_cores: int) -> None:
@@ -116,7 +131,7 @@ def explain_connection(address: str) -> Iterator[None]:
     except ConnectionError as error:
         text = f"No Ray cluster runs at {address!r}; start one with ray start --head, or give {LOCAL!r}."
         raise InputError(text) from error
-    except (RuntimeError, ValueError, OSError) as error:
+    except Exception as error:  # Ray raises bare ones too
         if "ersion mismatch" in str(error):
             raise InputError(
                 f"The cluster at {address} has other versions than this program. {one_line(error)}"

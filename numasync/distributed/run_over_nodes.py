@@ -3,11 +3,7 @@
 For `training/run.py` it is a Supervisor with a Trainer, as for a run in threads. It plays no steps itself.
 """
 
-import contextlib
-import signal
 import time
-from collections.abc import Iterator
-from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -127,7 +123,7 @@ class ClusterSupervisor(Supervisor):
             job.compile()
         if self.state:
             trainer.restore(self.state)
-        with connected(str(config.ray)) as ray:
+        with connect(str(config.ray)) as ray:
             machines = choose_machines(check_nodes(ray, 1, [options_of_env(config)]), config.nodes, str(config.ray))
             board = Board(config.nodes, trainer.steps)
             self.link = RayLink(start_parameters(ray, trainer.theta, config.shards, board))
@@ -196,20 +192,6 @@ class ClusterSupervisor(Supervisor):
 
     def _copy_state(self) -> TrainingState:
         return self.trainer.state()
-
-
-@contextlib.contextmanager
-def connected(address: str) -> Iterator[ModuleType]:
-    """Connect to a cluster for the length of a `with` block. Signals go on to do what they did: Ray handles them too.
-
-    address: as for `connect`
-    """
-    known = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    with connect(address) as ray:
-        if is_main_thread():
-            for number, handler in known.items():
-                signal.signal(number, handler)
-        yield ray
 
 
 def check_options(agent: Agent) -> None:
