@@ -103,6 +103,15 @@ def costs_of(game: str) -> Costs:
     return Costs(PARAMETERS[game], *paces, call_s, byte_s)
 
 
+def print_table(label: str, costs: Costs, shards: int, rows: list[dict[str, Any]]) -> None:
+    """Print what the simulation finds for each number of nodes."""
+    print(f"{label}: an exchange every {costs.sync_steps} steps; saturated at {saturated_at(costs, shards):.1f} nodes")
+    for row in rows:
+        steps, megabytes = f"{row['steps_per_s']:>13,.0f} steps/s", f"{row['bytes_per_s'] / 1e6:>9,.1f} MB/s"
+        rest = f"busy {row['busy']:>4.0%}, {row['sync_steps']:>8,.0f} steps apart, {1000 * row['exchange_s']:>8.1f} ms"
+        print(f"  {row['nodes']:>5} nodes {steps}  staleness {row['staleness']:>10,.0f}  {megabytes}  {rest}")
+
+
 def draw(folder: Path) -> None:
     """Print what the simulation finds, and write scaling.png and scaling.svg into a folder."""
     import matplotlib
@@ -121,14 +130,7 @@ def draw(folder: Path) -> None:
             for axis, name in zip(axes, names):
                 shown = [max(row[name], 0.1) for row in rows]
                 axis.plot(NODES, shown, line, color=f"C{color}", label=label, linewidth=1.5)
-            print(
-                f"{label}: an exchange every {costs.sync_steps} steps; saturated at {saturated_at(costs, shards):.1f} nodes"
-            )
-            for row in rows:
-                print(
-                    f"  {row['nodes']:>5} nodes {row['steps_per_s']:>14,.0f} steps/s  staleness {row['staleness']:>11,.0f}"
-                    f"  {row['bytes_per_s'] / 1e6:>9,.1f} MB/s  busy {row['busy']:>4.0%}  {row['sync_steps']:>9,.0f} steps apart"
-                )
+            print_table(label, costs, shards, rows)
     for axis, title in zip(axes, titles):
         axis.set(xscale="log", yscale="log", xlabel="nodes", title=title)
         axis.grid(alpha=0.3)
