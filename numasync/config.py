@@ -109,10 +109,10 @@ class Config:
     max_minutes: float = option(0.0, "stop after this many minutes of training, at every start; 0 for no limit", 0.0)
     tensorboard: bool = option(False, "write curves for TensorBoard into the folder of the run")
     ray: str | None = option(
-        None, "train on a Ray cluster: HOST:PORT of its head, 'auto', or 'local' for processes of this machine"
+        None, "Ray cluster to train on: HOST:PORT of its head, 'auto', or 'local' for this machine alone"
     )
     nodes: int = option(1, "machines of the cluster that train together, each with its own workers", 1, 1024)
-    sync_steps: int = option(500, "steps of a machine between two exchanges of parameters with the others", 1)
+    sync_steps: int = option(500, "steps of a machine between two exchanges of theta with the others", 1)
     shards: int = option(1, "processes of the cluster that hold the parameters, a part each", 1, 64)
 
     def __post_init__(self) -> None:
