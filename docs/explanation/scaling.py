@@ -1,7 +1,7 @@
 """How a run over several nodes scales: measure what an exchange costs, simulate 1 to 1,000 nodes, draw scaling.png.
 
     python docs/explanation/scaling.py measure [--ray ADDRESS]    prints a JSON object: what an exchange costs
-    python docs/explanation/scaling.py draw                       prints a table, writes scaling.png and scaling.svg
+    python docs/explanation/scaling.py draw                       prints a table, writes scaling.png
 
 `draw` needs matplotlib. It takes its numbers from COSTS below, which `measure` has printed.
 """
@@ -29,7 +29,7 @@ UPDATE_STEPS = {"CartPole": 5, "MinAtar": 20, "Pong": 20}
 SYNC_STEPS = {"CartPole": 2_000, "MinAtar": 2_000, "Pong": 500}
 # What `measure` has printed: parameters, and milliseconds in which an actor is busy with an exchange.
 PARAMETERS = {"CartPole": 898, "MinAtar": 132_179, "Pong": 677_686}
-SERVICE_MS = {"CartPole": 1.0, "MinAtar": 2.0, "Pong": 6.0}
+SERVICE_MS = {"CartPole": 2.40, "MinAtar": 9.29, "Pong": 7.57}
 
 
 def parameters_of(env: str) -> int:
@@ -113,7 +113,7 @@ def print_table(label: str, costs: Costs, shards: int, rows: list[dict[str, Any]
 
 
 def draw(folder: Path) -> None:
-    """Print what the simulation finds, and write scaling.png and scaling.svg into a folder."""
+    """Print what the simulation finds, and write scaling.png into a folder."""
     import matplotlib
 
     matplotlib.use("Agg")
@@ -135,8 +135,7 @@ def draw(folder: Path) -> None:
         axis.set(xscale="log", yscale="log", xlabel="nodes", title=title)
         axis.grid(alpha=0.3)
     axes[1].legend(fontsize=7)
-    for ending in ("png", "svg"):
-        figure.savefig(folder / f"scaling.{ending}", dpi=110)
+    figure.savefig(folder / "scaling.png", dpi=110)
 
 
 def main() -> None:
