@@ -48,6 +48,7 @@ EXTRAS = {
     "box2d": "Gymnasium's `LunarLander-v3` and the like",
     "mujoco": "Gymnasium's `InvertedPendulum-v5` and the like",
     "peers": "[`numasync bench --peers`](../reports/peers.md)",
+    "ray": "[several machines](several_machines.md)",
     "docs": "[the site of this documentation](../CONTRIBUTING.md#documentation)",
     "test": "[the tests](../CONTRIBUTING.md)",
     "dev": "the linter, the type checker and the hooks of git",
