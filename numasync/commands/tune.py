@@ -13,6 +13,8 @@ from numasync.tools.tuning.plan import SEED
 
 # The options of a run that the help text shows.
 SHOWN = ("env", "algo", "steps", "lr", "network", "workers", "eval_every")
+# A tuning has its own flags for these, or its trials run on one node each.
+LEFT_OUT = ("seed", "deterministic", "ray", "nodes", "sync_steps", "shards")
 
 
 def add_arguments(parser: Parser) -> None:
@@ -30,7 +32,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--seed", help=text, **number)
     text = "play the workers of a trial in turn, so that it repeats exactly [True]"
     parser.add_argument("--deterministic", action=argparse.BooleanOptionalAction, help=text, **shared)
-    add_options(parser, shown=SHOWN, left_out=("seed", "deterministic"))
+    add_options(parser, shown=SHOWN, left_out=LEFT_OUT)
 
 
 def run(arguments: argparse.Namespace) -> int:
