@@ -11,7 +11,7 @@ from gymnasium.wrappers import FlattenObservation
 from support.catch3 import Catch
 from support.folders import contents
 from support.gym_envs import SampleEnv
-from support.text import is_one_sentence
+from support.text import is_one_sentence, without_address
 
 import numasync
 from numasync import InputError, dense
@@ -45,7 +45,7 @@ def make_flat():
         (gymnasium.spec("FrozenLake-v1"), "FrozenLake-v1"),
         (gymnasium.make("FrozenLake-v1", is_slippery=False).spec, "EnvSpec FrozenLake-v1"),
     ],
-    ids=str,
+    ids=without_address,
 )
 def test_an_agent_is_trained_evaluated_and_loaded_with_it(env, env_id, tmp_path):
     agent = numasync.train(env, out=tmp_path / "run", eval_every=20, **SHORT)

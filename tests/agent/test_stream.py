@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from gymnasium import spaces
 from support.gym_envs import SampleEnv, registered_env
+from support.text import without_address
 
 import numasync
 from numasync import InputError, dense, lstm, relu
@@ -93,7 +94,7 @@ def test_an_environment_may_ask_an_agent_while_workers_step():
 
 
 @pytest.mark.parametrize(
-    "make_copy", [copy.copy, copy.deepcopy, lambda agent: pickle.loads(pickle.dumps(agent))], ids=str
+    "make_copy", [copy.copy, copy.deepcopy, lambda agent: pickle.loads(pickle.dumps(agent))], ids=without_address
 )
 @pytest.mark.parametrize("layers", [FEED_FORWARD, LSTM])
 def test_a_copy_of_an_agent_works_and_begins_new_streams(layers, make_copy):

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.odd_values import NUMBERS, odd_values, raising
+from support.text import without_address
 
 from numasync import InputError
 from numasync.runtime.checks import (
@@ -63,7 +64,7 @@ NO_NUMBERS = [
 ]
 
 
-@pytest.mark.parametrize("value", THREES, ids=repr)
+@pytest.mark.parametrize("value", THREES, ids=without_address)
 def test_a_whole_number_may_be_of_any_kind_and_library(value):
     found = as_whole_number("n", value, 3, 3)
     assert found == 3 and type(found) is int
@@ -71,7 +72,7 @@ def test_a_whole_number_may_be_of_any_kind_and_library(value):
     assert found == 3.0 and type(found) is float
 
 
-@pytest.mark.parametrize("value", NO_NUMBERS, ids=show)
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=without_address)
 def test_what_is_no_number_is_refused_in_one_sentence(value):
     with pytest.raises(InputError) as caught:
         as_whole_number("n", value, 0, 5)
@@ -135,7 +136,7 @@ def test_a_path_is_a_text_or_names_a_file(value):
 @pytest.mark.parametrize(
     "value",
     [None, 3, b"a", ["a"], "a\0b", Path("a\0b"), "\ud800", "x" * (LONGEST_PATH + 1), raising("fspath")],
-    ids=show,
+    ids=without_address,
 )
 def test_what_can_name_no_file_is_refused(value):
     for parse in (as_path, as_folder):

@@ -9,11 +9,15 @@ from support.stops import check_equal, look_often, stop_at
 from support.text import is_one_sentence
 
 import numasync
-from numasync import CallbackError, InputError, StopAtScore, StopWithoutImprovement, WorkerError, dense, relu
+from numasync import Callback, CallbackError, InputError, StopAtScore, StopWithoutImprovement, WorkerError, dense, relu
 from numasync.runtime.jit import DISABLED
+from numasync.training.display import Silent
 from numasync.training.progress import Progress
 from numasync.training.records import read_run
+from numasync.training.report import Report
+from numasync.training.run import Run
 from numasync.training.state import read_state
+from numasync.training.train import make_agent
 
 STEPS = 600 if DISABLED else 6_000
 ENDLESS = 1_000_000_000
@@ -43,6 +47,13 @@ def fail():
 
 
 # --- What they get
+
+
+def test_entropy_and_value_are_measured_for_callbacks_alone():
+    """The kernel that measures them is otherwise not compiled, which would make a first start longer."""
+    agent = make_agent(**RUN)
+    runs = [Run(agent, None, Report(agent.config, display=Silent()), callbacks=given) for given in ((), (Callback(),))]
+    assert [run.trainer.settings.measure != 0 for run in runs] == [False, True]
 
 
 def test_the_calls_of_a_run_come_in_order_with_what_its_files_have(tmp_path):

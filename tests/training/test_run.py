@@ -20,7 +20,6 @@ from numasync.training import run as run_module
 from numasync.training import supervisor
 from numasync.training import train as train_module
 from numasync.training.background_evaluation import BackgroundEvaluator
-from numasync.training.callbacks import Callback
 from numasync.training.display import Silent
 from numasync.training.records import read_run
 from numasync.training.report import Report
@@ -380,13 +379,6 @@ def test_an_evaluation_that_is_given_up_has_no_score_and_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert run._evaluate_periodically(agent.theta, run.evaluator.stop) is None
-
-
-def test_entropy_and_value_are_measured_for_callbacks_alone():
-    """The kernel that measures them is otherwise not compiled, which would make a first start longer."""
-    agent = Agent(make_config("classic", network=LAYERS), CARTPOLE.spec)
-    runs = [Run(agent, None, Report(agent.config, display=Silent()), callbacks=given) for given in ((), (Callback(),))]
-    assert [run.trainer.settings.measure != 0 for run in runs] == [False, True]
 
 
 @pytest.mark.parametrize("moment", ["print_end", "print_final_evaluation", "print_result"])
