@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -26,7 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.compiled]
 WAIT_SECONDS = 400
 STUDY = dict(runs=6, algos="a3c,nstep_q", steps=20_000, workers=2)
 GRID = dict(env=["CartPole-v1", "Catch-v0"], algo="a3c", seed=[1, 2], lr=[0.001, 0.005], steps=3000, workers=2)
-LONG = dict(env="CartPole-v1", algo="a3c", seed=1, steps=1_500_000, workers=2, checkpoint_every=50_000)
+LONG = dict(env="CartPole-v1", algo="a3c", seed=1, steps=1_000_000, workers=2, checkpoint_every=50_000)
 
 
 @pytest.fixture(autouse=True)
@@ -68,14 +67,14 @@ def node_dies_when(cluster, is_so, another=False):
 
     def kill():
         wait_until(is_so)
-        cluster.remove_node(cluster.list_all_nodes[1], allow_graceful=False)
+        cluster.remove_node(cluster.list_all_nodes()[1], allow_graceful=False)
         if another:
             cluster.add_node(**node_arguments())
 
-    thread = threading.Thread(target=kill)
-    thread.start()
-    yield
-    thread.join()
+    with ThreadPoolExecutor(1) as pool:
+        killed = pool.submit(kill)
+        yield
+        killed.result()
 
 
 def test_a_study_is_the_same_where_a_node_dies(tmp_path, at_home):
