@@ -69,6 +69,7 @@ def node_dies_when(cluster, is_so, another=False):
         wait_until(is_so)
         cluster.remove_node(cluster.list_all_nodes()[1], allow_graceful=False)
         if another:
+            cluster._shutdown_at_exit = False  # Ray sets signals otherwise, which a thread cannot
             cluster.add_node(**node_arguments())
 
     with ThreadPoolExecutor(1) as pool:
