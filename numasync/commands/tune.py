@@ -3,18 +3,17 @@
 import argparse
 from typing import Any
 
-from numasync.commands.cluster_arguments import add_cluster
 from numasync.commands.command import Command, given_by
 from numasync.commands.options import add_options, rename_old_options
 from numasync.runtime import interrupts
 from numasync.tools.program import Parser, path_argument, whole_number
 from numasync.tools.tuning import TRIALS, tune
-from numasync.tools.tuning.plan import SEED
+from numasync.tools.tuning.plan import ON_CLUSTER, SEED
 
 # The options of a run that the help text shows.
 SHOWN = ("env", "algo", "steps", "lr", "network", "workers", "eval_every")
-# A tuning has its own flags for these, or its trials run on one node each.
-LEFT_OUT = ("seed", "deterministic", "ray", "nodes", "sync_steps", "shards")
+# A tuning has its own flags for two of these, and its trials run on one machine.
+LEFT_OUT = ("seed", "deterministic", *ON_CLUSTER)
 
 
 def add_arguments(parser: Parser) -> None:
@@ -25,7 +24,6 @@ def add_arguments(parser: Parser) -> None:
     number: dict[str, Any] = dict(type=whole_number, metavar="N", **shared)
     parser.add_argument("--trials", help=f"trials in all, earlier calls included [{TRIALS}]", **number)
     parser.add_argument("--jobs", help="trials at once, each a process [cores]", **number)
-    add_cluster(parser)
     text = "folder of the tuning; a tuning that was stopped in it continues [tunings/ENV-ALGO]"
     parser.add_argument("--out", type=path_argument, metavar="DIR", help=text, **shared)
     text = f"seed of the search, and of the first trial; seeds that are reported should be others [{SEED}]"

@@ -94,7 +94,7 @@ def own_signals() -> Iterator[None]:
 
 
 def start_local(ray: ModuleType, n_cores: int) -> None:
-    """Start a cluster of this machine alone, which only this machine can reach. n_cores: what Ray may give away."""
+    """Start a cluster of this machine alone. Ray opens its ports to the network. n_cores: what Ray may give away."""
     ray.init(
         LOCAL,
         num_cpus=n_cores,
@@ -102,7 +102,6 @@ def start_local(ray: ModuleType, n_cores: int) -> None:
         include_dashboard=False,
         log_to_driver=False,
         logging_level=logging.CRITICAL,
-        _node_ip_address="127.0.0.1",
     )
 
 

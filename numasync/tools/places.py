@@ -31,7 +31,11 @@ class Place(NamedTuple):
 
 
 def choose_place(
-    jobs: int | None, executor: RunExecutor | None, ray: str | None, cores_per_run: int | None, retries: int | None
+    jobs: int | None,
+    executor: RunExecutor | None,
+    ray: str | None = None,
+    cores_per_run: int | None = None,
+    retries: int | None = None,
 ) -> Place:
     """Return the Place that is asked for, with defaults for None. Raises InputError for bad input."""
     most = as_whole_number("jobs", cores() if jobs is None else jobs, 1, MOST_JOBS)
@@ -50,7 +54,7 @@ def choose_place(
 
 
 @contextmanager
-def open_place(place: Place, runs: int, envs: Sequence[dict[str, Any]]) -> Iterator[RunExecutor]:
+def open_place(place: Place, runs: int, envs: Sequence[dict[str, Any]] = ()) -> Iterator[RunExecutor]:
     """Give the executor of a place, for the length of a `with` block.
 
     place  where runs are played

@@ -1,15 +1,16 @@
 """Runs on a real cluster of two nodes: the same scores as at home, whatever dies."""
 
 import csv
+import io
 import os
 import signal
 import subprocess
 import sys
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 from support.ray_clusters import node_arguments, ray_cluster
 
@@ -23,7 +24,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.compiled]
 
 WAIT_SECONDS = 400
 STUDY = dict(runs=6, algos="a3c,nstep_q", steps=20_000, workers=2)
-LONG = dict(env="CartPole-v1", algo="a3c", seed=1, steps=1_500_000, workers=2, checkpoint_every=50_000)
+GRID = dict(env=["CartPole-v1", "Catch-v0"], algo="a3c", seed=[1, 2], lr=[0.001, 0.005], steps=3000, workers=2)
+LONG = dict(env="CartPole-v1", algo="a3c", seed=1, steps=1_000_000, workers=2, checkpoint_every=50_000)
 
 
 @pytest.fixture(autouse=True)
@@ -53,20 +55,27 @@ def lines_of(path):
     return path.read_text().count("\n") if path.exists() else 0
 
 
+def steps_of(state):
+    """T of a training state, from the bytes of its file."""
+    with np.load(io.BytesIO(state)) as arrays:
+        return int(arrays["steps"].sum())
+
+
 @contextmanager
 def node_dies_when(cluster, is_so, another=False):
     """Let the second node of a cluster die at a moment of the `with` block. another: whether another one joins then."""
 
     def kill():
         wait_until(is_so)
-        cluster.remove_node(cluster.list_all_nodes[1], allow_graceful=False)
+        cluster.remove_node(cluster.list_all_nodes()[1], allow_graceful=False)
         if another:
+            cluster._shutdown_at_exit = False  # Ray sets signals otherwise, which a thread cannot
             cluster.add_node(**node_arguments())
 
-    thread = threading.Thread(target=kill)
-    thread.start()
-    yield
-    thread.join()
+    with ThreadPoolExecutor(1) as pool:
+        killed = pool.submit(kill)
+        yield
+        killed.result()
 
 
 def test_a_study_is_the_same_where_a_node_dies(tmp_path, at_home):
@@ -74,6 +83,13 @@ def test_a_study_is_the_same_where_a_node_dies(tmp_path, at_home):
         rows = numasync.study("lr", out=tmp_path / "s", ray=cluster.address, **STUDY).rows
     assert scores(rows) == at_home
     assert not (tmp_path / "s" / "playing").exists()
+
+
+def test_a_sweep_has_the_same_table(tmp_path):
+    with ray_cluster() as cluster:
+        far = numasync.sweep(GRID, out=tmp_path / "far", ray=cluster.address)
+    near = numasync.sweep(GRID, out=tmp_path / "near", jobs=2)
+    assert scores(far.rows) == scores(near.rows) and len(far.rows) == 8
 
 
 def test_a_run_goes_on_from_its_training_state_where_its_node_dies(tmp_path, monkeypatch):
@@ -86,7 +102,7 @@ def test_a_run_goes_on_from_its_training_state_where_its_node_dies(tmp_path, mon
     near = numasync.sweep(LONG, out=tmp_path / "near", executor=ThreadPoolExecutor(1))
     assert scores(far.rows) == scores(near.rows)
     assert (run / "result.json").exists()
-    assert len(sent) == 2 and STATE in sent[1]
+    assert len(sent) == 2 and 0 < steps_of(sent[1][STATE]) < LONG["steps"]
 
 
 def test_a_study_goes_on_where_its_program_was_killed(tmp_path, at_home):

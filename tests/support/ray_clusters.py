@@ -1,7 +1,8 @@
-"""Small Ray clusters for tests: several nodes on this machine, which only this machine can reach."""
+"""Small Ray clusters for tests: several nodes on this machine."""
 
 import os
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -10,6 +11,9 @@ from typing import Any
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
 
 STORE_BYTES = 100_000_000
+START_SECONDS = 200
+# Ray gives a process 60 seconds to start. On a busy machine it takes longer, and a program then waits for ever.
+SYSTEM = {"worker_register_timeout_seconds": 600}
 PORTS = ("metrics_agent_port", "metrics_export_port", "dashboard_agent_listen_port", "runtime_env_agent_port")
 
 
@@ -23,16 +27,18 @@ def free_ports(n: int) -> list[int]:
 
 
 def be_patient() -> None:
-    """Let the nodes that this process starts begin before their helpers for the dashboard do.
+    """Let the nodes that this process starts begin on a busy machine too, and without what a test does not need.
 
-    A node waits 15 seconds for the ports of its helpers, and then ends. On a busy machine that is too short. So their
-    ports are chosen here.
+    A node waits 15 seconds for the ports of its helpers for the dashboard, and then ends. So their ports are chosen
+    here. Ray waits 30 seconds for a node. A head starts three more programs in Python, which take the time of the node.
     """
+    from ray._private import services
     from ray._private.node import Node
 
     if hasattr(Node, "impatient_start_raylet"):
         return
     Node.impatient_start_raylet = Node.start_raylet
+    impatient_get_node = services.get_node
 
     def start_raylet(node: Any, *arguments: Any, **keywords: Any) -> None:
         for name, port in zip(PORTS, free_ports(len(PORTS))):
@@ -40,7 +46,18 @@ def be_patient() -> None:
             Path(node._session_dir, f"{name}_{node._node_id}").write_text(str(port))
         node.impatient_start_raylet(*arguments, **keywords)
 
-    Node.start_raylet = start_raylet
+    def get_node(*arguments: Any) -> Any:
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                return impatient_get_node(*arguments)
+            except RuntimeError:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.5)
+
+    Node.start_raylet, services.get_node = start_raylet, get_node
+    Node.start_api_server = Node.start_monitor = Node.start_log_monitor = lambda *_, **__: None
 
 
 def node_arguments(cores: int = 1) -> dict[str, Any]:
@@ -60,7 +77,8 @@ def ray_cluster(nodes: int = 2, cores: int = 1, head_cores: int | None = None) -
     from ray.cluster_utils import Cluster
 
     be_patient()
-    cluster = Cluster(initialize_head=True, head_node_args=node_arguments(cores if head_cores is None else head_cores))
+    head = node_arguments(cores if head_cores is None else head_cores)
+    cluster = Cluster(initialize_head=True, head_node_args={**head, "_system_config": SYSTEM})
     try:
         for _ in range(nodes - 1):
             cluster.add_node(**node_arguments(cores))

@@ -11,14 +11,12 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from numasync.config import Config
-from numasync.distributed.pool import RayPool
 from numasync.runtime.checks import as_folder, as_switch, as_whole_number
 from numasync.runtime.files import write_json
 from numasync.runtime.machine import made_by
 from numasync.tools.places import Place, choose_place, open_place
 from numasync.tools.studies.execution import RunExecutor, play_waves
 from numasync.tools.studies.table import write_table
-from numasync.tools.tuning.desk import DESK, TICKET, start_desk
 from numasync.tools.tuning.plan import MOST_TRIALS, as_arguments, default_folder, make_settings, open_folder
 from numasync.tools.tuning.report import TuningReport
 from numasync.tools.tuning.storage import Storage, TrialRow, best_of, explain_database, import_optuna
@@ -54,9 +52,6 @@ def tune(
     out: str | os.PathLike | None = None,
     executor: RunExecutor | None = None,
     verbose: bool = False,
-    ray: str | None = None,
-    cores_per_run: int | None = None,
-    retries: int | None = None,
     **options: Any,
 ) -> Tuning:
     """Search the options of an algorithm on an environment with Optuna, and return the Tuning.
@@ -69,9 +64,6 @@ def tune(
               programs can work on it at once
     executor  plays the trials instead of processes; it has the `submit` of concurrent.futures.Executor
     verbose   whether to print progress
-    ray       the address of a cluster of Ray that plays the trials, see `study`; a trial whose node dies is played anew
-    cores_per_run  the cores that each trial has for itself on the cluster; by default 1
-    retries   how often a trial is played anew whose node dies; by default 3
 
     Every option of `train` is a keyword too, and is then fixed. Two have another default: deterministic is true, so
     that a trial repeats exactly, and seed is 1000. Trial number i trains with seed + i. Results are for other seeds:
@@ -86,7 +78,7 @@ def tune(
     """
     settings = make_settings(env, algo, **options)
     trials = as_whole_number("trials", trials, 1, MOST_TRIALS)
-    place = choose_place(jobs, executor, ray, cores_per_run, retries)
+    place = choose_place(jobs, executor)
     display = choose_display() if as_switch("verbose", verbose) else Silent()
     import_optuna()
     folder = open_folder(default_folder(settings) if out is None else as_folder("out", out), settings)
@@ -114,13 +106,10 @@ def play_missing_trials(storage: Storage, trials: int, place: Place, report: Tun
     left = trials - len(ended)
     if left <= 0:
         return
-    task: dict[str, Any] = {"folder": str(storage.folder), "settings": storage.settings, "trials": trials}
-    with open_place(place, left, [{"env": storage.settings["fixed"]["env"]}]) as pool:
-        if isinstance(pool, RayPool):
-            task[DESK] = start_desk(pool.ray, storage.folder, dict(storage.settings))
+    task = {"folder": str(storage.folder), "settings": storage.settings, "trials": trials}
+    with open_place(place, left) as pool:
         try:
-            tasks = [{**task, TICKET: ticket} for ticket in range(left)]
-            with closing(play_waves([tasks], play_trial, pool)) as played:
+            with closing(play_waves([[task] * left], play_trial, pool)) as played:
                 for _, rows in played:
                     for row in rows:
                         report.add_trial(TrialRow(**row))

@@ -9,14 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from numasync.distributed.folder_bytes import read_files
-from numasync.distributed.on_node import FOLDER
 from numasync.errors import NotFiniteError, WorkerError
-from numasync.tools.tuning.desk import DESK, TICKET, AnyDesk, Desk
 from numasync.tools.tuning.plan import as_arguments
-from numasync.tools.tuning.storage import DIVERGED, FINISHED, PRUNED, explain_database
+from numasync.tools.tuning.storage import DIVERGED, FINISHED, PRUNED, Claim, Storage, TrialRow, explain_database
 from numasync.training.display import Silent
-from numasync.training.progress import Progress
 from numasync.training.records import PREVIOUS_STATE, STATE, RunFolder
 from numasync.training.report import Report
 from numasync.training.run import Run
@@ -50,51 +46,33 @@ class PrunableRun(Run):
 def play_trial(task: dict[str, Any]) -> list[dict[str, Any]]:
     """Take one trial of a tuning, play it, and return it as a list with one row, see `TrialRow`.
 
-    task  what to do: `folder` and `settings` of the tuning, `trials`, the number of all its trials, and TICKET, which
-          no other task has; on a cluster DESK, who gives out the trials, and FOLDER, where to play
+    task  what to do: `folder` and `settings` of the tuning, and `trials`, the number of all its trials
 
     Returns an empty list where no trial is left. Raises what a run raises, and KeyboardInterrupt if it is interrupted.
     """
-    if DESK in task:
-        return play_given(task[DESK], task)
-    with explain_database(Path(task["folder"])):
-        desk = Desk(task["folder"], task["settings"])
-        with contextlib.ExitStack() as stack:
-            stack.callback(desk.close, task[TICKET])
-            return play_given(desk, task)
+    storage = Storage(Path(task["folder"]), task["settings"])
+    with explain_database(storage.folder):
+        claim = storage.claim(task["trials"])
+        if claim is None:
+            return []
+        with closing(claim):
+            return [play(storage, claim)._asdict()]
 
 
-def play_given(desk: AnyDesk, task: dict[str, Any]) -> list[dict[str, Any]]:
-    """Play the trial that a desk gives, and return its row in a list. task: see `play_trial`."""
-    ticket = task[TICKET]
-    given = desk.claim(ticket, task["trials"])
-    if given is None:
-        return []
-    folder = Path(task.get(FOLDER, given.folder))
-    try:
-        end, score, progress = play(desk, ticket, given.options, folder)
-    except Exception:
-        desk.fail(ticket)
-        raise
-    files = read_files(folder)[0] if FOLDER in task else None
-    return [desk.finish(ticket, end, score, progress.steps, progress.seconds, files)]
+def play(storage: Storage, claim: Claim) -> TrialRow:
+    """Play a trial and write down how it has ended."""
+    every = claim.options["eval_every"]
 
+    def report(steps: int, score: float) -> bool:
+        # The pruner compares trials at the same T. Evaluations come a few steps after a multiple.
+        claim.trial.report(score, steps // every * every)
+        return claim.trial.should_prune()
 
-def play(desk: AnyDesk, ticket: int, options: dict[str, Any], place: Path) -> tuple[str, float | None, Progress]:
-    """Play a trial, and return how it has ended, its score, and how far it was.
-
-    desk     what is told of its evaluations
-    ticket   under which the desk knows it
-    options  of its run
-    place    the folder of its run
-    """
-    every = options["eval_every"]
-    agent = make_agent(**as_arguments(options))
-    with closing(RunFolder(place, agent.config)) as folder:
+    agent = make_agent(**as_arguments(claim.options))
+    with closing(RunFolder(claim.folder, agent.config)) as folder:
         callbacks = with_options([], agent.config, has_folder=True)
         run = PrunableRun(agent, folder, Report(agent.config, folder.checkpoint, Silent()), callbacks=callbacks)
-        # The pruner compares trials at the same T. Evaluations come a few steps after a multiple.
-        run.on_evaluation = lambda steps, score: desk.report(ticket, steps // every * every, score)
+        run.on_evaluation = report
         end, score = PRUNED, None
         try:
             result = run.run().result
@@ -106,8 +84,12 @@ def play(desk: AnyDesk, ticket: int, options: dict[str, Any], place: Path) -> tu
             pass
         except NotFiniteError:
             end = DIVERGED
-        remove_states(place)
-    return end, score, run.supervisor.progress()
+        except Exception:
+            storage.fail(claim)
+            raise
+        remove_states(claim.folder)
+    progress = run.supervisor.progress()
+    return storage.finish(claim, end, score, progress.steps, progress.seconds)
 
 
 def remove_states(folder: Path) -> None:

@@ -90,7 +90,8 @@ def test_the_table_has_a_line_for_each_run_in_the_order_of_the_grid(tmp_path):
 def test_a_sweep_that_was_stopped_goes_on_and_plays_nothing_twice(tmp_path):
     with pytest.raises(numasync.WorkerError):
         numasync.sweep(GRID, out=tmp_path / "sweep", executor=FakeExecutor(fails=0.01))
-    kept = (tmp_path / "sweep" / "runs.csv").read_text().count("\n") - 1
+    table = tmp_path / "sweep" / "runs.csv"
+    kept = table.read_text().count("\n") - 1 if table.exists() else 0  # futures that are done come in any order
     executor = FakeExecutor()
     found = numasync.sweep(GRID, out=tmp_path / "sweep", executor=executor)
     assert kept < 8 and len(executor.runs) == 8 - kept and len(found.rows) == 8
