@@ -34,7 +34,7 @@ def curves(preset: str, seeds: tuple[int, ...]) -> list[tuple[list[float], list[
 
 def main() -> None:
     """Write the picture."""
-    figure, axes = plt.subplots(figsize=(8.4, 3.9), dpi=110)
+    figure, axes = plt.subplots(figsize=(5.9, 3.4), dpi=110)
     for i, (steps, scores, minutes) in enumerate(curves("default", (4, 5, 6))):
         label = f"default preset, seeds 4 to 6: {minutes:.0f} minutes on 2 cores"
         axes.plot(steps, scores, color=ORANGE, lw=1.8, label=label if i == 2 else None)
@@ -44,7 +44,7 @@ def main() -> None:
     axes.set(xlabel="steps (millions)", ylabel="score", xlim=(0, 14), ylim=(-22, 22), title="Pong, A3C")
     axes.grid(alpha=0.3)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(loc="lower right", frameon=False)
+    axes.legend(loc="lower right", frameon=False, fontsize=8.5)
     figure.tight_layout()
     figure.savefig(HERE / "pong_beside_paper.png")
 
