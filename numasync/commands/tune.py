@@ -8,12 +8,10 @@ from numasync.commands.options import add_options, rename_old_options
 from numasync.runtime import interrupts
 from numasync.tools.program import Parser, path_argument, whole_number
 from numasync.tools.tuning import TRIALS, tune
-from numasync.tools.tuning.plan import ON_CLUSTER, SEED
+from numasync.tools.tuning.plan import SEED
 
 # The options of a run that the help text shows.
 SHOWN = ("env", "algo", "steps", "lr", "network", "workers", "eval_every")
-# A tuning has its own flags for two of these, and its trials run on one machine.
-LEFT_OUT = ("seed", "deterministic", *ON_CLUSTER)
 
 
 def add_arguments(parser: Parser) -> None:
@@ -30,7 +28,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--seed", help=text, **number)
     text = "play the workers of a trial in turn, so that it repeats exactly [True]"
     parser.add_argument("--deterministic", action=argparse.BooleanOptionalAction, help=text, **shared)
-    add_options(parser, shown=SHOWN, left_out=LEFT_OUT)
+    add_options(parser, shown=SHOWN, left_out=("seed", "deterministic"))
 
 
 def run(arguments: argparse.Namespace) -> int:

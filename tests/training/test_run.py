@@ -4,7 +4,6 @@ import threading
 import time
 import warnings
 from contextlib import nullcontext
-from unittest.mock import Mock
 
 import gymnasium
 import numpy as np
@@ -384,7 +383,10 @@ def test_an_evaluation_that_is_given_up_has_no_score_and_no_warning():
 
 @pytest.mark.parametrize("moment", ["print_end", "print_final_evaluation", "print_result"])
 def test_where_the_reader_of_the_output_has_gone_the_record_is_whole(monkeypatch, tmp_path, moment):
-    monkeypatch.setattr(Report, moment, Mock(side_effect=BrokenPipeError))
+    def gone(*arguments):
+        raise BrokenPipeError
+
+    monkeypatch.setattr(Report, moment, gone)
     with pytest.raises(BrokenPipeError) if moment == "print_result" else nullcontext():
         numasync.train("CartPole-v1", out=tmp_path / "run", **SHORT)
     result = read_run(tmp_path / "run").result

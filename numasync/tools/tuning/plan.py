@@ -25,9 +25,6 @@ SETTINGS = "tuning.json"
 SEED = 1_000
 MOST_TRIALS = 100_000
 
-# The options of a run over several nodes.
-ON_CLUSTER = ("ray", "nodes", "sync_steps", "shards")
-
 # Periodic evaluations of a trial, where `eval_every` is not given. After each one the trial can be pruned.
 EVALUATIONS = 10
 
@@ -42,7 +39,6 @@ def make_settings(env: str, algo: str, **options: Any) -> dict[str, Any]:
     for bad input.
     """
     given = {"deterministic": True, "seed": SEED, **validate_options({**options, "env": env, "algo": algo})}
-    check_on_one_machine(given)
     seed = as_whole_number("seed", given["seed"], 0, MOST - MOST_TRIALS)
     with closing(make_env_of(given)) as made:
         config = make_config(made.spec.family, **given)
@@ -55,13 +51,6 @@ def make_settings(env: str, algo: str, **options: Any) -> dict[str, Any]:
     fixed = {name: value for name, value in dataclasses.asdict(config).items() if name not in {*space, "seed"}}
     settings = {"seed": seed, "fixed": fixed, "space": {name: values._asdict() for name, values in space.items()}}
     return json.loads(json.dumps(settings))
-
-
-def check_on_one_machine(given: Mapping[str, Any]) -> None:
-    """Raise InputError where the options of a trial ask for a cluster."""
-    for name in ON_CLUSTER:
-        if given.get(name, getattr(Config, name)) != getattr(Config, name):
-            raise InputError(f"The trials of a tuning run on one machine; leave out {name}.")
 
 
 def space_of(settings: Mapping[str, Any]) -> dict[str, Values]:

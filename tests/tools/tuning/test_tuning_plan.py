@@ -83,9 +83,3 @@ def test_something_must_be_left_to_search():
     everything = dict(lr=0.1, t_max=5, clip_norm=1.0, rms_eps=0.1, beta=0.1)
     with pytest.raises(InputError, match="Every option that a tuning searches is given; leave one out"):
         make_settings("CartPole-v1", "a3c", **everything)
-
-
-@pytest.mark.parametrize("option, value", [("ray", "local"), ("nodes", 2), ("sync_steps", 9), ("shards", 2)])
-def test_the_options_of_a_run_over_several_nodes_are_refused(option, value):
-    with pytest.raises(InputError, match=rf"^The trials of a tuning run on one machine; leave out {option}\.$"):
-        make_settings("CartPole-v1", "a3c", deterministic=False, **{option: value})
