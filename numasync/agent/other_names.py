@@ -87,7 +87,7 @@ NAMES_OF_VERBS = {
     "envs": "environments games list_envs",
     "resume": "continue restart",
     "bench": "benchmark speed",
-    "tune": "optimize optimise hpo sweep search hyperopt optuna",
+    "tune": "optimize optimise hpo search hyperopt optuna",
     "plot": "draw curves figure",
     "warmup": "compile",
 }

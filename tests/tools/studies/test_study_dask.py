@@ -7,7 +7,7 @@ import pytest
 import numasync
 from numasync.tools import studies
 
-distributed = pytest.importorskip("distributed")
+distributed = pytest.importorskip("dask.distributed")
 pytestmark = pytest.mark.compiled
 
 OPTIONS = dict(runs=2, algos="a3c", steps=500, workers=2)
