@@ -139,7 +139,7 @@ def describe(agent: Agent) -> dict[str, Any]:
 
 
 class Evaluation:
-    """The episodes of `Agent.evaluate`, one at a time, so that the page can stop between two of them.
+    """The episodes of `Agent.evaluate`, one at a time, so that the page can stop after each episode.
 
     agent     what plays
     episodes  how many

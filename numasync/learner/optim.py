@@ -115,7 +115,7 @@ def mark_updated(skipped, state, squares):
 
 
 def mark_all_updated(state: OptimizerState, decay: float) -> None:
-    """Count an update of all blocks, and apply the decay that any of them has skipped before, in NumPy."""
+    """Count an update of all blocks, and apply the decay that a block has skipped before, in NumPy."""
     skipped = state.updates[0] - state.last_update
     if skipped.any():
         factors = np.exp(skipped.astype(FLOAT) * np.log(decay))

@@ -173,8 +173,8 @@ def test_an_agent_scores_in_the_browser_what_it_scores_on_the_command_line(page,
 def test_a_game_is_drawn_often_enough(page, agent):
     frames = page.evaluate(f"window.demo.framesPerSecond('{agent}')")
     print(f"{agent}: {frames:.0f} frames a second")
-    # An idle machine draws 260 frames and more. This bound also holds where thirty programs share two cores.
-    assert frames > 2 and page.errors == []
+    # Two idle cores draw 260 frames and more.
+    assert frames > 30 and page.errors == []
 
 
 @pytest.mark.slow

@@ -58,7 +58,7 @@ def explain(
 ) -> Explanation:
     """Train for a moment, play one more segment, and explain it: every number, its equation, and how it was checked.
 
-    The numbers come from the kernels that train. `numasync.reference` computes each of them too, and the largest
+    The numbers come from the kernels that train. `numasync.reference` computes each number too, and the largest
     difference stands below it.
 
     env          an environment as for `train`

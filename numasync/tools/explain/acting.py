@@ -52,7 +52,7 @@ def show_run(numbers: Numbers) -> Section:
     words = [
         f"A training with seed {config.seed} has made {start.T:,} steps. The next segment of worker 0 is below: a few "
         "steps in the environment, and the one update of the parameters that is learned from them. Every number comes "
-        "from the kernels that train. nn/reference.py computes each of them too, in plain NumPy and float64. The "
+        "from the kernels that train. nn/reference.py computes each number too, in plain NumPy and float64. The "
         "largest difference stands below each section. What is allowed is what rounding in float32 explains.",
         f"The network has {net.n_inputs:,} inputs, {net.n_outputs} outputs and {net.n_parameters:,} parameters. All "
         f"parameters together are theta, one vector. The weights are: {layers}.",
