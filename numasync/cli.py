@@ -26,7 +26,7 @@ from numasync.commands.tune import TUNE
 from numasync.commands.warmup import WARMUP
 from numasync.commands.watch import WATCH
 from numasync.errors import EvaluationError, InputError, NotFiniteError, WorkerError
-from numasync.runtime import interrupts
+from numasync.runtime import forks, interrupts
 from numasync.tools.program import (
     EXIT_FAILED,
     Parser,
@@ -55,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not argv or (argv[0] not in VERBS and argv[0] not in ("-h", "--help", "--version")):
         argv.insert(0, TRAIN.name)
     prepare_output()
+    forks.allowed = True
     interrupts.last_words = None
     with interrupts.handle_signals(), show_troubles():
         try:

@@ -20,11 +20,12 @@ import threading
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from numasync.runtime.affinity import cores
 from numasync.runtime.cache import KernelCache
 from numasync.runtime.cache_folder import PACKAGE, open_folder
+from numasync.runtime.forks import Fork, can_fork
 from numasync.runtime.jit import DISABLED, compile_signature, compile_type
 from numasync.runtime.numba_names import event
 
@@ -35,7 +36,11 @@ MOST_HELPERS = 2
 COMPILED_ELSEWHERE = "numasync:compiled_elsewhere"
 
 # A helper lives for some seconds, so that it never collects garbage.
-SERVE = "import gc; gc.disable(); from numasync.runtime.compilers import serve; serve()"
+SERVE = """import gc, os, sys
+gc.disable()
+from numasync.runtime.compilers import serve
+serve(sys.stdin.buffer, os.fdopen(os.dup(1), "wb", buffering=0))
+"""
 
 # The thresholds of Python's garbage collection: it begins after 100,000 new objects.
 OBJECTS_OF_A_COLLECTION = 100_000, 50, 50
@@ -87,8 +92,11 @@ class Helper:
     """A process that compiles. Its jobs are pickled into a pipe, and it answers each with a byte."""
 
     def __init__(self) -> None:
+        self.process = Fork(serve) if can_fork() else self._start_python()
+
+    def _start_python(self) -> subprocess.Popen:
         path = os.pathsep.join([str(Path(PACKAGE).parent), *filter(None, [os.environ.get("PYTHONPATH")])])
-        self.process = subprocess.Popen(
+        return subprocess.Popen(
             [sys.executable, "-c", SERVE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -126,9 +134,8 @@ class Helper:
         self.process.wait()
 
 
-def serve() -> None:
-    """Compile what the standard input names, and answer on the standard output, until the input ends."""
-    jobs, answers = sys.stdin.buffer, os.fdopen(os.dup(1), "wb", buffering=0)
+def serve(jobs: BinaryIO, answers: BinaryIO) -> None:
+    """Compile what `jobs` names, and answer each job with a byte, until there are no more."""
     with contextlib.suppress(EOFError, KeyboardInterrupt, OSError):
         while True:
             module, name, signature = pickle.load(jobs)
@@ -149,6 +156,8 @@ class Compilers:
     def __init__(self, jobs: Iterable[Job] = ()) -> None:
         left = [job for job in jobs if not job.is_done and not job.is_cached] if can_help() else []
         # This process takes one of the jobs itself.
+        if len(left) > 1 and can_fork():
+            load_registries(left[0].kernel)
         self.helpers = [Helper() for _ in range(min(len(left) - 1, cores() - 1, MOST_HELPERS))]
 
     def __enter__(self) -> "Compilers":
@@ -181,6 +190,12 @@ class Compilers:
             thread.join()
         for job in left:  # out of the cache, or because a helper has ended
             job.compile()
+
+
+def load_registries(kernel: Any) -> None:
+    """Let Numba load what it knows of Python and NumPy. It takes half a second, and a copy of this process has it."""
+    kernel.typingctx.refresh()
+    kernel.targetctx.refresh()
 
 
 @contextlib.contextmanager

@@ -23,8 +23,9 @@ pytestmark = pytest.mark.skipif(DISABLED, reason="about compiled kernels")
 PROGRAM = """
 import numpy as np
 from numasync import network, dense, relu
-from numasync.runtime import compilers
+from numasync.runtime import compilers, forks
 compilers.cores = lambda: 2
+forks.allowed = {fork}
 jobs = network((2,), dense(2), relu()).jobs(np.float64)[1::2]  # the relu's
 with compilers.Compilers(jobs) as started:
     {before}
@@ -35,10 +36,10 @@ print(len(started.helpers), names, [job.is_done for job in jobs], hits)
 """
 
 
-def run_cold(tmp_path, before="pass"):
-    """Run PROGRAM with an empty cache and return what it prints."""
+def run_cold(tmp_path, before="pass", fork=False):
+    """Run PROGRAM with an empty cache and return what it prints. fork: whether helpers are copies of its process."""
     environment = {**os.environ, "NUMASYNC_CACHE_DIR": str(tmp_path)}
-    command = [sys.executable, "-c", PROGRAM.format(before=before)]
+    command = [sys.executable, "-c", PROGRAM.format(before=before, fork=fork)]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120)
     assert done.returncode == 0 and not done.stderr, done.stderr
     return done.stdout.strip()
@@ -54,14 +55,16 @@ def summed(x, y):
     return x + y
 
 
-def test_what_a_helper_compiles_is_loaded_from_the_cache(tmp_path):
+@pytest.mark.parametrize("fork", [False, True], ids=["a Python of its own", "a copy of this process"])
+def test_what_a_helper_compiles_is_loaded_from_the_cache(tmp_path, fork):
     all_jobs = "started.helpers[0].work(compilers.deque(jobs))"  # before this process takes the first
-    assert run_cold(tmp_path, all_jobs) == "1 ['forward', 'backward'] [True, True] [1, 1]"
+    assert run_cold(tmp_path, all_jobs, fork) == "1 ['forward', 'backward'] [True, True] [1, 1]"
 
 
-def test_a_helper_that_has_died_costs_nothing_but_time(tmp_path):
+@pytest.mark.parametrize("fork", [False, True], ids=["a Python of its own", "a copy of this process"])
+def test_a_helper_that_has_died_costs_nothing_but_time(tmp_path, fork):
     killed = "started.helpers[0].process.kill(); started.helpers[0].process.wait()"
-    assert run_cold(tmp_path, killed) == "1 ['forward', 'backward'] [True, True] [0, 0]"
+    assert run_cold(tmp_path, killed, fork) == "1 ['forward', 'backward'] [True, True] [0, 0]"
 
 
 def test_no_helper_is_started_where_the_cache_has_everything(tmp_path):
