@@ -10,6 +10,7 @@ import numasync.runtime.interrupts  # noqa: F401  (the first import: Ctrl-C can 
 from numasync import envs
 from numasync.agent.agent import Agent, load
 from numasync.config import Config
+from numasync.distributed.engine import add_engine as _add_engine
 from numasync.envs.custom.registration import register
 from numasync.envs.spec import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED
 from numasync.errors import CallbackError, InputError, NotFiniteError, WorkerError
@@ -30,6 +31,8 @@ from numasync.training.record_callbacks import CSVLog, TensorBoard
 from numasync.training.resume import resume
 from numasync.training.stopping import StopAfterMinutes, StopAtScore, StopWithoutImprovement
 from numasync.training.train import train
+
+_add_engine()
 
 __version__ = "0.2.0.dev0"
 __all__ = [

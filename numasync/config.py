@@ -108,6 +108,12 @@ class Config:
     patience: int = option(0, "stop after this many periodic evaluations without a new best one; 0 for never", 0)
     max_minutes: float = option(0.0, "stop after this many minutes of training, at every start; 0 for no limit", 0.0)
     tensorboard: bool = option(False, "write curves for TensorBoard into the folder of the run")
+    ray: str | None = option(
+        None, "Ray cluster to train on: HOST:PORT of its head, 'auto', or 'local' for this machine alone"
+    )
+    nodes: int = option(1, "machines of the cluster that train together, each with its own workers", 1, 1024)
+    sync_steps: int = option(500, "steps of a machine between two exchanges of theta with the others", 1)
+    shards: int = option(1, "processes of the cluster that hold the parameters, a part each", 1, 64)
 
     def __post_init__(self) -> None:
         """Check every option, and keep it as a Python value."""
@@ -116,6 +122,10 @@ class Config:
         if self.patience and not self.eval_every:
             given = f"patience is {self.patience}"
             raise InputError(f"{given}, and there are no periodic evaluations; give eval_every (--eval-every) too.")
+        if self.ray is None and (self.nodes, self.shards) != (1, 1):
+            raise InputError("Several nodes or shards need a Ray cluster; give ray (--ray), such as ray='local'.")
+        if self.ray is not None and self.deterministic:
+            raise InputError("A run on a Ray cluster does not repeat; leave out deterministic or ray.")
 
 
 class TrainOptions(TypedDict, total=False):
@@ -156,6 +166,10 @@ class TrainOptions(TypedDict, total=False):
     patience: int
     max_minutes: float
     tensorboard: bool
+    ray: str | None
+    nodes: int
+    sync_steps: int
+    shards: int
 
 
 class Options(TrainOptions, total=False):
@@ -256,6 +270,8 @@ def validate_option(option_field: dataclasses.Field, value: Any) -> Any:
         return as_kwargs(value)
     if option_field.type == float | None:
         return None if value is None else as_real_number(name, value, low, high)
+    if option_field.type == str | None and value is None:
+        return None
     if option_field.type is int:
         return as_whole_number(name, value, low, high)
     if option_field.type is float:

@@ -69,6 +69,7 @@ THREAD_STARTERS = (
     "runtime.compilers",
     "runtime.threads",
     "training.supervisor",
+    "distributed.node",
     "distributed.on_node",
     "distributed.pool",
     "tools.bench.environments",

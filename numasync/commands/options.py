@@ -38,6 +38,8 @@ def parse_keyword(word: str) -> tuple[str, Any]:
 # What argparse needs to know of a flag with keywords for the environment.
 KEYWORDS: dict[str, Any] = {"nargs": "+", "action": AddKeywords, "type": parse_keyword, "metavar": "KEY=VALUE"}
 
+METAVARS = {"env": "ID", "ray": "ADDRESS"}
+
 
 def add_options(parser: Parser, shown: Collection[str] | None = None, left_out: Collection[str] = ()) -> None:
     """Add a flag for each option of a run, and without help the flags of the old names.
@@ -63,7 +65,7 @@ def add_option(parser: Parser, field: dataclasses.Field, shown: bool) -> None:
     elif field.metadata["choices"]:
         kwargs, text = {"metavar": "NAME"}, f"{text}: {', '.join(field.metadata['choices'])}"
     else:
-        kwargs = {"type": argument_of(field.type), "metavar": "ID" if field.type is str else "N"}
+        kwargs = {"type": argument_of(field.type), "metavar": METAVARS.get(field.name, "N")}
     # A flag that is not given leaves the value to the preset, so it has no default here.
     text = f"{text} [{describe_defaults(field)}]" if shown else argparse.SUPPRESS
     parser.add_argument(flag, default=argparse.SUPPRESS, help=text, **kwargs)

@@ -20,6 +20,8 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--schedule", default=STRETCH, metavar="NAME", help=text)
     text = "the environment, module:name, where the run was begun with a function or a class [the run's own]"
     parser.add_argument("--env", metavar="ID", help=text)
+    text = "the address of the cluster, where the run was begun on a Ray cluster [the run's own]"
+    parser.add_argument("--ray", metavar="ADDRESS", help=text)
     add_output(parser)
 
 
@@ -27,7 +29,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Go on with a run."""
     say_how_to_go_on(arguments.run)
     display = choose_output(arguments.quiet, arguments.json_lines)
-    agent = resume_and_show(display, arguments.run, arguments.steps, arguments.schedule, env=arguments.env)
+    options = {"env": arguments.env, "ray": arguments.ray}
+    agent = resume_and_show(display, arguments.run, arguments.steps, arguments.schedule, **options)
     return exit_code_of(agent, arguments.run)
 
 

@@ -118,7 +118,7 @@ def argument_of(kind: Any) -> Callable[[str], Any]:
     """Return what turns the text of an option into a value, for argparse. kind: the type of the option."""
     if kind is int:
         return whole_number
-    return float if kind == float | None else kind
+    return {float | None: float, str | None: str}.get(kind, kind)
 
 
 def whole_number(text: str) -> int | float:

@@ -58,7 +58,7 @@ class LearningMeter:
 
     def _epsilon(self, T: int) -> float:
         """Return the mean of what `annealed_epsilon` returns for each worker."""
-        final = float(np.mean([worker.epsilon_final for worker in self.trainer.workers]))
+        final = float(np.mean(self.trainer.final_epsilons))
         return 1.0 + min(T / self.trainer.config.epsilon_steps, 1.0) * (final - 1.0)
 
 

@@ -37,6 +37,7 @@ def resume(
     verbose: bool = False,
     callbacks: Sequence[Given] = (),
     env: EnvLike | None = None,
+    ray: str | None = None,
 ) -> Agent:
     """Go on with a run in its own folder, from its last training state, and return its agent.
 
@@ -52,6 +53,7 @@ def resume(
     callbacks what follows the run, see `train`; the callbacks of its options come by themselves
     env       the environment, as for `train`, where the run was begun with a function or a class, which a folder does
               not hold; by default the run's own
+    ray       the address of the cluster, where the run was begun on a Ray cluster; by default the run's own
 
     A run that a callback has stopped goes on to its planned steps. If it has reached its stop_at, stop_at no longer
     holds.
@@ -63,7 +65,7 @@ def resume(
     another program trains in its folder.
     """
     display = choose_display() if as_switch("verbose", verbose) else Silent()
-    return resume_and_show(display, run, steps, schedule, callbacks, env)
+    return resume_and_show(display, run, steps, schedule, callbacks, env, ray)
 
 
 def resume_and_show(
@@ -73,6 +75,7 @@ def resume_and_show(
     schedule: str = STRETCH,
     callbacks: Sequence[Given] = (),
     env: EnvLike | None = None,
+    ray: str | None = None,
 ) -> Agent:
     """Go on with a run, as `resume` does. display: what shows the progress."""
     path = as_folder("run", run)
@@ -84,6 +87,8 @@ def resume_and_show(
     options, result, _ = read_ends(path)
     result = result if isinstance(result, dict) else None
     config = config_of(path, options)
+    if ray is not None and config.ray is None:
+        raise InputError(f"The run in {path} was begun on this machine alone; it goes on without ray.")
     folder = RunFolder(path, config, resumed=True)
     try:
         found = read_last_state(folder)
@@ -94,9 +99,11 @@ def resume_and_show(
             agent, rate = go_on(*found, steps, schedule)
             agent = leave_behind(agent, result)
             agent = agent if env_id is None else agent.on(env_id)
+            agent = agent if ray is None else change_option(agent, ray=ray)
             check_environment(agent, found[1])
             sizes = found[1].numbers.monitor_bytes, found[1].numbers.evaluations_bytes
         else:
+            config = config if ray is None else dataclasses.replace(config, ray=ray)
             agent, rate, sizes = begin_again(config, steps, env_id), None, (0, 0)
         followers = with_options(own, agent.config, has_folder=True)
         prepare(folder, agent.config, *sizes)
@@ -168,7 +175,12 @@ def go_on(agent: Agent, state: TrainingState, steps: int | None, schedule: str) 
 def leave_behind(agent: Agent, result: dict[str, Any] | None) -> Agent:
     """Return the agent of a run that goes on, without the score that the run has reached. result: see `Run`."""
     changes = without_reached(result)
-    return Agent(dataclasses.replace(agent.config, **changes), agent.spec, agent.theta) if changes else agent
+    return change_option(agent, **changes) if changes else agent
+
+
+def change_option(agent: Agent, **changes: Any) -> Agent:
+    """Return an agent with the same parameters and other options."""
+    return Agent(dataclasses.replace(agent.config, **changes), agent.spec, agent.theta)
 
 
 def before(result: dict[str, Any] | None, steps: int | None) -> dict[str, Any] | None:
@@ -181,7 +193,8 @@ def check_environment(agent: Agent, state: TrainingState) -> None:
     config, spec = agent.config, agent.spec
     with closing(make_env(config.env, observation=spec.observation, env_kwargs=config.env_kwargs)) as env:
         spec.check_compatible(env.spec)
-        if env.jitted != ("env_state" in state.arrays):
+        # The state of a run on a cluster has no environments: their episodes begin anew.
+        if config.ray is None and env.jitted != ("env_state" in state.arrays):
             begun, other = ("in Python", "jitted") if env.jitted else ("jitted", "in Python")
             raise InputError(f"The run was begun with an environment that is {begun}; {config.env} is {other}.")
 

@@ -18,6 +18,7 @@ from numasync.runtime.jit import INSTALLED
 from numasync.training.background_evaluation import BackgroundEvaluator
 from numasync.training.callback_calls import CallbackCalls
 from numasync.training.callbacks import Callback, Checkpoint, End, Evaluation, Start, as_evaluations
+from numasync.training.engine import choose_engine
 from numasync.training.learning import LearningMeter
 from numasync.training.progress import Progress
 from numasync.training.records import CHECKPOINT, RunFolder, resume_command
@@ -25,8 +26,6 @@ from numasync.training.report import Report
 from numasync.training.result import make_result
 from numasync.training.schedule import Schedule
 from numasync.training.state import PENDING, TrainingState, write_state
-from numasync.training.supervisor import Supervisor
-from numasync.training.trainer import Trainer
 
 # Episodes that wait for a disk with room. The oldest are left out beyond that.
 MOST_EPISODES = 100_000
@@ -55,10 +54,11 @@ class Run:
         before: dict[str, Any] | None = None,
     ) -> None:
         self.agent, self.folder, self.report, self.before = agent, folder, report, before
-        self.trainer = Trainer(agent.config, agent.spec, agent.network, agent.theta, schedule)
+        self.supervisor = choose_engine(agent)(agent, state, schedule)
+        self.trainer = self.supervisor.trainer
         if callbacks:
             self.trainer.measure_outputs()
-        self.supervisor = Supervisor(self.trainer, state)
+        self.supervisor.on_trouble = self._say_once
         self.supervisor.keeps_state = folder is not None
         self.supervisor.on_restore = lambda: report.print_stage("restoring")
         self.calls = CallbackCalls(callbacks, LearningMeter(self.trainer).read, self.supervisor.stop)
@@ -139,7 +139,7 @@ class Run:
             self.report.close()
         interrupted = evaluation is None and not self.evaluation_error
         result = make_result(self.agent.config, self.supervisor.progress(), evaluation, interrupted, self.stopped_by)
-        self.agent.result = result
+        self.agent.result = result = {**result, **self.supervisor.measured}
         saved = self.folder is not None and self._save()
         if saved:
             # The state has the line of the final evaluation now, for a run that goes on for more steps.

@@ -93,6 +93,7 @@ class Supervisor:
     interrupted     whether Ctrl-C or another signal has ended the run early
     ended_by        the other signal, if there was one
     anew            whether episodes begin anew, because an environment cannot go on in the middle of one
+    measured        what result.json has besides: values for JSON, by name
 
     These attributes can be set before `run`:
 
@@ -100,6 +101,7 @@ class Supervisor:
     pause_at     (T) -> whether the workers must pause here; None: never. Only deterministic mode asks it, before each
                  turn of a worker
     on_restore   called before a state is restored, which takes a while where games are played again
+    on_trouble   (sentence): called where something goes wrong that does not end the run
     """
 
     def __init__(self, trainer: Trainer, state: TrainingState | None = None) -> None:
@@ -111,7 +113,9 @@ class Supervisor:
         self.keeps_state = False
         self.pause_at: Callable[[int], bool] | None = None
         self.on_restore: Callable[[], None] = lambda: None
+        self.on_trouble: Callable[[str], None] = lambda text: None
         self.anew = False
+        self.measured: dict[str, Any] = {}
         # An environment never leaves the thread that it is made in.
         self._threads: list[RunThread | NoThread] = []
         # Stop: at once, whatever is lost. Pause: between two calls of the loop, to go on later.
@@ -217,28 +221,35 @@ class Supervisor:
         runs: list[Future] = []
         checkpoint_due = False
         try:
-            while not self.stopped:
-                self._pause.clear()
-                runs = [thread.submit(self._run_workers_of, i) for i, thread in enumerate(self._threads)]
-                if checkpoint_due:  # it is written while the workers go on
-                    on_checkpoint(self.snapshot)
-                checkpoint_due = self._watch(runs, on_progress)
-                if not any(run.result() for run in runs) or self._stop.is_set() or self.stopped:
-                    break
-                if checkpoint_due:
-                    checkpoint_due = self._take_checkpoint(on_pause)
-                else:
-                    on_pause()
+            with self._ending_in_good_order():
+                while not self.stopped:
+                    self._pause.clear()
+                    runs = [thread.submit(self._run_workers_of, i) for i, thread in enumerate(self._threads)]
+                    if checkpoint_due:  # it is written while the workers go on
+                        on_checkpoint(self.snapshot)
+                    checkpoint_due = self._watch(runs, on_progress)
+                    if not any(run.result() for run in runs) or self._stop.is_set() or self.stopped:
+                        break
+                    if checkpoint_due:
+                        checkpoint_due = self._take_checkpoint(on_pause)
+                    else:
+                        on_pause()
+        finally:
+            self._pause.set()
+            wait(runs)
+        trainer.clock.stop()
+
+    @contextlib.contextmanager
+    def _ending_in_good_order(self) -> Iterator[None]:
+        """End the run early where the `with` block is interrupted, or fails."""
+        try:
+            yield
         except EndedBySignal as signal:
             self.interrupted, self.ended_by = True, signal
         except (KeyboardInterrupt, BrokenPipeError):  # a broken pipe: nobody reads the output any more
             self.interrupted = True
         except Exception as error:  # of a callback, such as a periodic evaluation
             self._fail(error)
-        finally:
-            self._pause.set()
-            wait(runs)
-        trainer.clock.stop()
 
     def _watch(self, runs: list[Future], on_progress: OnProgress) -> bool:
         """Call the callback and check the parameters until all threads have ended, or pause.
@@ -314,9 +325,12 @@ class Supervisor:
             self._checkpoints.crossed(self.trainer.steps)
             self._checkpoint_at = time.perf_counter()
             if self.keeps_state:
-                saved = self._in_each_thread(lambda i: self.trainer.envs[i].save())
-                self.state = copy_state(self.trainer, saved, self._turns[0])
+                self.state = self._copy_state()
         return finite
+
+    def _copy_state(self) -> TrainingState:
+        saved = self._in_each_thread(lambda i: self.trainer.envs[i].save())
+        return copy_state(self.trainer, saved, self._turns[0])
 
     def _take_snapshot(self) -> bool:
         """Copy theta. Return false, and fail, if the copy is not finite."""

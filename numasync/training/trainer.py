@@ -11,7 +11,7 @@ from numasync.config import Config
 from numasync.envs import make_env
 from numasync.envs.spec import Environment, EnvSpec
 from numasync.errors import InputError, NotFiniteError, WorkerError
-from numasync.learner.counters import address_of_measure
+from numasync.learner.counters import COLUMNS, address_of_measure
 from numasync.learner.loop import MAX_SEGMENTS, MORE, NOT_FINITE, Shared, Worker, compile_loop, loop_jobs, run_segments
 from numasync.learner.moments import begin_moments, count_observation, new_moments
 from numasync.learner.optim import OPTIMIZERS, OptimizerState, new_state
@@ -103,7 +103,12 @@ class Trainer:
     @property
     def learned(self) -> np.ndarray:
         """What all workers have counted of their learning, see `learner/counters.py`: float64 (COLUMNS,)."""
-        return np.sum([worker.learned for worker in self.workers], axis=0)
+        return sum((worker.learned for worker in self.workers), np.zeros(COLUMNS))
+
+    @property
+    def final_epsilons(self) -> list[float]:
+        """The final epsilon of each worker."""
+        return [worker.epsilon_final for worker in self.workers]
 
     @property
     def kernels(self) -> list[Any]:
@@ -156,12 +161,15 @@ class Trainer:
         self.envs.append(env)
         self.spec.check_compatible(env.spec)
         env.keep_history()
-        worker = make_worker(i, config, self.algorithm, self.network, env, self.action_map, optimizer_state)
+        worker = self._make_worker(i, env, optimizer_state)
         # One set of scratch arrays for each thread fits into its caches; one set for each worker does not.
         if i >= len(self.threads):
             worker = share_scratch(worker, self.workers[i - len(self.threads)])
         self.workers.append(worker)
         call_for_worker(i, env.reset, worker.env_state, worker.rng, worker.obs[0])
+
+    def _make_worker(self, i: int, env: Environment, optimizer_state: OptimizerState) -> Worker:
+        return make_worker(i, self.config, self.algorithm, self.network, env, self.action_map, optimizer_state)
 
     def count_reset(self, i: int) -> None:
         """Count the observation of a reset of worker i outside the loop, where observations are normalised."""

@@ -1,0 +1,127 @@
+"""A simulation of many nodes that exchange theta: steps a second, staleness and bytes, for 1 to 1,000 nodes.
+
+It plays events, not steps: when a node sends, when its delta reaches each part of theta, when the answer is back. It
+assumes:
+
+1. A node plays its steps at one pace, which exchanges do not change: they have a thread of their own. The paces of the
+   nodes differ by `spread`, drawn once for each node.
+2. A node begins an exchange sync_steps steps after it began the one before, or, where that has not come back, as soon
+   as it has.
+3. Each part of theta serves one exchange after the other, in the order in which they arrive. One takes `call_s`, and
+   `byte_s` for each byte of the part, in and out.
+4. The network takes `latency_s` in each direction. The line of a machine that holds a part carries `line_bytes_s` in
+   each direction. What the nodes' own lines carry is left out: a node sends one delta at a time.
+5. Nobody dies, and T_max is never reached.
+"""
+
+import heapq
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+FLOAT_BYTES = 4
+
+
+class Costs(NamedTuple):
+    """What a simulation knows of a network, a node and a cluster.
+
+    parameters    the parameters of the network
+    steps_per_s   the steps a second of a node
+    update_steps  the steps between two updates of theta by a worker
+    sync_steps    the steps of a node between two exchanges
+    call_s        seconds that an actor needs for an exchange of no bytes
+    byte_s        seconds that it needs for each byte more, counted once in and once out
+    latency_s     seconds of the network, one way
+    line_bytes_s  bytes a second of the line of a machine that holds a part of theta, each way
+    spread        standard deviation of the nodes' paces, as a part of the pace
+    """
+
+    parameters: int
+    steps_per_s: float
+    update_steps: float
+    sync_steps: int
+    call_s: float
+    byte_s: float
+    latency_s: float = 0.0001
+    line_bytes_s: float = 1.25e9
+    spread: float = 0.05
+
+    def service_s(self, shards: int) -> float:
+        """Return how long one of `shards` parts is busy with an exchange: its processor, or its slower line."""
+        part = FLOAT_BYTES * self.parameters / shards
+        return max(self.call_s + 2 * part * self.byte_s, part / self.line_bytes_s)
+
+
+class Outcome(NamedTuple):
+    """What a simulation has found.
+
+    steps_per_s  the steps a second of all nodes
+    staleness    the updates of others between a node's pull and its push, the mean over all pushes
+    bytes_per_s  what all nodes send and receive
+    busy         the part of the time in which the actors with the parameters are busy
+    exchange_s   how long an exchange takes, the mean
+    sync_steps   the steps between two exchanges of a node, the mean: more than asked for where exchanges take longer
+    """
+
+    steps_per_s: float
+    staleness: float
+    bytes_per_s: float
+    busy: float
+    exchange_s: float
+    sync_steps: float
+
+
+def simulate(costs: Costs, nodes: int, shards: int = 1, exchanges: int = 40, seed: int = 1) -> Outcome:
+    """Play `exchanges` exchanges of each node, and measure the second half.
+
+    costs      what is known
+    nodes      how many nodes there are
+    shards     how many actors hold a part of theta each
+    exchanges  how many exchanges each node makes, on average
+    seed       of the nodes' paces and of when each one begins
+    """
+    rng = np.random.default_rng(seed)
+    paces = costs.steps_per_s * np.maximum(1 + costs.spread * rng.standard_normal(nodes), 0.1)
+    service = costs.service_s(shards)
+    free = 0.0  # when the parts can take the next exchange: all parts get the same ones in the same order
+    starts = rng.random(nodes) * costs.sync_steps / paces
+    events = [(float(start), node) for node, start in enumerate(starts)]
+    heapq.heapify(events)
+    sent, seen, total = np.zeros(nodes), np.zeros(nodes), 0.0  # when each node last sent; updates of others
+    measured: list[tuple[float, float, float, float]] = []
+    half = exchanges * nodes // 2
+    for _ in range(2 * half or 1):
+        now, node = heapq.heappop(events)
+        begun = max(now + costs.latency_s, free)
+        free = begun + service
+        back = free + costs.latency_s
+        steps = paces[node] * (now - sent[node])
+        measured.append((now, total - seen[node], back - now, steps))
+        total += steps / costs.update_steps
+        seen[node], sent[node] = total, now
+        heapq.heappush(events, (max(now + costs.sync_steps / paces[node], back), node))
+    table = np.array(measured[half:])
+    seconds = max(float(table[-1, 0] - table[0, 0]), 1e-9)
+    rate = (len(table) - 1) / seconds
+    return Outcome(
+        steps_per_s=float(paces.sum()),
+        staleness=float(table[:, 1].mean()),
+        bytes_per_s=2 * FLOAT_BYTES * costs.parameters * rate,
+        busy=min(rate * service, 1.0),
+        exchange_s=float(table[:, 2].mean()),
+        sync_steps=float(table[:, 3].mean()),
+    )
+
+
+def saturated_at(costs: Costs, shards: int = 1) -> float:
+    """Return the number of nodes from which on exchanges wait for each other, so that staleness grows faster.
+
+    Each node asks sync_steps / steps_per_s apart, and one exchange keeps the parts busy for service_s.
+    """
+    return costs.sync_steps / costs.steps_per_s / costs.service_s(shards)
+
+
+def table_of(costs: Costs, nodes: Sequence[int], shards: int = 1) -> list[dict[str, Any]]:
+    """Return what `simulate` finds for each number of nodes."""
+    return [{"nodes": n, "shards": shards, **simulate(costs, n, shards)._asdict()} for n in nodes]
