@@ -26,10 +26,10 @@ REPEATS = 200
 # Steps a second of a node with two cores, from docs/reports/speed.md, and steps between two updates of a worker.
 STEPS_PER_S = {"CartPole": 870_000, "MinAtar": 198_000, "Pong": 3_900}
 UPDATE_STEPS = {"CartPole": 5, "MinAtar": 20, "Pong": 20}
-SYNC_STEPS = {"CartPole": 2_000, "MinAtar": 2_000, "Pong": 500}
+SYNC_STEPS = {"CartPole": 500, "MinAtar": 500, "Pong": 500}
 # What `measure` has printed: parameters, and milliseconds in which an actor is busy with an exchange.
 PARAMETERS = {"CartPole": 898, "MinAtar": 132_179, "Pong": 677_686}
-SERVICE_MS = {"CartPole": 2.40, "MinAtar": 9.29, "Pong": 7.57}
+SERVICE_MS = {"CartPole": 0.91, "MinAtar": 4.98, "Pong": 5.91}
 
 
 def parameters_of(env: str) -> int:

@@ -5,14 +5,11 @@ from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from numasync.agent.agent import Agent
-from numasync.distributed.node import Place
+from numasync.distributed.node import Place, Setup
 from numasync.distributed.ray_actors import RayLink, start_node
 from numasync.distributed.ray_cluster import LOCAL, Node, living_nodes
 from numasync.errors import InputError, NotFiniteError, WorkerError, one_line
-from numasync.training.schedule import Schedule
 
 # A run whose nodes die more often does not start another one.
 MOST_DEATHS = 20
@@ -36,7 +33,7 @@ class Fleet:
     ray         Ray, connected
     machines    the machine of each node
     agent       the agent of the run
-    schedule    how the learning rate falls
+    setup       what a node begins with. The program renews it, for the nodes that take the place of others
     link        how to reach the parameters
     first       the number of the first launch
     on_trouble  (sentence): called where a node has died
@@ -47,22 +44,20 @@ class Fleet:
         ray: ModuleType,
         machines: Sequence[Node],
         agent: Agent,
-        schedule: Schedule,
+        setup: Setup,
         link: RayLink,
         first: int,
         on_trouble: Callable[[str], None],
     ) -> None:
-        self.ray, self.machines, self.agent, self.schedule = ray, list(machines), agent, schedule
+        self.ray, self.machines, self.agent, self.setup = ray, list(machines), agent, setup
         self.link, self.launches, self.on_trouble = link, first, on_trouble
         self.running: dict[Any, Launch] = {}
         self.missing: list[int] = []
         self.deaths = 0
-        self.g: np.ndarray | None = None
         self.tried = 0.0
 
-    def start(self, g: np.ndarray | None) -> None:
-        """Start all nodes. g: what their optimisers remember."""
-        self.g = g
+    def start(self) -> None:
+        """Start all nodes."""
         for index in range(len(self.machines)):
             self._launch(index)
 
@@ -72,7 +67,7 @@ class Fleet:
         beside = [i for i, other in enumerate(self.machines) if other.host == machine.host]
         process = start_node(self.ray, machine, (beside.index(index), len(beside)), config.ray != LOCAL)
         place = Place(index, len(self.machines), self.launches)
-        call = process.run.remote(config, self.agent.spec, place, self.schedule, self.g, self.link.parts)
+        call = process.run.remote(config, self.agent.spec, place, self.setup, self.link.parts)
         self.running[call] = Launch(self.launches, index, process, machine)
         self.launches += 1
 

@@ -31,8 +31,7 @@ def train_in_turn(agent: Agent) -> dict[str, Any]:
     server = ParameterServer(agent.theta, Board(config.nodes))
     own = Agent(dataclasses.replace(config, ray=None, nodes=1, shards=1, deterministic=True), agent.spec, agent.theta)
     nodes = [
-        Exchanger(NodeTrainer(own, Place(i, config.nodes, i), None), server, config.sync_steps)
-        for i in range(config.nodes)
+        Exchanger(NodeTrainer(own, Place(i, config.nodes, i)), server, config.sync_steps) for i in range(config.nodes)
     ]
     for node in nodes:
         node.trainer.build()

@@ -48,6 +48,22 @@ class Place(NamedTuple):
     launch: int
 
 
+class Setup(NamedTuple):
+    """What a node begins with.
+
+    schedule  how the learning rate falls; None: to 0 over the run
+    g         what its optimiser remembers, (n_parameters,); None for nothing
+    measures  whether it measures entropy and value, for callbacks
+    """
+
+    schedule: Schedule | None = None
+    g: np.ndarray | None = None
+    measures: bool = False
+
+
+NEW = Setup()  # of a run that begins
+
+
 class Link(Protocol):
     """How a node reaches the parameters. Each method is as in `ParameterServer`, for the whole theta."""
 
@@ -67,19 +83,18 @@ class NodeTrainer(Trainer):
     T is the sum of the rows of `shared.steps`. One more row has the steps of the other nodes. So whatever depends on T,
     in compiled code too, counts over all nodes: the learning rate, epsilon, the copies of the target network, the end.
 
-    agent     the agent of the run
-    place     which node this is
-    schedule  how the learning rate falls; by default to 0 over the run
-    g         what the optimiser remembers at the start, (n_parameters,); None for nothing
+    agent  the agent of the run
+    place  which node this is
+    setup  what it begins with
     """
 
-    def __init__(
-        self, agent: Agent, place: Place, schedule: Schedule | None = None, g: np.ndarray | None = None
-    ) -> None:
-        self.place, self.g = place, g
+    def __init__(self, agent: Agent, place: Place, setup: Setup = NEW) -> None:
+        self.place, self.g = place, setup.g
         # The program that has started the run writes its checkpoints.
         config = dataclasses.replace(agent.config, checkpoint_every=MOST, checkpoint_minutes=0.0)
-        super().__init__(config, agent.spec, agent.network, agent.theta, schedule)
+        super().__init__(config, agent.spec, agent.network, agent.theta, setup.schedule)
+        if setup.measures:
+            self.measure_outputs()
         rows = aligned_zeros((config.workers + 1, self.shared.steps.shape[1]), np.int64)
         self.shared = self.shared._replace(steps=rows)
 

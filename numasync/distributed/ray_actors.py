@@ -13,13 +13,12 @@ import numpy as np
 
 from numasync.agent.agent import Agent
 from numasync.config import Config
-from numasync.distributed.node import NodeTrainer, Place, run_node
+from numasync.distributed.node import NodeTrainer, Place, Setup, run_node
 from numasync.distributed.parameter_server import Board, ParameterServer, Reply, Report, View, cut
 from numasync.distributed.ray_cluster import Node, import_ray, on_node
 from numasync.envs.objects import as_env_id
 from numasync.envs.spec import EnvSpec
 from numasync.runtime.affinity import allowed_cores
-from numasync.training.schedule import Schedule
 
 
 class RayLink:
@@ -87,24 +86,17 @@ class NodeProcess:
         return socket.gethostname(), os.getpid()
 
     def run(
-        self,
-        config: Config,
-        spec: EnvSpec,
-        place: Place,
-        schedule: Schedule,
-        g: np.ndarray | None,
-        parts: Sequence[Any],
+        self, config: Config, spec: EnvSpec, place: Place, setup: Setup, parts: Sequence[Any]
     ) -> tuple[str, str] | None:
         """Train to the end of the run, and return what `run_node` returns.
 
         config, spec  of the agent: its network holds addresses of this machine's memory, and is built here again
         place         which node this is
-        schedule      how the learning rate falls
-        g             see `NodeTrainer`
+        setup         what it begins with
         parts         the handles of the actors that hold theta
         """
         as_env_id(config.env)  # imports what 'module:name' means
-        return run_node(NodeTrainer(Agent(config, spec), place, schedule, g), RayLink(parts))
+        return run_node(NodeTrainer(Agent(config, spec), place, setup), RayLink(parts))
 
 
 def start_node(ray: ModuleType, node: Node, share: tuple[int, int], reserves: bool) -> Any:

@@ -11,6 +11,7 @@ import numpy as np
 from numasync.agent.agent import Agent
 from numasync.config import Config
 from numasync.distributed.fleet import Fleet, choose_machines
+from numasync.distributed.node import Setup
 from numasync.distributed.parameter_server import Board, View
 from numasync.distributed.ray_actors import RayLink, start_parameters
 from numasync.distributed.ray_cluster import check_nodes, connect
@@ -28,6 +29,8 @@ from numasync.training.workers import final_epsilon
 LOOK_SECONDS, LOOK_SECONDS_OF_LARGE, LARGE_BYTES = 0.1, 0.5, 2**20
 # How long the nodes have to send their last steps after Ctrl-C.
 LAST_SECONDS = 20.0
+# A training state has the g that the nodes had this long before, at most.
+G_SECONDS = 2.0
 
 
 class ClusterTrainer(Trainer):
@@ -42,6 +45,7 @@ class ClusterTrainer(Trainer):
         self._steps, self._learned = 0, np.zeros(COLUMNS)
         self.launches = 0
         self.g: np.ndarray | None = None
+        self.measures = False
 
     @property
     def steps(self) -> int:
@@ -52,6 +56,15 @@ class ClusterTrainer(Trainer):
     def learned(self) -> np.ndarray:
         """What all workers of all nodes have counted of their learning: float64 (COLUMNS,)."""
         return self._learned
+
+    @property
+    def setup(self) -> Setup:
+        """What a node begins with now."""
+        return Setup(self.schedule, self.g, self.measures)
+
+    def measure_outputs(self) -> None:
+        """Let the workers of all nodes measure entropy and value. Call it before the nodes start."""
+        self.measures = True
 
     @property
     def final_epsilons(self) -> list[float]:
@@ -108,7 +121,7 @@ class ClusterSupervisor(Supervisor):
         super().__init__(ClusterTrainer(agent, schedule), state)
         self.agent = agent
         large = self.trainer.theta.nbytes > LARGE_BYTES
-        self._begun = False
+        self._begun, self._asked = False, 0.0  # whether the nodes have begun; when they were asked for g
         self._look_seconds = LOOK_SECONDS_OF_LARGE if large else LOOK_SECONDS
 
     def run(
@@ -127,12 +140,11 @@ class ClusterSupervisor(Supervisor):
             machines = choose_machines(check_nodes(ray, 1, [options_of_env(config)]), config.nodes, str(config.ray))
             board = Board(config.nodes, trainer.steps)
             self.link = RayLink(start_parameters(ray, trainer.theta, config.shards, board))
-            schedule, first = trainer.schedule, trainer.launches
-            self.fleet = Fleet(ray, machines, self.agent, schedule, self.link, first, self.on_trouble)
+            self.fleet = Fleet(ray, machines, self.agent, trainer.setup, self.link, trainer.launches, self.on_trouble)
             try:
                 if self._take_checkpoint(on_pause):
                     on_checkpoint(self.snapshot)
-                    self.fleet.start(trainer.g)
+                    self.fleet.start()
                     self._watch_nodes(on_progress, on_checkpoint, on_pause)
                 self._finish(on_checkpoint, on_pause)
             finally:
@@ -158,7 +170,6 @@ class ClusterSupervisor(Supervisor):
                         break
                     if self._checkpoint_is_due() and self._take_checkpoint(on_pause):
                         on_checkpoint(self.snapshot)
-                        self.link.parts[0].ask_for_g.remote()
         finally:
             self._take_last_steps()
         trainer.clock.stop()
@@ -182,8 +193,11 @@ class ClusterSupervisor(Supervisor):
             self._begun = True
             trainer.clock = Stopwatch(trainer.clock.seconds + view.seconds)
             trainer.clock.start()
+        if self._begun and time.monotonic() - self._asked > G_SECONDS:
+            self._asked = time.monotonic()
             self.link.parts[0].ask_for_g.remote()
         trainer.take(theta, view)
+        self.fleet.setup = trainer.setup
         trainer.launches = self.fleet.launches
         seconds = max(view.seconds, 1e-3)
         deaths = self.fleet.deaths

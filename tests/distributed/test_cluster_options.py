@@ -7,7 +7,7 @@ import pytest
 
 import numasync
 from numasync.distributed.fleet import choose_machines
-from numasync.distributed.parameter_server import Board
+from numasync.distributed.parameter_server import Board, Report
 from numasync.distributed.ray_cluster import Node
 from numasync.distributed.run_over_nodes import ClusterSupervisor, ClusterTrainer
 from numasync.errors import InputError
@@ -87,3 +87,15 @@ def test_a_training_state_of_one_machine_is_none_of_a_cluster():
     del state.arrays["launches"]
     with pytest.raises(InputError, match="none of a run over several nodes"):
         ClusterTrainer(agent).restore(state)
+
+
+def test_a_node_that_begins_later_gets_the_last_g_and_measures_for_callbacks():
+    agent = make_agent(env="Catch-v0", ray="local")
+    trainer, board = ClusterTrainer(agent), Board(1)
+    assert trainer.setup == (trainer.schedule, None, False)
+    board.join(0)
+    g = np.full_like(agent.theta, 0.5)
+    board.arrived(Report(0, 5, np.zeros(COLUMNS), np.zeros((0, 3)), g=g))
+    trainer.take(agent.theta, board.look())
+    trainer.measure_outputs()
+    assert trainer.setup.g is not None and trainer.setup.g.tolist() == g.tolist() and trainer.setup.measures

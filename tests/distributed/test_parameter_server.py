@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from numasync.distributed.node import Exchanger, NodeTrainer, Place, mean_g, run_node
+from numasync.distributed.node import Exchanger, NodeTrainer, Place, Setup, mean_g, run_node
 from numasync.distributed.parameter_server import PATIENCE_SECONDS, Board, ParameterServer, Report, cut
-from numasync.learner.counters import COLUMNS, UPDATES
+from numasync.learner.counters import COLUMNS, MEASURED, UPDATES, VALUE
 from numasync.training.train import make_agent
 
 NONE = np.zeros((0, 3))
@@ -207,3 +207,21 @@ def test_a_node_that_fails_says_so_in_one_sentence():
     agent = make_agent(env="Catch-v0", ray="local", workers=1, steps=50_000, lr=1e30)
     name, text = run_node(NodeTrainer(agent, Place(0, 1, 0)), ParameterServer(agent.theta, Board(1)))
     assert name == "NotFiniteError" and text.endswith(".") and "\n" not in text
+
+
+@pytest.mark.compiled
+def test_a_node_measures_values_only_where_a_callback_reads_them():
+    for measures in (False, True):
+        agent = make_agent(env="Catch-v0", algo="a3c", ray="local", workers=1, steps=2_000, sync_steps=100)
+        server = ParameterServer(agent.theta, Board(1))
+        assert run_node(NodeTrainer(agent, Place(0, 1, 0), Setup(measures=measures)), server) is None
+        learned = server.look()[1].learned
+        assert (learned[MEASURED] > 0, learned[VALUE] != 0) == (measures, measures)
+
+
+@pytest.mark.compiled
+def test_the_optimiser_of_a_node_begins_with_the_g_that_it_is_given():
+    agent = make_agent(env="Catch-v0", ray="local", workers=2)
+    trainer = NodeTrainer(agent, Place(0, 1, 0), Setup(g=np.full_like(agent.theta, 0.25)))
+    trainer.build()
+    assert_array_equal(mean_g(trainer), np.full_like(agent.theta, 0.25))

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from support.callbacks import Remembers
 
 import numasync
 from numasync.errors import InputError
@@ -109,6 +110,15 @@ def test_a_run_whose_program_is_killed_goes_on(cluster, tmp_path):
     result = check_folder(out, 8_000_000)
     # What was made before the kill is not made again.
     assert 0 < sum(result["exchanges"]["steps_of_launches"]) < result["steps"]
+
+
+def test_a_callback_reads_what_all_nodes_have_measured(cluster):
+    remembers = Remembers()
+    options = {"algo": "a3c", "ray": cluster.address, "nodes": 2, "workers": 2, "steps": 300_000}
+    numasync.train("CartPole-v1", **options, callbacks=[remembers])
+    learned = [progress.learning for progress in remembers.of("on_progress") if progress.learning.updates]
+    assert learned and all(np.isfinite([each.loss, each.entropy, each.value]).all() for each in learned)
+    assert len(remembers.of("on_episode")) == remembers.of("on_end")[0].result["episodes"]
 
 
 def test_a_cluster_with_fewer_nodes_is_an_error_that_leaves_nothing(cluster, tmp_path):

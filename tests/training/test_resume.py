@@ -15,6 +15,7 @@ from numasync.algorithms import ALGORITHMS
 from numasync.errors import TroubleWarning
 from numasync.learner.optim import OPTIMIZERS
 from numasync.runtime.jit import DISABLED
+from numasync.training import engine
 from numasync.training import run as run_module
 from numasync.training.records import read_run
 from numasync.training.schedule import NEVER, Schedule
@@ -173,8 +174,8 @@ def test_an_episode_of_gymnasium_begins_anew_and_it_is_said_once(monkeypatch, tm
 def test_more_steps_stretch_or_hold_the_learning_rate(monkeypatch, tmp_path, schedule):
     folder = stopped_run(monkeypatch, tmp_path / "run")
     _, state = read_state(folder / "training.npz")
-    made, make = [], run_module.Trainer
-    monkeypatch.setattr(run_module, "Trainer", lambda *arguments: made.append(make(*arguments)) or made[-1])
+    made, make = [], engine.Trainer
+    monkeypatch.setattr(engine, "Trainer", lambda *arguments: made.append(make(*arguments)) or made[-1])
     numasync.resume(folder, steps=2 * STEPS, schedule=schedule)
     (trainer,) = made
     lr = trainer.config.lr

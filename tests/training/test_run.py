@@ -16,10 +16,11 @@ from numasync.agent.agent import Agent
 from numasync.agent.evaluation import PERIODIC_EVAL_STREAM, play_episodes, summarize
 from numasync.config import make_config
 from numasync.envs.jitted.cartpole import CARTPOLE
+from numasync.training import engine, supervisor
 from numasync.training import run as run_module
-from numasync.training import supervisor
 from numasync.training import train as train_module
 from numasync.training.background_evaluation import BackgroundEvaluator
+from numasync.training.callbacks import Callback
 from numasync.training.display import Silent
 from numasync.training.records import read_run
 from numasync.training.report import Report
@@ -56,7 +57,7 @@ class Prompt(BackgroundEvaluator):
 @pytest.fixture
 def in_turns(monkeypatch):
     """Runs that are the same every time, their evaluations too."""
-    monkeypatch.setattr(run_module, "Supervisor", InTurns)
+    monkeypatch.setattr(engine, "Supervisor", InTurns)
     monkeypatch.setattr(run_module, "BackgroundEvaluator", Prompt)
 
 
@@ -64,12 +65,7 @@ def in_turns(monkeypatch):
 def trainers(monkeypatch):
     """The list of the trainers that runs make."""
     made = []
-
-    def make_trainer(*arguments):
-        made.append(Trainer(*arguments))
-        return made[-1]
-
-    monkeypatch.setattr(run_module, "Trainer", make_trainer)
+    monkeypatch.setattr(engine, "Trainer", lambda *arguments: made.append(Trainer(*arguments)) or made[-1])
     return made
 
 
@@ -116,7 +112,7 @@ def test_one_worker_writes_its_episodes_one_after_the_other(tmp_path):
 
 
 def test_episodes_are_written_while_the_run_lasts(tmp_path, monkeypatch):
-    monkeypatch.setattr(run_module, "Supervisor", InTurns)
+    monkeypatch.setattr(engine, "Supervisor", InTurns)
     folder = tmp_path / "run"
     growing = []
 
@@ -233,7 +229,7 @@ def test_an_evaluation_still_under_way_at_the_end_is_said_before_the_next_begins
             if not self.future:
                 super().poll(steps, seconds, theta)
 
-    monkeypatch.setattr(run_module, "Supervisor", InTurns)
+    monkeypatch.setattr(engine, "Supervisor", InTurns)
     monkeypatch.setattr(run_module, "BackgroundEvaluator", Late)
     numasync.train(verbose=True, eval_every=200, **SHORT)
     kinds = [line.split()[0] for line in capsys.readouterr().out.splitlines() if "valuat" in line]
@@ -379,6 +375,13 @@ def test_an_evaluation_that_is_given_up_has_no_score_and_no_warning():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert run._evaluate_periodically(agent.theta, run.evaluator.stop) is None
+
+
+def test_entropy_and_value_are_measured_for_callbacks_alone():
+    agent = Agent(make_config("classic", network=LAYERS), CARTPOLE.spec)
+    report = Report(agent.config, display=Silent())
+    assert Run(agent, None, report).trainer.settings.measure == 0
+    assert Run(agent, None, report, callbacks=[Callback()]).trainer.settings.measure != 0
 
 
 @pytest.mark.parametrize("moment", ["print_end", "print_final_evaluation", "print_result"])
