@@ -113,6 +113,12 @@ class Config:
     )
     nodes: int = option(1, "machines of the cluster that train together, each with its own workers", 1, 1024)
     sync_steps: int = option(500, "steps of a machine between two exchanges of theta with the others", 1)
+    delta_weight: float | None = option(
+        None,
+        "weight of what a machine adds to the parameters of all; by default 2 / nodes, and 1 for one or two nodes",
+        SMALLEST,
+        1.0,
+    )
     shards: int = option(1, "processes of the cluster that hold the parameters, a part each", 1, 64)
 
     def __post_init__(self) -> None:
@@ -169,6 +175,7 @@ class TrainOptions(TypedDict, total=False):
     ray: str | None
     nodes: int
     sync_steps: int
+    delta_weight: float | None
     shards: int
 
 

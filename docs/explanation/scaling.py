@@ -108,7 +108,7 @@ def print_table(label: str, costs: Costs, shards: int, rows: list[dict[str, Any]
     print(f"{label}: an exchange every {costs.sync_steps} steps; saturated at {saturated_at(costs, shards):.1f} nodes")
     for row in rows:
         steps, megabytes = f"{row['steps_per_s']:>13,.0f} steps/s", f"{row['bytes_per_s'] / 1e6:>9,.1f} MB/s"
-        rest = f"busy {row['busy']:>4.0%}, {row['sync_steps']:>8,.0f} steps apart, {1000 * row['exchange_s']:>8.1f} ms"
+        rest = f"busy {row['busy']:>4.0%}, {1000 * row['exchange_s']:>8.1f} ms an exchange"
         print(f"  {row['nodes']:>5} nodes {steps}  staleness {row['staleness']:>10,.0f}  {megabytes}  {rest}")
 
 

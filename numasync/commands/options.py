@@ -40,6 +40,9 @@ KEYWORDS: dict[str, Any] = {"nargs": "+", "action": AddKeywords, "type": parse_k
 
 METAVARS = {"env": "ID", "ray": "ADDRESS"}
 
+# The options of one run over the nodes of a cluster. Commands that play many runs have a --ray of their own.
+ONE_RUN_OVER_NODES = ("ray", "nodes", "sync_steps", "delta_weight", "shards")
+
 
 def add_options(parser: Parser, shown: Collection[str] | None = None, left_out: Collection[str] = ()) -> None:
     """Add a flag for each option of a run, and without help the flags of the old names.

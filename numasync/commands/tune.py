@@ -4,7 +4,7 @@ import argparse
 from typing import Any
 
 from numasync.commands.command import Command, given_by
-from numasync.commands.options import add_options, rename_old_options
+from numasync.commands.options import ONE_RUN_OVER_NODES, add_options, rename_old_options
 from numasync.runtime import interrupts
 from numasync.tools.program import Parser, path_argument, whole_number
 from numasync.tools.tuning import TRIALS, tune
@@ -28,7 +28,7 @@ def add_arguments(parser: Parser) -> None:
     parser.add_argument("--seed", help=text, **number)
     text = "play the workers of a trial in turn, so that it repeats exactly [True]"
     parser.add_argument("--deterministic", action=argparse.BooleanOptionalAction, help=text, **shared)
-    add_options(parser, shown=SHOWN, left_out=("seed", "deterministic"))
+    add_options(parser, shown=SHOWN, left_out=("seed", "deterministic", *ONE_RUN_OVER_NODES))
 
 
 def run(arguments: argparse.Namespace) -> int:

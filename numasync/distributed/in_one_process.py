@@ -28,18 +28,16 @@ def train_in_turn(agent: Agent) -> dict[str, Any]:
     The agent's theta is then that of the parameter server.
     """
     config = agent.config
-    server = ParameterServer(agent.theta, Board(config.nodes))
+    server = ParameterServer(agent.theta, Board(config.nodes, config.sync_steps))
     own = Agent(dataclasses.replace(config, ray=None, nodes=1, shards=1, deterministic=True), agent.spec, agent.theta)
-    nodes = [
-        Exchanger(NodeTrainer(own, Place(i, config.nodes, i)), server, config.sync_steps) for i in range(config.nodes)
-    ]
+    nodes = [Exchanger(NodeTrainer(own, Place(i, config.nodes, i)), server) for i in range(config.nodes)]
     for node in nodes:
         node.trainer.build()
         server.join(node.trainer.place.launch)
     for i, node in enumerate(nodes):
         node.begin()
         # The first exchanges are spread over an interval, as they are where nodes run for long.
-        node.sent = -(i * config.sync_steps // config.nodes)
+        node.trainer.sent = -(i * config.sync_steps // config.nodes)
     while all(play_a_turn(node) for node in nodes):
         for node in nodes:
             if node.is_due():
@@ -66,9 +64,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--workers", type=int, help="of each node")
     parser.add_argument("--nodes", type=int, nargs="+", default=[2])
     parser.add_argument("--sync-steps", type=int, nargs="+", default=[200])
+    parser.add_argument("--delta-weight", type=float)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     given = parser.parse_args(argv)
-    options = {name: getattr(given, name) for name in ("env", "algo", "steps", "workers") if getattr(given, name)}
+    options = {name: getattr(given, name) for name in ("env", "algo", "steps", "workers", "delta_weight") if getattr(given, name)}
     for seed in given.seeds:
         for nodes in given.nodes:
             for sync_steps in given.sync_steps:

@@ -1,7 +1,13 @@
 """A node: the threads of one machine train on its own theta, and a thread beside them exchanges it with the others.
 
-See `parameter_server.py` for the equation. The threads never wait for an exchange. It reads and writes theta as any
-other thread does, without a lock.
+See `parameter_server.py` for the equation. The thread of the exchanges reads and writes theta as any other thread does,
+without a lock. The threads that train go on during an exchange. They wait only where the answer takes longer than
+sync_steps steps:
+
+    an exchange begins   sync_steps steps after the one before
+    a worker waits       2 sync_steps steps after the last answered exchange began
+
+So theta of a node is never more than 2 sync_steps steps of its own away from a theta of all nodes.
 """
 
 import contextlib
@@ -29,10 +35,9 @@ from numasync.training.workers import final_epsilon
 # The workers of launch k of a node draw from the streams after NODE_STREAM + 1024 k. Other streams lie below.
 NODE_STREAM, MOST_WORKERS = 5_000_000, 1024
 
-# How long the thread of the exchanges sleeps between two looks at the steps, and after how long without an exchange it
-# asks whether the run stops.
-SHORTEST_SLEEP, LONGEST_SLEEP, ASK_SECONDS = 0.0002, 0.02, 0.5
-JOIN_SECONDS = 0.05
+# After how long without an exchange a node asks whether the run stops. How long a worker waits for an answer before it
+# looks whether the run stops or pauses. How often a node that is ready asks whether it may begin.
+ASK_SECONDS, WAIT_SECONDS, JOIN_SECONDS = 0.5, 0.02, 0.05
 
 
 class Place(NamedTuple):
@@ -78,7 +83,7 @@ class Link(Protocol):
 
 
 class NodeTrainer(Trainer):
-    """A Trainer whose T counts the steps of all nodes.
+    """A Trainer whose T counts the steps of all nodes, and whose workers wait for a late exchange.
 
     T is the sum of the rows of `shared.steps`. One more row has the steps of the other nodes. So whatever depends on T,
     in compiled code too, counts over all nodes: the learning rate, epsilon, the copies of the target network, the end.
@@ -86,10 +91,17 @@ class NodeTrainer(Trainer):
     agent  the agent of the run
     place  which node this is
     setup  what it begins with
+
+    It also has these attributes:
+
+    sent  the steps of this node at its last answered exchange
+    due   set where an exchange is due
     """
 
     def __init__(self, agent: Agent, place: Place, setup: Setup = NEW) -> None:
         self.place, self.g = place, setup.g
+        self.sent = 0
+        self.due, self._answered = threading.Event(), threading.Event()
         # The program that has started the run writes its checkpoints.
         config = dataclasses.replace(agent.config, checkpoint_every=MOST, checkpoint_minutes=0.0)
         super().__init__(config, agent.spec, agent.network, agent.theta, setup.schedule)
@@ -103,9 +115,40 @@ class NodeTrainer(Trainer):
         """The steps of this node."""
         return int(self.shared.steps[:-1, 0].sum())
 
+    @property
+    def unsent(self) -> int:
+        """The steps of this node since its last answered exchange began."""
+        return self.own_steps - self.sent
+
+    def take_answer(self, sent: int) -> None:
+        """Let the workers go on: what they had made when they had made `sent` steps is with the others."""
+        self.sent = sent
+        self._answered.set()
+
     def set_others(self, steps: int) -> None:
         """Note the steps of the other nodes."""
         self.shared.steps[-1, 0] = steps
+
+    def run_segments_of(self, i: int, segments: int) -> bool:
+        """As `Trainer.run_segments_of`. Play fewer segments where an exchange comes near, none where it is late."""
+        if segments == 0:
+            return super().run_segments_of(i, 0)
+        interval, unsent = self.config.sync_steps, self.unsent
+        if unsent >= 2 * interval:
+            self._wait_for_answer()
+            return True
+        room = (interval if unsent < interval else 2 * interval) - unsent
+        share = max(room // (self.config.t_max * self.config.workers), 1)
+        goes_on = super().run_segments_of(i, min(segments, share))
+        if self.unsent >= interval:
+            self.due.set()
+        return goes_on
+
+    def _wait_for_answer(self) -> None:
+        """Wait until the exchange that is under way is answered, a moment at most."""
+        self._answered.clear()
+        if self.unsent >= 2 * self.config.sync_steps:  # the answer has not come meanwhile
+            self._answered.wait(WAIT_SECONDS)
 
     def _make_worker(self, i: int, env: Environment, optimizer_state: OptimizerState) -> Worker:
         config, place = self.config, self.place
@@ -120,21 +163,21 @@ class NodeTrainer(Trainer):
 class Exchanger:
     """Exchanges the theta of a trainer with the other nodes.
 
-    trainer     a NodeTrainer, which has been built before `begin` is called
-    link        how to reach the parameters
-    sync_steps  the steps of this node between two exchanges
+    trainer  a NodeTrainer, which has been built before `begin` is called
+    link     how to reach the parameters
 
     It also has these attributes:
 
     reply  the last Reply
-    sent   the steps of this node that have been sent
+    lost   the steps of this node that came too late to be taken
     """
 
-    def __init__(self, trainer: NodeTrainer, link: Link, sync_steps: int) -> None:
-        self.trainer, self.link, self.sync_steps = trainer, link, sync_steps
-        self.base, self.delta = trainer.theta.copy(), np.zeros_like(trainer.theta)
-        self.reply = Reply(0, False, False, False)
-        self.sent = self.bytes = 0
+    def __init__(self, trainer: NodeTrainer, link: Link) -> None:
+        self.trainer, self.link = trainer, link
+        self.weight = np.float32(trainer.config.delta_weight or weight_of(trainer.place.nodes))
+        self.base, self.sent_theta, self.delta = (trainer.theta.copy() for _ in range(3))
+        self.reply = Reply(0)
+        self.lost = self.bytes = 0
         self.seconds = 0.0
 
     def begin(self) -> None:
@@ -152,22 +195,25 @@ class Exchanger:
 
     def is_due(self) -> bool:
         """Return whether the node has made sync_steps steps since its last exchange."""
-        return self.trainer.own_steps - self.sent >= self.sync_steps
+        return self.trainer.unsent >= self.trainer.config.sync_steps
 
     def exchange(self) -> None:
         """Send what this node has changed, and take what the others have changed. Threads may train meanwhile."""
-        theta, report = self.trainer.theta, self._report()
-        np.subtract(theta, self.base, out=self.delta)
+        theta, made = self.trainer.theta, self.trainer.own_steps  # steps before theta: a step that counts is in delta
+        np.copyto(self.sent_theta, theta)
+        np.subtract(self.sent_theta, self.base, out=self.delta)
+        self.delta *= self.weight
         started = time.perf_counter()
-        found, reply = self.link.exchange(self.delta, report)
+        found, reply = self.link.exchange(self.delta, self._report(made))
         self.seconds += time.perf_counter() - started
         self.bytes += self.delta.nbytes + found.nbytes
-        self.base += self.delta  # what theta was when it was sent
-        np.subtract(found, self.base, out=self.base)  # what the others have changed
-        theta += self.base
+        np.subtract(found, self.sent_theta, out=self.delta)
+        theta += self.delta
         np.copyto(self.base, found)
-        self.sent = report.steps
+        if not reply.taken:
+            self.lost += made - self.trainer.sent
         self._take(reply)
+        self.trainer.take_answer(made)
 
     def ask(self) -> None:
         """Take what the node must know of the others, without an exchange."""
@@ -175,14 +221,24 @@ class Exchanger:
 
     def _take(self, reply: Reply) -> None:
         self.reply = reply
-        self.trainer.set_others(reply.others)
+        self.trainer.set_others(reply.others - self.lost)  # T has no lost steps
 
-    def _report(self) -> Report:
+    def _report(self, made: int) -> Report:
+        """made: the steps of this node, lost ones too."""
         trainer = self.trainer
-        steps = trainer.own_steps  # before theta is read: a step that counts is in the delta
         episodes = np.array(trainer.episode_log.take(), np.float64).reshape(-1, 4)[:, [0, 1, 3]]
         g = mean_g(trainer) if self.reply.wants_g else None
-        return Report(trainer.place.launch, steps, trainer.learned, episodes, self.bytes, self.seconds, g)
+        return Report(trainer.place.launch, made - self.lost, trainer.learned, episodes, self.bytes, self.seconds, g)
+
+
+def weight_of(nodes: int) -> float:
+    """Return the largest weight w <= 1 of a delta with which the nodes never overshoot together, however late they are.
+
+    Say that theta* is where all nodes go. At theta each makes delta = c (theta* - theta), with 0 < c < 1: the later it
+    sends, the nearer c is to 1. The sum of N deltas leaves (1 - w N c) (theta* - theta). That shrinks for every c where
+    w N <= 2.
+    """
+    return min(1.0, 2 / nodes)
 
 
 def mean_g(trainer: Trainer) -> np.ndarray:
@@ -199,7 +255,7 @@ class Node:
     """
 
     def __init__(self, trainer: NodeTrainer, link: Link) -> None:
-        self.exchanger = Exchanger(trainer, link, trainer.config.sync_steps)
+        self.exchanger = Exchanger(trainer, link)
         self.supervisor = Supervisor(trainer)
         self.ended = threading.Event()
         self.error: Exception | None = None
@@ -223,6 +279,7 @@ class Node:
             self.supervisor.run(on_checkpoint=on_checkpoint)
         finally:
             self.ended.set()
+            self.exchanger.trainer.due.set()
             with contextlib.suppress(RuntimeError):  # it has not been started
                 self.thread.join()
         if self.error:
@@ -237,24 +294,19 @@ class Node:
             self.supervisor.stop()
 
     def _exchange_until_the_end(self) -> None:
-        exchanger, trainer = self.exchanger, self.exchanger.trainer
-        before = asked = time.perf_counter()
-        sleep = SHORTEST_SLEEP
-        while not self.ended.wait(sleep):
-            steps, now = trainer.own_steps - exchanger.sent, time.perf_counter()
-            if steps >= exchanger.sync_steps:
+        exchanger, due = self.exchanger, self.exchanger.trainer.due
+        while True:
+            due.wait(ASK_SECONDS)
+            due.clear()
+            if self.ended.is_set():
+                return
+            if exchanger.is_due():
                 exchanger.exchange()
-                before = asked = now
-            elif now - asked > ASK_SECONDS:
+            else:
                 exchanger.ask()
-                asked = now
             if exchanger.reply.stops:
                 self.supervisor.stop()
                 return
-            # The time that the missing steps take at the pace since the last exchange.
-            pace = steps / (now - before) if steps and now > before else 0.0
-            left = (exchanger.sync_steps - steps) / pace if 0 < steps < exchanger.sync_steps and pace else 0.0
-            sleep = min(max(left, SHORTEST_SLEEP), LONGEST_SLEEP)
 
 
 def run_node(trainer: NodeTrainer, link: Link) -> tuple[str, str] | None:

@@ -3,13 +3,17 @@
 A node trains on its own copy of theta. It comes here every sync_steps steps, with what it has changed since its last
 visit, and takes home what the others have changed meanwhile:
 
-    delta      = theta_node - base                    base: theta as the node found it here at its last visit
-    theta      <- theta + delta                       here
-    theta_node <- theta_node + (theta - base - delta) at the node: the sum of the others' deltas
+    sent       = theta_node                     at the node
+    delta      = sent - base                    base: theta as the node found it here at its last visit
+    theta      <- theta + w delta               here
+    theta_node <- theta_node + (theta - sent)   at the node, whose threads may have moved theta_node since
     base       <- theta
 
 That is Downpour SGD (Dean et al. 2012) with deltas in the place of gradients. Gorila (Nair et al. 2015) learned DQN
-like this. A large network is cut into parts, each in a `ParameterServer` of its own. One `Board` counts for all.
+like this. w is 1 for two nodes and 2 / N for N, see `node.weight_of`: then N nodes that come late do not overshoot
+together. A delta that comes far too late is not taken, as in Gorila.
+
+A large network is cut into parts, each in a `ParameterServer` of its own. One `Board` counts for all.
 """
 
 import time
@@ -23,12 +27,15 @@ from numasync.learner.counters import COLUMNS, UPDATES
 # A node that is ready waits this long for the others, whose compilation may take longer.
 PATIENCE_SECONDS = 60.0
 
+# A delta is too late where the others have made this many times as many steps as they make where all keep pace.
+TOO_LATE = 10
+
 
 class Report(NamedTuple):
     """What a node has done since it was launched. A node sends it with each delta.
 
     launch    the number of its launch, see `Board`
-    steps     its own steps, over all its workers
+    steps     its own steps, over all its workers, without the steps that came too late
     learned   float64 (COLUMNS,): what its workers have counted, see learner/counters.py
     episodes  float64 (n, 3): return, length and T of the episodes that have ended since the last report
     bytes     what it has sent and received of theta
@@ -52,12 +59,14 @@ class Reply(NamedTuple):
     begins   whether the nodes may begin
     stops    whether the node must stop
     wants_g  whether the next report must have g
+    taken    whether the delta was added; False where it came too late
     """
 
     others: int
-    begins: bool
-    stops: bool
-    wants_g: bool
+    begins: bool = False
+    stops: bool = False
+    wants_g: bool = False
+    taken: bool = True
 
 
 class View(NamedTuple):
@@ -85,13 +94,17 @@ class Board:
     Each start of a node is a launch with a number of its own. What a node has sent stays, also where it dies. T counts
     what has arrived here.
 
-    nodes   how many nodes begin together
-    before  the steps of the run before it was resumed
-    clock   returns seconds; only differences matter
+    nodes       how many nodes begin together
+    sync_steps  the steps of a node between two exchanges
+    before      the steps of the run before it was resumed
+    clock       returns seconds; only differences matter
     """
 
-    def __init__(self, nodes: int, before: int = 0, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, nodes: int, sync_steps: int, before: int = 0, clock: Callable[[], float] = time.monotonic
+    ) -> None:
         self.nodes, self.before, self.clock = nodes, before, clock
+        self.most_missed = TOO_LATE * 2 * sync_steps * max(nodes - 1, 1)  # steps of others between two visits
         self.reports: dict[int, Report] = {}
         self.stopping = False
         self.first: float | None = None  # when the first node was ready
@@ -99,8 +112,9 @@ class Board:
         self._episodes: list[np.ndarray] = []
         self._g: dict[int, np.ndarray] = {}
         self._owing: set[int] = set()  # launches that shall send their g
-        self._seen: dict[int, int] = {}  # updates of all nodes at the last visit of each launch
+        self._seen: dict[int, tuple[int, int]] = {}  # updates and steps of all nodes at the last visit of each launch
         self._staleness: list[int] = [0, 0, 0]  # visits, sum, largest
+        self._late: list[int] = [0, 0]  # visits that came too late, and their steps
 
     @property
     def steps(self) -> int:
@@ -117,25 +131,36 @@ class Board:
         if launch not in self.reports:
             self.reports[launch] = Report(launch, 0, np.zeros(COLUMNS), np.zeros((0, 3)))
             self.first = self.clock() if self.first is None else self.first
-        self._seen[launch] = self.updates
+        self._seen[launch] = self.updates, self.steps
         waited = self.first is not None and self.clock() - self.first > PATIENCE_SECONDS
         if self.began is None and (len(self.reports) >= self.nodes or waited):
             self.began = self.clock()
         return self.reply(launch)
 
     def arrived(self, report: Report) -> Reply:
-        """Count a report that has come with a delta, and measure its staleness: updates of others meanwhile."""
-        launch = report.launch
-        stale = self.updates - self._seen[launch]
+        """Count a report that has come with a delta, and return whether the delta shall be taken.
+
+        Its staleness is the updates of others since the last visit.
+        """
+        launch, (updates, steps) = report.launch, self._seen[report.launch]
+        self._keep_g(report)
+        self._seen[launch] = self.updates, self.steps
+        if self.steps - steps > self.most_missed:
+            visits, lost = self._late
+            self._late = [visits + 1, lost + report.steps - self.reports[launch].steps]
+            return self.reply(launch)._replace(taken=False)
+        stale = self.updates - updates
         visits, total, largest = self._staleness
         self._staleness = [visits + 1, total + stale, max(largest, stale)]
         self.reports[launch] = report._replace(episodes=np.zeros((0, 3)), g=None)
-        self._seen[launch] = self.updates
+        self._seen[launch] = self.updates, self.steps
         self._episodes.append(report.episodes)
-        if report.g is not None:
-            self._g[launch] = report.g
-            self._owing.discard(launch)
         return self.reply(launch)
+
+    def _keep_g(self, report: Report) -> None:
+        if report.g is not None:
+            self._g[report.launch] = report.g
+            self._owing.discard(report.launch)
 
     def reply(self, launch: int) -> Reply:
         """Return what a node must know of the others."""
@@ -174,6 +199,8 @@ class Board:
             "steps_per_exchange": round((self.steps - self.before) / max(visits, 1), 1),
             "staleness_mean": round(total / max(visits, 1), 2),
             "staleness_max": largest,
+            "late": self._late[0],
+            "steps_lost": self._late[1],
             "bytes": sum(report.bytes for report in reports),
             "exchange_ms": round(1000 * seconds / max(visits, 1), 3),
             "steps_of_launches": [report.steps for _, report in sorted(self.reports.items())],
@@ -210,8 +237,9 @@ class ParameterServer:
         return self.read(), self.board.join(launch)
 
     def exchange(self, delta: np.ndarray, report: Report) -> tuple[np.ndarray, Reply]:
-        """Add a delta, count its report, and return the new theta and what the node must know."""
-        return self.add(delta), self.board.arrived(report)
+        """Count a report, add its delta unless it is too late, and return theta and what the node must know."""
+        reply = self.board.arrived(report)
+        return self.add(delta) if reply.taken else self.read(), reply
 
     def ask(self, launch: int) -> Reply:
         """Return what a node must know between two exchanges."""

@@ -36,11 +36,13 @@ class RayLink:
         return joined([first[0], *others]), first[1]
 
     def exchange(self, delta: np.ndarray, report: Report) -> tuple[np.ndarray, Reply]:
-        """See `ParameterServer.exchange`. All parts are sent at once."""
+        """See `ParameterServer.exchange`. The first part decides whether the others take theirs too."""
         first, *others = cut(delta, len(self.parts))
-        calls = [part.add.remote(piece) for part, piece in zip(self.parts[1:], others)]
-        found = self.ray.get([self.parts[0].exchange.remote(first, report), *calls])
-        return joined([found[0][0], *found[1:]]), found[0][1]
+        found, reply = self.ray.get(self.parts[0].exchange.remote(first, report))
+        calls = [
+            part.add.remote(piece) if reply.taken else part.read.remote() for part, piece in zip(self.parts[1:], others)
+        ]
+        return joined([found, *self.ray.get(calls)]), reply
 
     def ask(self, launch: int) -> Reply:
         """See `ParameterServer.ask`."""

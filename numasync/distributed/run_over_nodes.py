@@ -138,7 +138,7 @@ class ClusterSupervisor(Supervisor):
             trainer.restore(self.state)
         with connect(str(config.ray)) as ray:
             machines = choose_machines(check_nodes(ray, 1, [options_of_env(config)]), config.nodes, str(config.ray))
-            board = Board(config.nodes, trainer.steps)
+            board = Board(config.nodes, config.sync_steps, trainer.steps)
             self.link = RayLink(start_parameters(ray, trainer.theta, config.shards, board))
             self.fleet = Fleet(ray, machines, self.agent, trainer.setup, self.link, trainer.launches, self.on_trouble)
             try:

@@ -3,12 +3,12 @@
 It plays events, not steps: when a node sends, when its delta reaches each part of theta, when the answer is back. It
 assumes:
 
-1. A node plays its steps at one pace, which exchanges do not change: they have a thread of their own. The paces of the
-   nodes differ by `spread`, drawn once for each node.
-2. A node begins an exchange sync_steps steps after it began the one before, or, where that has not come back, as soon
-   as it has.
+1. A node plays its steps at one pace while it plays. The paces of the nodes differ by `spread`, drawn once for each
+   node.
+2. A node begins an exchange sync_steps steps after it began the one before. Where the answer to that one is not back
+   yet, the node waits for it, and plays no further.
 3. Each part of theta serves one exchange after the other, in the order in which they arrive. One takes `call_s`, and
-   `byte_s` for each byte of the part, in and out.
+   `byte_s` for each byte of the part, in and out. The first part answers before the others are asked.
 4. The network takes `latency_s` in each direction. The line of a machine that holds a part carries `line_bytes_s` in
    each direction. What the nodes' own lines carry is left out: a node sends one delta at a time.
 5. Nobody dies, and T_max is never reached.
@@ -56,12 +56,11 @@ class Costs(NamedTuple):
 class Outcome(NamedTuple):
     """What a simulation has found.
 
-    steps_per_s  the steps a second of all nodes
+    steps_per_s  the steps a second of all nodes, which are fewer where nodes wait for exchanges
     staleness    the updates of others between a node's pull and its push, the mean over all pushes
     bytes_per_s  what all nodes send and receive
     busy         the part of the time in which the actors with the parameters are busy
     exchange_s   how long an exchange takes, the mean
-    sync_steps   the steps between two exchanges of a node, the mean: more than asked for where exchanges take longer
     """
 
     steps_per_s: float
@@ -69,7 +68,6 @@ class Outcome(NamedTuple):
     bytes_per_s: float
     busy: float
     exchange_s: float
-    sync_steps: float
 
 
 def simulate(costs: Costs, nodes: int, shards: int = 1, exchanges: int = 40, seed: int = 1) -> Outcome:
@@ -84,38 +82,38 @@ def simulate(costs: Costs, nodes: int, shards: int = 1, exchanges: int = 40, see
     rng = np.random.default_rng(seed)
     paces = costs.steps_per_s * np.maximum(1 + costs.spread * rng.standard_normal(nodes), 0.1)
     service = costs.service_s(shards)
-    free = 0.0  # when the parts can take the next exchange: all parts get the same ones in the same order
+    after = 0.0 if shards == 1 else service + 2 * costs.latency_s  # of the other parts, after the first has answered
+    free = 0.0  # when the first part can take the next exchange; the others get the same ones in the same order
     starts = rng.random(nodes) * costs.sync_steps / paces
     events = [(float(start), node) for node, start in enumerate(starts)]
     heapq.heapify(events)
-    sent, seen, total = np.zeros(nodes), np.zeros(nodes), 0.0  # when each node last sent; updates of others
-    measured: list[tuple[float, float, float, float]] = []
+    # The updates of all nodes, and how many of them each node has seen.
+    seen, total = np.zeros(nodes), 0.0
+    measured: list[tuple[float, float, float]] = []
     half = exchanges * nodes // 2
     for _ in range(2 * half or 1):
         now, node = heapq.heappop(events)
         begun = max(now + costs.latency_s, free)
         free = begun + service
-        back = free + costs.latency_s
-        steps = paces[node] * (now - sent[node])
-        measured.append((now, total - seen[node], back - now, steps))
-        total += steps / costs.update_steps
-        seen[node], sent[node] = total, now
+        back = free + costs.latency_s + after
+        measured.append((now, total - seen[node], back - now))
+        total += costs.sync_steps / costs.update_steps
+        seen[node] = total
         heapq.heappush(events, (max(now + costs.sync_steps / paces[node], back), node))
     table = np.array(measured[half:])
     seconds = max(float(table[-1, 0] - table[0, 0]), 1e-9)
     rate = (len(table) - 1) / seconds
     return Outcome(
-        steps_per_s=float(paces.sum()),
+        steps_per_s=rate * costs.sync_steps,
         staleness=float(table[:, 1].mean()),
         bytes_per_s=2 * FLOAT_BYTES * costs.parameters * rate,
         busy=min(rate * service, 1.0),
         exchange_s=float(table[:, 2].mean()),
-        sync_steps=float(table[:, 3].mean()),
     )
 
 
 def saturated_at(costs: Costs, shards: int = 1) -> float:
-    """Return the number of nodes from which on exchanges wait for each other, so that staleness grows faster.
+    """Return the number of nodes from which on the parts are always busy, so that nodes wait.
 
     Each node asks sync_steps / steps_per_s apart, and one exchange keeps the parts busy for service_s.
     """

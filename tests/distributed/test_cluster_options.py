@@ -65,7 +65,7 @@ def test_a_cluster_with_too_few_nodes_is_refused_and_local_nodes_are_processes()
 def test_a_training_state_holds_T_theta_the_optimiser_and_the_launches(tmp_path):
     agent = make_agent(env="Catch-v0", ray="local", nodes=2, workers=3)
     trainer = ClusterTrainer(agent)
-    board = Board(2)
+    board = Board(2, 500)
     for launch in (0, 1):
         board.join(launch)
     view = board.look()._replace(steps=12_345, learned=np.ones(COLUMNS), g=np.full(agent.theta.size, 0.5, np.float32))
@@ -91,7 +91,7 @@ def test_a_training_state_of_one_machine_is_none_of_a_cluster():
 
 def test_a_node_that_begins_later_gets_the_last_g_and_measures_for_callbacks():
     agent = make_agent(env="Catch-v0", ray="local")
-    trainer, board = ClusterTrainer(agent), Board(1)
+    trainer, board = ClusterTrainer(agent), Board(1, 500)
     assert trainer.setup == (trainer.schedule, None, False)
     board.join(0)
     g = np.full_like(agent.theta, 0.5)

@@ -1,12 +1,13 @@
 """The equation of an exchange and the board, without Ray: no update is lost, and every step is counted once."""
 
 import threading
+import time
 
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from numasync.distributed.node import Exchanger, NodeTrainer, Place, Setup, mean_g, run_node
+from numasync.distributed.node import Exchanger, NodeTrainer, Place, Setup, mean_g, run_node, weight_of
 from numasync.distributed.parameter_server import PATIENCE_SECONDS, Board, ParameterServer, Report, cut
 from numasync.learner.counters import COLUMNS, MEASURED, UPDATES, VALUE
 from numasync.training.train import make_agent
@@ -25,13 +26,13 @@ def make_node(server, node=0, nodes=2, **options):
     agent = make_agent(env="Catch-v0", ray="local", nodes=nodes, **options)
     server.theta[:] = 0
     trainer = NodeTrainer(agent, Place(node, nodes, node))
-    return trainer, Exchanger(trainer, server, agent.config.sync_steps)
+    return trainer, Exchanger(trainer, server)
 
 
 def make_pair(**options):
     """Return a server and two nodes that have begun, with a theta of zeros."""
     theta = make_agent(env="Catch-v0").theta
-    server = ParameterServer(theta, Board(2))
+    server = ParameterServer(theta, Board(2, 50))
     nodes = [make_node(server, i, **options)[1] for i in range(2)]
     for node in nodes:
         server.join(node.trainer.place.launch)
@@ -82,7 +83,7 @@ def test_what_threads_do_during_an_exchange_goes_out_with_the_next_one():
 
 
 def test_the_board_counts_every_step_once():
-    board = Board(2, before=1_000)
+    board = Board(2, 500, before=1_000)
     board.join(0)
     board.join(1)
     assert board.arrived(report(0, 50)).others == 1_000
@@ -92,7 +93,7 @@ def test_the_board_counts_every_step_once():
 
 
 def test_a_node_that_dies_costs_what_it_has_not_sent_and_nothing_else():
-    board = Board(2)
+    board = Board(2, 500)
     for launch in (0, 1):
         board.join(launch)
     board.arrived(report(0, 50, 5, [[1.0, 9, 40]]))
@@ -104,7 +105,7 @@ def test_a_node_that_dies_costs_what_it_has_not_sent_and_nothing_else():
 
 
 def test_staleness_is_the_updates_of_others_between_two_exchanges():
-    board = Board(2)
+    board = Board(2, 500)
     for launch in (0, 1):
         board.join(launch)
     board.arrived(report(0, 10, updates=4))  # nothing of others yet
@@ -116,24 +117,24 @@ def test_staleness_is_the_updates_of_others_between_two_exchanges():
 
 def test_nodes_begin_together_or_when_one_has_waited_long():
     now = [0.0]
-    board = Board(2, clock=lambda: now[0])
+    board = Board(2, 500, clock=lambda: now[0])
     assert not board.join(0).begins
     assert board.join(1).begins and board.join(0).begins
-    late = Board(2, clock=lambda: now[0])
+    late = Board(2, 500, clock=lambda: now[0])
     assert not late.join(0).begins
     now[0] = PATIENCE_SECONDS + 1
     assert late.join(0).begins
 
 
 def test_an_episode_is_shown_once():
-    board = Board(1)
+    board = Board(1, 500)
     board.join(0)
     board.arrived(report(0, 10, episodes=[[1, 2, 3], [4, 5, 6]]))
     assert len(board.look().episodes) == 2 and len(board.look().episodes) == 0
 
 
 def test_the_memory_of_the_optimiser_is_the_mean_of_what_was_asked_for():
-    board = Board(2)
+    board = Board(2, 500)
     for launch in (0, 1):
         board.join(launch)
     assert not board.arrived(report(0, 1)).wants_g
@@ -142,6 +143,60 @@ def test_the_memory_of_the_optimiser_is_the_mean_of_what_was_asked_for():
     assert not board.arrived(report(0, 3, g=np.full(3, 1, np.float32))).wants_g
     board.arrived(report(1, 3, g=np.full(3, 2, np.float32)))
     assert board.look().g.tolist() == [1.5] * 3
+
+
+def test_a_delta_that_comes_far_too_late_is_not_taken_and_its_steps_do_not_count():
+    server, one, two = make_pair()  # 50 steps between two exchanges: 1,000 of the other are the most
+
+    def make(node, steps, change):
+        node.trainer.shared.steps[0, 0] += steps
+        node.trainer.theta[:] += np.float32(change)
+
+    make(one, 60, 4)
+    for _ in range(11):
+        make(two, 100, 1)
+        two.exchange()
+    one.exchange()
+    assert not one.reply.taken and one.lost == 60 and one.trainer.steps == server.board.steps == 1_100
+    assert_array_equal(server.theta, np.full_like(server.theta, 11))
+    assert_array_equal(one.trainer.theta, server.theta)
+    # It goes on from the theta of all, and what it makes then counts.
+    make(one, 50, 2)
+    one.exchange()
+    two.exchange()
+    assert one.reply.taken and server.board.steps == one.trainer.steps == two.trainer.steps == 1_150
+    assert_array_equal(two.trainer.theta, np.full_like(server.theta, 13))
+    measured = server.board.measured()
+    assert (measured["late"], measured["steps_lost"], measured["steps_of_launches"]) == (1, 60, [50, 1_100])
+
+
+def test_a_node_adds_its_delta_by_its_weight_and_keeps_what_threads_do_meanwhile():
+    server, one, two = make_pair(delta_weight=0.25)
+    one.trainer.theta[:] += np.float32(4)
+    one.exchange()
+    two.exchange()
+    for node in (one, two):
+        assert_array_equal(node.trainer.theta, np.full_like(server.theta, 1))
+    assert_array_equal(server.theta, np.full_like(server.theta, 1))
+
+
+@pytest.mark.parametrize("nodes, weight, run_away", [(2, None, False), (8, None, False), (8, 1.0, True)])
+@pytest.mark.parametrize("part", [0.5, 0.999])
+def test_nodes_that_go_to_one_theta_do_not_run_away_however_late_they_exchange(nodes, weight, run_away, part):
+    """Each node goes a part of the way to 1 between two exchanges, and all exchange at once: no order is worse."""
+    server = ParameterServer(make_agent(env="Catch-v0").theta, Board(nodes, 50))
+    all_nodes = [make_node(server, i, nodes, delta_weight=weight)[1] for i in range(nodes)]
+    for node in all_nodes:
+        server.join(node.trainer.place.launch)
+    for node in all_nodes:
+        node.begin()
+    for _ in range(30):
+        for node in all_nodes:
+            node.trainer.theta[:] += np.float32(part) * (1 - node.trainer.theta)
+        for node in all_nodes * 2:  # the second visit tells the first nodes of the last ones
+            node.exchange()
+    furthest = np.abs(server.theta - 1).max()
+    assert furthest > 100 if run_away else furthest < 1
 
 
 @pytest.mark.parametrize("shards", [1, 3, 50])
@@ -172,9 +227,32 @@ def test_two_nodes_that_train_in_turn_end_with_one_theta_and_the_right_T():
 
 
 @pytest.mark.compiled
+def test_workers_wait_for_an_exchange_that_is_late_and_go_on_after_it():
+    """A node whose exchanges take long is never more than two intervals away from the theta of all."""
+    agent = make_agent(env="Catch-v0", ray="local", workers=3, steps=20_000, sync_steps=200)
+    server = ParameterServer(agent.theta, Board(1, 200))
+    trainer = NodeTrainer(agent, Place(0, 1, 0))
+    furthest = []
+
+    class SlowLink:
+        join, ask = server.join, server.ask
+
+        def exchange(self, delta, sent):
+            time.sleep(0.005)
+            furthest.append(trainer.unsent)
+            return server.exchange(delta, sent)
+
+    assert run_node(trainer, SlowLink()) is None
+    segment = 3 * trainer.config.t_max  # each worker finishes the segment that it plays
+    assert len(furthest) >= 20_000 / (400 + segment) and max(furthest) <= 400 + segment
+    assert server.board.measured()["steps_per_exchange"] <= 400 + segment
+    assert server.board.steps >= 20_000
+
+
+@pytest.mark.compiled
 def test_two_nodes_in_threads_share_the_steps_of_a_run():
     agent = make_agent(env="Catch-v0", ray="local", nodes=2, workers=2, steps=50_000, sync_steps=500)
-    server = ParameterServer(agent.theta, Board(2))
+    server = ParameterServer(agent.theta, Board(2, 500))
     trainers = [NodeTrainer(agent, Place(i, 2, i)) for i in range(2)]
     errors = []
     threads = [threading.Thread(target=lambda t=t: errors.append(run_node(t, server))) for t in trainers]
@@ -205,7 +283,7 @@ def test_workers_of_all_nodes_have_streams_and_epsilons_of_their_own():
 @pytest.mark.compiled
 def test_a_node_that_fails_says_so_in_one_sentence():
     agent = make_agent(env="Catch-v0", ray="local", workers=1, steps=50_000, lr=1e30)
-    name, text = run_node(NodeTrainer(agent, Place(0, 1, 0)), ParameterServer(agent.theta, Board(1)))
+    name, text = run_node(NodeTrainer(agent, Place(0, 1, 0)), ParameterServer(agent.theta, Board(1, 500)))
     assert name == "NotFiniteError" and text.endswith(".") and "\n" not in text
 
 
@@ -213,7 +291,7 @@ def test_a_node_that_fails_says_so_in_one_sentence():
 def test_a_node_measures_values_only_where_a_callback_reads_them():
     for measures in (False, True):
         agent = make_agent(env="Catch-v0", algo="a3c", ray="local", workers=1, steps=2_000, sync_steps=100)
-        server = ParameterServer(agent.theta, Board(1))
+        server = ParameterServer(agent.theta, Board(1, 100))
         assert run_node(NodeTrainer(agent, Place(0, 1, 0), Setup(measures=measures)), server) is None
         learned = server.look()[1].learned
         assert (learned[MEASURED] > 0, learned[VALUE] != 0) == (measures, measures)
