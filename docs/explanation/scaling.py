@@ -26,9 +26,10 @@ REPEATS = 200
 # Steps a second of a node with two cores, from docs/reports/speed.md, and steps between two updates of a worker.
 STEPS_PER_S = {"CartPole": 870_000, "MinAtar": 198_000, "Pong": 3_900}
 UPDATE_STEPS = {"CartPole": 5, "MinAtar": 20, "Pong": 20}
-SYNC_STEPS = {"CartPole": 500, "MinAtar": 500, "Pong": 500}
-# What `measure` has printed: parameters, and milliseconds in which an actor is busy with an exchange.
+SYNC_STEPS = 2_000
+# What `measure` has printed: parameters, and milliseconds of an exchange, and of the actor's part in it.
 PARAMETERS = {"CartPole": 898, "MinAtar": 132_179, "Pong": 677_686}
+ROUND_TRIP_MS = {"CartPole": 1.21, "MinAtar": 17.65, "Pong": 24.09}
 SERVICE_MS = {"CartPole": 0.91, "MinAtar": 4.98, "Pong": 5.91}
 
 
@@ -39,26 +40,43 @@ def parameters_of(env: str) -> int:
 
 def measure_server(n: int) -> float:
     """Return the seconds of an exchange in the process that holds theta: the median, without a network."""
-    server = ParameterServer(np.zeros(n, np.float32), Board(1))
+    server = ParameterServer(np.zeros(n, np.float32), Board(1, 500))
     server.join(0)
     delta = np.full(n, 1e-3, np.float32)
     return median([timed(lambda: server.exchange(delta, report())) for _ in range(REPEATS)])
 
 
+class Caller:
+    """A node that exchanges with the actor that holds theta, for an actor of Ray."""
+
+    def measure(self, parameters: Any, n: int) -> dict[str, float]:
+        """Return the milliseconds of an exchange: one alone, and how long the actor is busy where many wait."""
+        import ray
+
+        delta = np.full(n, 1e-3, np.float32)
+
+        def exchange(times: int) -> None:
+            ray.get([parameters.exchange.remote(delta, report()) for _ in range(times)])
+
+        exchange(10)
+        one = [timed(lambda: exchange(1)) for _ in range(REPEATS)]
+        ten = [timed(lambda: exchange(10)) / 10 for _ in range(REPEATS // 10)]
+        return {"round_trip_ms": 1000 * median(one), "service_ms": 1000 * median(ten)}
+
+
 def measure_actor(ray: Any, n: int) -> dict[str, float]:
-    """Return the seconds of an exchange with an actor: one after the other, and at most how many it serves."""
-    actor = ray.remote(num_cpus=0)(ParameterServer).remote(np.zeros(n, np.float32), Board(1))
+    """Return what an exchange costs between two nodes of a cluster, the first and the last one."""
+    from numasync.distributed.ray_cluster import living_nodes, on_node
+
+    nodes = living_nodes(ray)
+    parameters = ray.remote(num_cpus=0)(ParameterServer).options(scheduling_strategy=on_node(ray, nodes[0]))
+    caller = ray.remote(num_cpus=0)(Caller).options(scheduling_strategy=on_node(ray, nodes[-1])).remote()
+    actor = parameters.remote(np.zeros(n, np.float32), Board(1, 500))
     ray.get(actor.join.remote(0))
-    delta = np.full(n, 1e-3, np.float32)
-
-    def many() -> None:
-        ray.get([actor.exchange.remote(delta, report()) for _ in range(10)])
-
-    many()
-    one = [timed(lambda: ray.get(actor.exchange.remote(delta, report()))) for _ in range(REPEATS)]
-    ten = [timed(many) / 10 for _ in range(REPEATS // 10)]
-    ray.kill(actor)
-    return {"round_trip_ms": 1000 * median(one), "service_ms": 1000 * median(ten)}
+    found = ray.get(caller.measure.remote(actor, n))
+    for process in (actor, caller):
+        ray.kill(process)
+    return found
 
 
 def report() -> Report:
@@ -94,13 +112,13 @@ def measure(address: str | None) -> None:
 
 
 def costs_of(game: str) -> Costs:
-    """Return what a simulation must know of a game: the costs are a line through two measured networks."""
-    small, large = "CartPole", "Pong"
-    more = 2 * 4 * (PARAMETERS[large] - PARAMETERS[small])
-    byte_s = (SERVICE_MS[large] - SERVICE_MS[small]) / 1000 / more
-    call_s = SERVICE_MS[small] / 1000 - 2 * 4 * PARAMETERS[small] * byte_s
-    paces = STEPS_PER_S[game], UPDATE_STEPS[game], SYNC_STEPS[game]
-    return Costs(PARAMETERS[game], *paces, call_s, byte_s)
+    """Return what a simulation must know of a game. What CartPole's exchange takes is counted as the cost of a call."""
+    moved = 2 * 4 * PARAMETERS[game]
+    paces = STEPS_PER_S[game], UPDATE_STEPS[game], SYNC_STEPS
+    travel = {name: (ROUND_TRIP_MS[name] - SERVICE_MS[name]) / 1000 for name in GAMES}
+    busy = {name: SERVICE_MS[name] / 1000 for name in GAMES}
+    byte_s, travel_byte_s = ((cost[game] - cost["CartPole"]) / moved for cost in (busy, travel))
+    return Costs(PARAMETERS[game], *paces, busy["CartPole"], byte_s, travel["CartPole"], travel_byte_s)
 
 
 def print_table(label: str, costs: Costs, shards: int, rows: list[dict[str, Any]]) -> None:

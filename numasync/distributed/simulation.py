@@ -9,8 +9,9 @@ assumes:
    yet, the node waits for it, and plays no further.
 3. Each part of theta serves one exchange after the other, in the order in which they arrive. One takes `call_s`, and
    `byte_s` for each byte of the part, in and out. The first part answers before the others are asked.
-4. The network takes `latency_s` in each direction. The line of a machine that holds a part carries `line_bytes_s` in
-   each direction. What the nodes' own lines carry is left out: a node sends one delta at a time.
+4. An exchange is on its way for `travel_s`, and `travel_byte_s` for each byte, half of it in each direction. The part is
+   free meanwhile. The line of a machine that holds a part carries `line_bytes_s` in each direction. What the nodes' own
+   lines carry is left out: a node sends one delta at a time.
 5. Nobody dies, and T_max is never reached.
 """
 
@@ -32,7 +33,8 @@ class Costs(NamedTuple):
     sync_steps    the steps of a node between two exchanges
     call_s        seconds that an actor needs for an exchange of no bytes
     byte_s        seconds that it needs for each byte more, counted once in and once out
-    latency_s     seconds of the network, one way
+    travel_s      seconds that an exchange of no bytes is on its way, there and back
+    travel_byte_s seconds more for each byte, counted once in and once out
     line_bytes_s  bytes a second of the line of a machine that holds a part of theta, each way
     spread        standard deviation of the nodes' paces, as a part of the pace
     """
@@ -43,14 +45,23 @@ class Costs(NamedTuple):
     sync_steps: int
     call_s: float
     byte_s: float
-    latency_s: float = 0.0001
+    travel_s: float = 0.0
+    travel_byte_s: float = 0.0
     line_bytes_s: float = 1.25e9
     spread: float = 0.05
 
     def service_s(self, shards: int) -> float:
         """Return how long one of `shards` parts is busy with an exchange: its processor, or its slower line."""
-        part = FLOAT_BYTES * self.parameters / shards
+        part = self.bytes_of_part(shards)
         return max(self.call_s + 2 * part * self.byte_s, part / self.line_bytes_s)
+
+    def one_way_s(self, shards: int) -> float:
+        """Return how long a message to one of `shards` parts, or from it, is on its way."""
+        return self.travel_s / 2 + self.bytes_of_part(shards) * self.travel_byte_s
+
+    def bytes_of_part(self, shards: int) -> float:
+        """Return the bytes of one of `shards` parts of theta."""
+        return FLOAT_BYTES * self.parameters / shards
 
 
 class Outcome(NamedTuple):
@@ -81,8 +92,8 @@ def simulate(costs: Costs, nodes: int, shards: int = 1, exchanges: int = 40, see
     """
     rng = np.random.default_rng(seed)
     paces = costs.steps_per_s * np.maximum(1 + costs.spread * rng.standard_normal(nodes), 0.1)
-    service = costs.service_s(shards)
-    after = 0.0 if shards == 1 else service + 2 * costs.latency_s  # of the other parts, after the first has answered
+    service, one_way = costs.service_s(shards), costs.one_way_s(shards)
+    after = 0.0 if shards == 1 else service + 2 * one_way  # of the other parts, after the first has answered
     free = 0.0  # when the first part can take the next exchange; the others get the same ones in the same order
     starts = rng.random(nodes) * costs.sync_steps / paces
     events = [(float(start), node) for node, start in enumerate(starts)]
@@ -93,9 +104,9 @@ def simulate(costs: Costs, nodes: int, shards: int = 1, exchanges: int = 40, see
     half = exchanges * nodes // 2
     for _ in range(2 * half or 1):
         now, node = heapq.heappop(events)
-        begun = max(now + costs.latency_s, free)
+        begun = max(now + one_way, free)
         free = begun + service
-        back = free + costs.latency_s + after
+        back = free + one_way + after
         measured.append((now, total - seen[node], back - now))
         total += costs.sync_steps / costs.update_steps
         seen[node] = total

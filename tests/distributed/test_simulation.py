@@ -5,7 +5,7 @@ import pytest
 from numasync.distributed.simulation import Costs, saturated_at, simulate
 
 # A node asks every 10 ms. An exchange keeps the actor busy for 1 ms.
-COSTS = Costs(1_000, 100_000, 5, 1_000, call_s=0.001, byte_s=0.0, latency_s=0.0, spread=0.0)
+COSTS = Costs(1_000, 100_000, 5, 1_000, call_s=0.001, byte_s=0.0, spread=0.0)
 
 
 def test_one_node_is_never_stale():
@@ -25,6 +25,13 @@ def test_below_saturation_each_other_node_makes_one_interval_of_updates(nodes):
     assert found.staleness == pytest.approx((nodes - 1) * 1_000 / 5, rel=0.05)
     assert found.bytes_per_s == pytest.approx(nodes * 100 * 2 * 4_000, rel=0.1)
     assert found.busy == pytest.approx(nodes / 10, rel=0.1)
+
+
+def test_what_is_on_its_way_keeps_a_node_waiting_and_not_the_actor():
+    costs = COSTS._replace(sync_steps=100, travel_s=0.001, travel_byte_s=0.001 / 8_000)  # 1 ms, 1 ms more for its bytes
+    one = simulate(costs, 1)  # 1 ms of steps, 3 ms for an exchange
+    assert one.exchange_s == pytest.approx(0.003) and one.steps_per_s == pytest.approx(100_000 / 3)
+    assert one.busy == pytest.approx(1 / 3) and simulate(costs, 3).steps_per_s == pytest.approx(100_000, rel=0.01)
 
 
 def test_above_saturation_nodes_wait_and_staleness_grows_no_faster_than_they_do():
