@@ -112,7 +112,7 @@ class Config:
         None, "Ray cluster to train on: HOST:PORT of its head, 'auto', or 'local' for this machine alone"
     )
     nodes: int = option(1, "machines of the cluster that train together, each with its own workers", 1, 1024)
-    sync_steps: int = option(2_000, "steps of a machine between two exchanges of theta with the others", 1)
+    sync_steps: int = option(500, "steps of a machine between two exchanges of theta with the others", 1)
     delta_weight: float | None = option(
         None,
         "weight of what a machine adds to the parameters of all; by default 2 / nodes, and 1 for one or two nodes",

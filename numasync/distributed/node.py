@@ -138,7 +138,7 @@ class NodeTrainer(Trainer):
             self._wait_for_answer()
             return True
         room = (interval if unsent < interval else 2 * interval) - unsent
-        share = max(room // (self.config.t_max * self.config.workers), 1)
+        share = max(room // (self.config.t_max * len(self.threads)), 1)
         goes_on = super().run_segments_of(i, min(segments, share))
         if self.unsent >= interval:
             self.due.set()
