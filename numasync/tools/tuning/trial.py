@@ -15,6 +15,7 @@ from numasync.tools.tuning.storage import DIVERGED, FINISHED, PRUNED, Claim, Sto
 from numasync.training.display import Silent
 from numasync.training.records import PREVIOUS_STATE, STATE, RunFolder
 from numasync.training.report import Report
+from numasync.training.result import make_result
 from numasync.training.run import Run
 from numasync.training.shipped import with_options
 from numasync.training.train import make_agent
@@ -24,7 +25,7 @@ OnEvaluation = Callable[[int, float], bool]
 
 
 class PrunedError(WorkerError):
-    """A run was ended, because others with the same steps score higher. The folder of the run keeps this sentence."""
+    """A run was ended, because others with the same steps score higher. Its result keeps this sentence."""
 
 
 class PrunableRun(Run):
@@ -41,6 +42,13 @@ class PrunableRun(Run):
         super()._record_periodic_evaluation(steps, seconds, theta, evaluation)
         if self.on_evaluation(steps, evaluation["mean"]):
             raise PrunedError(f"The trial was pruned after {steps} steps, because others score higher there.")
+
+    def _write_failure(self, error: Exception) -> None:
+        if not isinstance(error, PrunedError):
+            super()._write_failure(error)
+        elif self.folder:
+            result = make_result(self.agent.config, self.supervisor.progress(), None, True, str(error))
+            self._write(lambda folder: folder.write_result({**result, PRUNED: True}))
 
 
 def play_trial(task: dict[str, Any]) -> list[dict[str, Any]]:
