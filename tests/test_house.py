@@ -36,6 +36,7 @@ SPEAK_TO_THE_COMPILER = {
     "numasync.runtime.cache_folder",
     "numasync.runtime.compilation",
     "numasync.runtime.compilers",
+    "numasync.runtime.messages",
     "numasync.runtime.parts",
     "numasync.runtime.jit",
     "numasync.runtime.vectors",
