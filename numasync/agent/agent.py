@@ -66,6 +66,7 @@ class Agent:
         check_kind("spec", spec, EnvSpec, "an EnvSpec")
         self.config = config
         self.spec = spec
+        spec.check_actions()
         if theta is None:
             check_hidden_layers(config.network)
         self.algorithm = algorithm_for(config.algo, spec)
