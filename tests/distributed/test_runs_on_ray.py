@@ -120,8 +120,8 @@ def test_a_run_goes_on_from_its_training_state_where_its_node_dies(tmp_path, mon
     ):
         far = numasync.sweep(LONG, out=tmp_path / "far", ray=cluster.address)
     near = numasync.sweep(LONG, out=tmp_path / "near", executor=ThreadPoolExecutor(1))
-    assert len(set(places)) == 2 and len(sent) == 2
-    assert sent[0] == {} and 0 < steps_of(sent[1][STATE]) < LONG["steps"]
+    assert len(set(places)) == 2 and len(sent) >= 2  # more where the dead node passes for a living one a little longer
+    assert sent[0] == {} and all(0 < steps_of(files[STATE]) < LONG["steps"] for files in sent[1:])
     assert scores(far.rows) == scores(near.rows)
     result = json.loads((run / "result.json").read_text())
     assert result["steps"] == far.rows[0]["steps"] >= LONG["steps"]
