@@ -193,12 +193,16 @@ def test_a_node_that_joins_with_another_version_gets_no_runs(tmp_path, monkeypat
         return found if node.id in first else f"Node {node.host} has numasync 0.0.1; all nodes need the same versions."
 
     monkeypatch.setattr(nodes, "find_trouble", find_trouble)
-    with ray_cluster(1) as cluster:
+    with ray_cluster(1) as cluster, ThreadPoolExecutor(1) as pool:
         first += [node.node_id for node in cluster.list_all_nodes()]
-        with ThreadPoolExecutor(1) as pool:
-            cluster._shutdown_at_exit = False  # Ray sets signals otherwise, which a thread cannot
-            joined = pool.submit(cluster.add_node, **node_arguments())
-            numasync.study("lr", out=tmp_path / "s", ray=cluster.address, verbose=True, **{**STUDY, "runs": 20})
-            joined.result()
+        cluster._shutdown_at_exit = False  # Ray sets signals otherwise, which a thread cannot
+
+        def join():
+            wait_until(lambda: lines_of(tmp_path / "s" / "runs.csv") > 1)
+            cluster.add_node(**node_arguments())
+
+        joined = pool.submit(join)
+        numasync.study("lr", out=tmp_path / "s", ray=cluster.address, verbose=True, **{**STUDY, "runs": 20})
+        joined.result()
     assert set(places) == set(first)
     assert capsys.readouterr().out.count("A node that has joined gets no runs: node 127.0.0.2 has numasync 0.0.1") == 1
