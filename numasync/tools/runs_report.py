@@ -99,7 +99,7 @@ def describe_playing(playing: Sequence[Playing], noun: str = "run") -> str:
     """
     begun = [run for run in playing if run.node]
     if not begun:
-        return "waiting for a node"
+        return f"starting {plural(len(playing), noun)}" if playing else "waiting for a node"
     nodes = len({run.node for run in begun})
     steps = ", ".join(f"{run.steps:,}" for run in begun[:MOST_SHOWN]) + (" ..." if len(begun) > MOST_SHOWN else "")
     return f"{plural(len(begun), noun)} on {plural(nodes, 'node')} at T = {steps}"

@@ -135,5 +135,7 @@ def test_a_tuning_on_a_cluster_says_what_is_played(tune_on, capsys):
     out = capsys.readouterr().out
     assert "3 trials in " in out and " of 3 trials (" in out
     assert re.search(
-        r"^     0 of 3 trials \(  0%\)  - left  no best yet  (waiting for a node|1 trial on 1 node)", out, re.M
+        r"^     0 of 3 trials \(  0%\)  - left  no best yet  (waiting for a node|starting 1 trial|1 trial on 1 node)",
+        out,
+        re.M,
     )
