@@ -1,6 +1,7 @@
 """A folder that belongs to its settings: the same command goes on in it, and another one is refused.
 
-One program works in it at a time. The lock of the file with the settings says so, and goes with its program.
+One program works in it at a time, unless several may work together. The lock of the file with the settings says so, and
+goes with its program.
 """
 
 import contextlib
@@ -21,6 +22,7 @@ def open_with_settings(
     file: str,
     kind: str,
     upgrade: Callable[[Any], Any] = lambda found: found,
+    together: bool = False,
 ) -> Iterator[Path]:
     """Give a folder with these settings, which no other program has, for the length of a `with` block.
 
@@ -29,18 +31,25 @@ def open_with_settings(
     file      the name of the file that keeps them
     kind      what the folder holds, such as 'study', for messages
     upgrade   returns settings that an earlier version has written, as this version writes them
+    together  whether several programs may have it at once
 
     Raises InputError, and writes nothing, where something else is in the folder, or another program works in it.
     """
     path = Path(out)
-    new = not os.path.isfile(path / file)
-    handle = claim_folder(path, file, settings)[1] if new else reopen(path / file)
+    handle = None
     try:
-        if not new:
+        if not os.path.isfile(path / file):
+            handle = claim_folder(path, file, settings)[1]
+        else:
+            handle = None if together else reopen(path / file)
             check_settings(path / file, settings, kind, upgrade)
+        if together and handle is not None:
+            os.close(handle)
+            handle = None
         yield path
     finally:
-        os.close(handle)
+        if handle is not None:
+            os.close(handle)
 
 
 def check_settings(file: Path, settings: dict[str, Any], kind: str, upgrade: Callable[[Any], Any]) -> None:

@@ -54,16 +54,25 @@ def test_the_folder_of_a_program_that_was_killed_is_free_at_once(tmp_path):
             assert folder == tmp_path / "study"
 
 
-@pytest.mark.parametrize("verb", ["study", "sweep", "tune"])
+def test_several_programs_may_work_together_where_each_takes_other_work(tmp_path):
+    def together(value=1):
+        return open_with_settings(tmp_path / "tuning", {"a": value}, "file.json", "tuning", together=True)
+
+    with together() as one, together() as two:
+        assert one == two and os.listdir(one) == ["file.json"]
+        with pytest.raises(InputError, match="holds a tuning with other settings"), together(2):
+            pass
+
+
+@pytest.mark.parametrize("verb", ["study", "sweep"])
 @pytest.mark.parametrize("ray", [[], ["--ray", "local"]])
 def test_a_command_in_the_folder_of_one_that_works_has_exit_code_2(verb, ray, tmp_path, monkeypatch, capsys):
-    pytest.importorskip("optuna")
     if ray:
         pytest.importorskip("ray")
     monkeypatch.chdir(tmp_path)
     (tmp_path / "grid.json").write_text('{"steps": 100}')
-    words = {"study": ["study", "lr"], "sweep": ["sweep", "grid.json"], "tune": ["tune"]}[verb]
-    module, codes = {"study": "studies", "sweep": "sweeps", "tune": "tuning"}[verb], []
+    words = {"study": ["study", "lr"], "sweep": ["sweep", "grid.json"]}[verb]
+    module, codes = {"study": "studies", "sweep": "sweeps"}[verb], []
 
     def play(*_):
         before = contents(tmp_path / "out")
@@ -74,6 +83,5 @@ def test_a_command_in_the_folder_of_one_that_works_has_exit_code_2(verb, ray, tm
         assert before and contents(tmp_path / "out") == before
         raise WorkerError("It is enough.")
 
-    what = "trials" if verb == "tune" else "runs"
-    monkeypatch.setattr(f"numasync.tools.{module}.play_missing_{what}", play)
+    monkeypatch.setattr(f"numasync.tools.{module}.play_missing_runs", play)
     assert main([*words, "--out", "out"]) == 1 and codes == [2]

@@ -67,7 +67,8 @@ def tune(
     algo      the algorithm
     trials    how many trials, with the trials of earlier calls
     jobs      how many trials to play at once, each in a process; by default the number of cores
-    out       the folder; by default tunings/ENV-ALGO; a tuning that was stopped in this folder goes on
+    out       the folder; by default tunings/ENV-ALGO; a tuning that was stopped in this folder goes on, and several
+              programs can work on it at once
     executor  plays the trials instead of processes; it has the `submit` of concurrent.futures.Executor, and its
               processes see the folder
     verbose   whether to print progress
@@ -83,9 +84,8 @@ def tune(
     periodic evaluation so far is below the median of the other trials at the same steps. A run that diverges is a trial
     without a score.
 
-    Raises InputError for bad input, where Optuna is missing, and where another program works in the folder, before
-    anything is written; WorkerError if a trial failed. After a failure, and after Ctrl-C, the folder keeps the trials
-    that have ended.
+    Raises InputError for bad input and where Optuna is missing, before anything is written; WorkerError if a trial
+    failed. After a failure, and after Ctrl-C, the folder keeps the trials that have ended.
     """
     settings = make_settings(env, algo, **options)
     trials = as_whole_number("trials", trials, 1, MOST_TRIALS)
@@ -105,7 +105,7 @@ def tune(
 
 
 def play_missing_trials(storage: Storage, trials: int, place: Place, report: TuningReport) -> None:
-    """Play trials until all have ended.
+    """Play trials until all have ended, or others play the last ones.
 
     storage  the trials that have ended
     trials   how many there shall be

@@ -83,5 +83,8 @@ def default_folder(settings: Mapping[str, Any]) -> Path:
 
 
 def open_folder(out: str | os.PathLike, settings: dict[str, Any]) -> AbstractContextManager[Path]:
-    """Give the folder of a tuning with these settings for the length of a `with` block, see `open_with_settings`."""
-    return open_with_settings(out, settings, SETTINGS, "tuning")
+    """Give the folder of a tuning with these settings for the length of a `with` block, see `open_with_settings`.
+
+    Several programs may work on it: the database gives each of them other trials.
+    """
+    return open_with_settings(out, settings, SETTINGS, "tuning", together=True)
