@@ -10,7 +10,7 @@ import numasync.runtime.interrupts  # noqa: F401  (the first import: Ctrl-C can 
 from numasync import envs
 from numasync.agent.agent import Agent, load
 from numasync.config import Config
-from numasync.distributed.engine import add_engine as _add_engine
+from numasync.distributed.downpour.engine import add_engine as _add_engine
 from numasync.envs.custom.registration import register
 from numasync.envs.spec import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED
 from numasync.errors import CallbackError, InputError, NotFiniteError, WorkerError

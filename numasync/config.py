@@ -235,14 +235,33 @@ def make_config(family: str, **given: Any) -> Config:
 
     An option that is not given comes from the preset of the algorithm in this family, else from the preset of the
     family, else from the defaults of Config. With preset='paper' only the network comes from the family, and PAPER
-    replaces the other presets. Raises InputError for a name that is no option and for a value that is not allowed.
+    replaces the other presets. Raises InputError for a name that is no option, for a value that is not allowed, and for
+    a network with an output layer.
     """
     given = validate_options(given)
+    check_hidden_layers(given.get("network"))
     algo = given.get("algo", Config.algo)
     preset: dict[str, Any] = {**PRESETS[family], **PRESETS.get((family, algo), {})}
     if given.get("preset") == "paper":
         preset = {"network": preset.get("network", Config.network), **PAPER.get(family, {})}
     return Config(**{**preset, **given})
+
+
+def check_hidden_layers(network: Any) -> None:
+    """Raise InputError where the option `network` of a new agent has an output layer, because one is added.
+
+    An agent from a file keeps what an earlier version has made of it.
+    """
+    for layer in () if isinstance(network, str) or network is None else network:
+        if layer.kind == "heads":
+            found = f"network has heads({', '.join(map(str, layer.sizes))})"
+            raise InputError(
+                f"{found}; give the hidden layers alone, because the heads that the algorithm needs are added."
+            )
+        if layer.kind == "towers":
+            raise InputError(
+                "network has towers(...); give the hidden layers of one tower, because separate_value=True makes two."
+            )
 
 
 def validate_options(given: Mapping[str, Any]) -> dict[str, Any]:

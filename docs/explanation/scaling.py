@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 
-from numasync.distributed.parameter_server import Board, ParameterServer, Report
-from numasync.distributed.simulation import Costs, saturated_at, table_of
+from numasync.distributed.downpour.parameter_server import Board, ParameterServer, Report
+from numasync.distributed.downpour.simulation import Costs, saturated_at, table_of
 from numasync.learner.counters import COLUMNS
 from numasync.training.train import make_agent
 
@@ -66,11 +66,11 @@ class Caller:
 
 def measure_actor(ray: Any, n: int) -> dict[str, float]:
     """Return what an exchange costs between two nodes of a cluster, the first and the last one."""
-    from numasync.distributed.ray_cluster import living_nodes, on_node
+    from numasync.distributed.nodes import living_nodes, on_node
 
     nodes = living_nodes(ray)
-    parameters = ray.remote(num_cpus=0)(ParameterServer).options(scheduling_strategy=on_node(ray, nodes[0]))
-    caller = ray.remote(num_cpus=0)(Caller).options(scheduling_strategy=on_node(ray, nodes[-1])).remote()
+    parameters = ray.remote(num_cpus=0)(ParameterServer).options(scheduling_strategy=on_node(ray, nodes[0].id))
+    caller = ray.remote(num_cpus=0)(Caller).options(scheduling_strategy=on_node(ray, nodes[-1].id)).remote()
     actor = parameters.remote(np.zeros(n, np.float32), Board(1, 500))
     ray.get(actor.join.remote(0))
     found = ray.get(caller.measure.remote(actor, n))

@@ -20,7 +20,7 @@ from numasync.agent.outputs import Policy
 from numasync.agent.stream import Stream, StreamMemory
 from numasync.algorithms import algorithm_for
 from numasync.algorithms.policy import EPSILON_GREEDY, MEAN
-from numasync.config import Config
+from numasync.config import Config, check_hidden_layers
 from numasync.envs import OBJECTS
 from numasync.envs.kwargs import as_kwargs
 from numasync.envs.objects import EnvLike, as_env_id
@@ -66,6 +66,9 @@ class Agent:
         check_kind("spec", spec, EnvSpec, "an EnvSpec")
         self.config = config
         self.spec = spec
+        spec.check_actions()
+        if theta is None:
+            check_hidden_layers(config.network)
         self.algorithm = algorithm_for(config.algo, spec)
         self.network = build_network(config, spec)
         self.theta = self.network.initial(config.seed) if theta is None else theta

@@ -42,7 +42,12 @@ def check_may_play(own: str) -> None:
     )
 
 
+def env_options_of(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the options of a run, by name, that say which environment it has."""
+    return {name: options[name] for name in ("env", "flatten", "env_kwargs", "channels") if name in options}
+
+
 def make_env_of(options: Mapping[str, Any]) -> Environment:
     """Return the environment of a run. options: of the run, by name; presets change none of those that matter here."""
-    kinds = {name: options[name] for name in ("flatten", "env_kwargs", "channels") if name in options}
-    return make_env(options["env"], **kinds)
+    kinds = env_options_of(options)
+    return make_env(kinds.pop("env"), **kinds)

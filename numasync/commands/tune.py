@@ -3,6 +3,7 @@
 import argparse
 from typing import Any
 
+from numasync.commands.cluster_arguments import add_cluster
 from numasync.commands.command import Command, given_by
 from numasync.commands.options import ONE_RUN_OVER_NODES, add_options, rename_old_options
 from numasync.runtime import interrupts
@@ -22,6 +23,7 @@ def add_arguments(parser: Parser) -> None:
     number: dict[str, Any] = dict(type=whole_number, metavar="N", **shared)
     parser.add_argument("--trials", help=f"trials in all, earlier calls included [{TRIALS}]", **number)
     parser.add_argument("--jobs", help="trials at once, each a process [cores]", **number)
+    add_cluster(parser)
     text = "folder of the tuning; a tuning that was stopped in it continues [tunings/ENV-ALGO]"
     parser.add_argument("--out", type=path_argument, metavar="DIR", help=text, **shared)
     text = f"seed of the search, and of the first trial; seeds that are reported should be others [{SEED}]"

@@ -1,18 +1,15 @@
-"""A cluster of Ray: connect to it, look at its nodes, and say in one sentence what is wrong with them."""
+"""A cluster of Ray: connect to it, and say in one sentence what is wrong with it."""
 
 import contextlib
 import logging
 import os
 import signal
 import socket
-import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from types import ModuleType
-from typing import Any, NamedTuple
 
-import numasync
 from numasync.errors import InputError, one_line
 from numasync.runtime.affinity import cores
 
@@ -22,22 +19,8 @@ LOCAL = "local"
 AUTO = "auto"
 
 CONNECT_SECONDS = 5.0  # for a port that does not answer
-PROBE_SECONDS = 300.0  # for a node that starts its first process
 # Results travel through this memory. Ray would take a third of the machine.
 LOCAL_STORE_BYTES = 100_000_000
-
-
-class Node(NamedTuple):
-    """A living machine of a cluster, or one of several Ray nodes on a machine.
-
-    id     Ray's name of it
-    host   its address
-    cores  how many cores Ray may give away there
-    """
-
-    id: str
-    host: str
-    cores: int
 
 
 def import_ray() -> ModuleType:
@@ -136,78 +119,3 @@ def explain_connection(address: str) -> Iterator[None]:
                 f"The cluster at {address} has other versions than this program. {one_line(error)}"
             ) from error
         raise InputError(f"Ray cannot be used at {address}: {one_line(error)}") from error
-
-
-def living_nodes(ray: ModuleType) -> list[Node]:
-    """Return the nodes of the cluster that answer."""
-    return [
-        Node(node["NodeID"], node["NodeManagerAddress"], int(node["Resources"].get("CPU", 0)))
-        for node in ray.nodes()
-        if node["Alive"]
-    ]
-
-
-def on_node(ray: ModuleType, node: Node) -> Any:
-    """Return the scheduling strategy of what must run on a node."""
-    return ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node.id, soft=False)
-
-
-def check_nodes(ray: ModuleType, cores_needed: int, envs: Sequence[Mapping[str, Any]] = ()) -> list[Node]:
-    """Return the nodes, after a look at each one.
-
-    ray           Ray, connected
-    cores_needed  cores that one node must have
-    envs          options of runs, by name, whose environment each node must be able to make
-
-    Raises InputError where no node has the cores, or one has another Python, numasync or Ray, or lacks a package.
-    """
-    nodes = [node for node in living_nodes(ray) if node.cores]
-    most = max((node.cores for node in nodes), default=0)
-    if cores_needed > most:
-        raise InputError(f"A run needs {cores_needed} cores; the largest node of the cluster has {most}.")
-    task = ray.remote(num_cpus=0, max_retries=0)(make_probe())
-    own = {"Python": ".".join(map(str, sys.version_info[:2])), "Ray": ray.__version__, "numasync": numasync.__version__}
-    wanted_envs = [dict(env) for env in envs]
-    asked = [(node, task.options(scheduling_strategy=on_node(ray, node)).remote(wanted_envs)) for node in nodes]
-    for node, answer in asked:
-        try:
-            found, trouble = ray.get(answer, timeout=PROBE_SECONDS)
-        except ray.exceptions.GetTimeoutError as error:
-            raise InputError(f"Node {node.host} of the cluster does not answer in {PROBE_SECONDS:.0f} s.") from error
-        except ray.exceptions.RayError as error:
-            reason = one_line(str(error).strip().splitlines()[-1])
-            raise InputError(f"Node {node.host} of the cluster cannot run Python: {reason}") from error
-        other = [f"{name} {found[name]} (here {wanted})" for name, wanted in own.items() if found[name] != wanted]
-        if other:
-            raise InputError(f"Node {node.host} has {' and '.join(other)}; all nodes need the same versions.")
-        if trouble:
-            raise InputError(f"Node {node.host} cannot play these runs: {trouble}")
-    return nodes
-
-
-def make_probe() -> Callable[[list[dict[str, Any]]], tuple[dict[str, str], str]]:
-    """Return a function that looks at the node it runs on.
-
-    It is made here, inside another function, so that Ray sends its code: a node without numasync can run it too.
-    """
-
-    def probe(envs: list[dict[str, Any]]) -> tuple[dict[str, str], str]:
-        import sys
-
-        import ray
-
-        found = {"Python": ".".join(map(str, sys.version_info[:2])), "Ray": ray.__version__, "numasync": "missing"}
-        try:
-            import numasync
-            from numasync.agent.environment import make_env_of
-        except ImportError as error:
-            return found, str(error)
-        found["numasync"] = numasync.__version__
-        for env in envs:
-            try:
-                make_env_of(env).close()
-            except Exception as error:
-                return found, str(error)
-        return found, ""
-
-    return probe

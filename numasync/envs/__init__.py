@@ -109,16 +109,18 @@ def make_python_env(
 ) -> "PythonEnv":
     """Return the AtariEnv or GymEnv of an id. It takes the arguments of `make_env`."""
     check_arguments(env_id, terminal_on_life_loss, observation, flatten)
-    # Imported here, because they import gymnasium and ale_py.
-    from numasync.envs.python.atari import AtariEnv, atari_spec
+    # Imported here, because they import gymnasium.
     from numasync.envs.python.gym import GymEnv
+    from numasync.envs.python.making import may_be_atari
 
     source, kwargs = OBJECTS.get(env_id), as_kwargs(env_kwargs)
-    game = atari_spec(env_id, source)
-    env: PythonEnv
-    if game:
-        env = AtariEnv(env_id, game, terminal_on_life_loss, kwargs)
-    else:
+    env: PythonEnv | None = None
+    if may_be_atari(env_id, source):
+        from numasync.envs.python.atari import AtariEnv, atari_spec  # they import ale_py
+
+        game = atari_spec(env_id, source)
+        env = AtariEnv(env_id, game, terminal_on_life_loss, kwargs) if game else None
+    if env is None:
         jitted_version = None if source else JITTED.get(add_version(env_id).rpartition(":")[2])
         family = jitted_version.spec.family if jitted_version else None
         if observation:

@@ -21,6 +21,7 @@ import numpy as np
 
 from numasync.envs.observation import Observation
 from numasync.errors import InputError
+from numasync.runtime.checks import as_whole_number, show
 from numasync.runtime.jit import (
     FLOAT,
     float32_1d,
@@ -143,6 +144,21 @@ class EnvSpec(NamedTuple):
         """The function type of step, for the compiler."""
         return CONTINUOUS_STEP_TYPE if self.continuous else MULTI_DISCRETE_STEP_TYPE if self.nvec else STEP_TYPE
 
+    def check_actions(self) -> None:
+        """Raise InputError unless bounds and nvec fit n_actions. Kernels read them without a check."""
+        n = as_whole_number("n_actions", self.n_actions, 1)
+        if self.bounds is not None and self.nvec is not None:
+            raise InputError("An EnvSpec has both bounds and nvec; an action is real numbers or integers.")
+        if self.bounds is not None and not are_bounds(self.bounds, n):
+            given = f"bounds is {show(self.bounds)}"
+            raise InputError(f"{given}; it must be the lowest and the highest values of an action, {n} each.")
+        if self.nvec is not None and not (isinstance(self.nvec, (tuple, list)) and len(self.nvec) == n):
+            raise InputError(
+                f"nvec is {show(self.nvec)}; it must be a tuple with a whole number for each of {n} integers."
+            )
+        for size in self.nvec or ():
+            as_whole_number("A number of nvec", size, 1)
+
     def check_compatible(self, found: "EnvSpec") -> None:
         """Raise InputError unless an agent that was trained on this environment can play the environment `found`."""
         own, other = ((s.observation.network_shape, s.nvec or s.n_actions, s.bounds) for s in (self, found))
@@ -226,6 +242,16 @@ class EnvSpec(NamedTuple):
             return int(choice(rng, self.n_actions))
         low, high = self.finite_bounds
         return (low + (high - low) * [uniform(rng) for _ in range(self.n_actions)]).astype(FLOAT)
+
+
+def are_bounds(bounds: Any, n: int) -> bool:
+    """Return whether these are the lowest and the highest value of each of n numbers. Each has a value in between."""
+    try:
+        low, high = (np.array(bound, np.float64) for bound in bounds)
+    except Exception:  # NumPy raises in its own ways
+        return False
+    right = low.shape == high.shape == (n,)
+    return right and bool(((low <= high) & (low < np.inf) & (high > -np.inf)).all())
 
 
 class Environment(Protocol):

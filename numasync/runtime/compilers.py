@@ -79,6 +79,16 @@ class Job(NamedTuple):
             # A kernel that is passed as a function has a signature. It may be compiled for other types too.
             (compile_signature if isinstance(self.signature, tuple) else compile_type)(self.kernel, self.signature)
 
+    @property
+    def entry_point(self) -> Any:
+        """What Python may call in the place of the kernel, once it is compiled, with arguments of these types alone.
+
+        The kernel looks at the types of all arguments at each call. Where they are tuples of many arrays, that takes
+        longer than a short call.
+        """
+        arguments = getattr(self.signature, "args", self.signature)
+        return self.kernel if DISABLED else self.kernel.overloads[tuple(arguments)].entry_point
+
 
 def find_kernel(module: str, name: str) -> Any:
     """Return the kernel with this name, or None where the module does not hold it."""

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from numasync.runtime.cache import add_cache
+from numasync.runtime.messages import plain_messages
 from numasync.runtime.numba_names import INSTALLED, global_compiler_lock, numba, types
 from numasync.runtime.parts import Kernel
 
@@ -157,14 +158,14 @@ class Compiling:
 
 def compile_signature(function: Any, signature: Any) -> None:
     """Compile kernel `function` for a signature, or for a tuple of types. From then on a call compiles nothing."""
-    with COMPILING:
+    with plain_messages():  # holds COMPILING
         function._can_compile = False
         type(function).compile(Compiling(function), signature)
 
 
 def compile_type(function: Any, signature: Any) -> None:
     """Compile kernel `function` for a signature. It may be compiled for other types later."""
-    with COMPILING:
+    with plain_messages():
         function.compile(signature)
 
 

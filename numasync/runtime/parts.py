@@ -11,13 +11,14 @@ The parts of a kernel that is in the cache are not compiled at all. The results 
 speed. Two more things make compiling short. The compiler leaves out the passes that change nothing in a kernel, such as
 those for closures and for arithmetic on whole arrays. And it remembers the types that an operator gives.
 
-This module uses classes of Numba that its documentation does not describe. It needs six of their methods.
+This module uses classes of Numba that its documentation does not describe. It needs seven of their methods.
 """
 
 import functools
 from collections.abc import Callable
 from typing import Any
 
+from numasync.runtime.messages import plain_messages
 from numasync.runtime.numba_names import (
     codegen,
     compiler,
@@ -157,6 +158,11 @@ class Kernel(registry.CPUDispatcher):
         pipeline_class: Any = KernelCompiler,
     ) -> None:
         super().__init__(py_func, locals, targetoptions, pipeline_class)
+
+    def compile(self, signature: Any) -> Any:
+        """Compile the kernel for a signature, or for a tuple of types, and return its entry point."""
+        with plain_messages():
+            return registry.CPUDispatcher.compile(self, signature)
 
     @functools.cached_property
     def part(self) -> Part:

@@ -20,9 +20,9 @@ from numasync.runtime.files import is_locked
 from numasync.training.progress import RECENT_EPISODES
 from numasync.training.records import CONFIG, FAILURE, MONITOR, RunRecord, read_run
 
-# How a run stands. The records of a damaged one cannot be read. Where a system has no locks of files, a run without a
-# result is unknown: it goes on, or it was killed.
-STATES = ("running", "finished", "stopped", "failed", "killed", "damaged", "unknown")
+# How a run stands. A pruned one is a trial that its tuning has ended early. The records of a damaged one cannot be
+# read. Where a system has no locks of files, a run without a result is unknown: it goes on, or it was killed.
+STATES = ("running", "finished", "stopped", "pruned", "failed", "killed", "damaged", "unknown")
 
 # Runs lie at most this number of folders below the folder that is searched.
 DEEPEST = 4
@@ -50,7 +50,7 @@ class RunRow(NamedTuple):
     seconds      wall time since the workers started
     started      when the workers started, else when the folder was made
     trouble      why it failed, or what is damaged: one sentence
-    stopped_by   the callback that has stopped it before its last step, and why
+    stopped_by   the callback that has stopped it before its last step, and why; why it was pruned
     """
 
     folder: str
@@ -204,7 +204,7 @@ def find_state(run: RunRecord, locked: bool | None) -> str:
     if run.failure is not None:
         return "failed"
     if run.result is not None:
-        return "stopped" if run.result.get("interrupted") else "finished"
+        return "pruned" if run.result.get("pruned") else "stopped" if run.result.get("interrupted") else "finished"
     return "unknown" if locked is None else "killed"
 
 

@@ -87,14 +87,19 @@ class RunsReport:
 
     def print_lines(self, *lines: str) -> None:
         """Print lines."""
-        self.display.show(Event("lines", lines))
+        with self._lock:
+            self.display.show(Event("lines", lines))
 
 
-def describe_playing(playing: Sequence[Playing]) -> str:
-    """Return in a few words what is played on a cluster now: how many runs on how many nodes, and how far they are."""
+def describe_playing(playing: Sequence[Playing], noun: str = "run") -> str:
+    """Return in a few words what is played on a cluster now: how many runs on how many nodes, and how far they are.
+
+    playing  what is played
+    noun     what a run is called
+    """
     begun = [run for run in playing if run.node]
     if not begun:
-        return "waiting for a node"
+        return f"starting {plural(len(playing), noun)}" if playing else "waiting for a node"
     nodes = len({run.node for run in begun})
     steps = ", ".join(f"{run.steps:,}" for run in begun[:MOST_SHOWN]) + (" ..." if len(begun) > MOST_SHOWN else "")
-    return f"{plural(len(begun), 'run')} on {plural(nodes, 'node')} at T = {steps}"
+    return f"{plural(len(begun), noun)} on {plural(nodes, 'node')} at T = {steps}"

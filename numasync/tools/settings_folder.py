@@ -1,45 +1,66 @@
-"""A folder that belongs to its settings: the same command goes on in it, and another one is refused."""
+"""A folder that belongs to its settings: the same command goes on in it, and another one is refused.
 
+One program works in it at a time, unless several may work together. The lock of the file with the settings says so, and
+goes with its program.
+"""
+
+import contextlib
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 from numasync.errors import InputError
-from numasync.runtime.files import remove_leftovers
-from numasync.training.folders import make_folder
+from numasync.training.folders import claim_folder, reopen
 
 
+@contextlib.contextmanager
 def open_with_settings(
     out: str | os.PathLike,
     settings: dict[str, Any],
     file: str,
     kind: str,
     upgrade: Callable[[Any], Any] = lambda found: found,
-) -> Path:
-    """Return a folder with these settings: a new one, or one that the same command has made before.
+    together: bool = False,
+) -> Iterator[Path]:
+    """Give a folder with these settings, which no other program has, for the length of a `with` block.
 
-    out       the folder
+    out       the folder: a new one, or one that the same command has made before
     settings  what JSON can hold
     file      the name of the file that keeps them
     kind      what the folder holds, such as 'study', for messages
     upgrade   returns settings that an earlier version has written, as this version writes them
+    together  whether several programs may have it at once
 
-    Raises InputError, and writes nothing, where something else is in the folder.
+    Raises InputError, and writes nothing, where something else is in the folder, or another program works in it.
     """
     path = Path(out)
-    remove_leftovers(path)
-    if not os.path.isfile(path / file):
-        return make_folder(path, file, settings)
+    handle = None
     try:
-        found = upgrade(json.loads((path / file).read_text()))
+        if not os.path.isfile(path / file):
+            handle = claim_folder(path, file, settings)[1]
+        else:
+            handle = None if together else reopen(path / file)
+            check_settings(path / file, settings, kind, upgrade)
+        if together and handle is not None:
+            os.close(handle)
+            handle = None
+        yield path
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def check_settings(file: Path, settings: dict[str, Any], kind: str, upgrade: Callable[[Any], Any]) -> None:
+    """Raise InputError unless a file holds these settings. The arguments: see `open_with_settings`."""
+    try:
+        found = upgrade(json.loads(file.read_text()))
     except (OSError, ValueError) as error:
-        raise InputError(f"{path / file} is damaged; give another --out.") from error
+        raise InputError(f"{file} is damaged; give another --out.") from error
     other = find_differences(found, json.loads(json.dumps(settings)))
     if other:
-        raise InputError(f"{path} holds a {kind} with other settings ({'; '.join(other)}); give another --out.")
-    return path
+        raise InputError(f"{file.parent} holds a {kind} with other settings ({'; '.join(other)}); give another --out.")
 
 
 def find_differences(found: Any, wanted: Any, name: str = "") -> list[str]:

@@ -14,20 +14,6 @@ class FolderTakenError(InputError):
     """The folder of a new run is not empty, or another program trains in it."""
 
 
-def make_folder(out: str | os.PathLike, name: str, value: Any) -> Path:
-    """Make a folder with one file in it and return its path.
-
-    out    the folder; an empty one may exist
-    name   the name of the file
-    value  its content, as JSON
-
-    Raises InputError, and writes nothing, where the folder cannot be made or is not empty.
-    """
-    path, handle, _ = claim_folder(out, name, value)
-    os.close(handle)
-    return path
-
-
 def claim_folder(
     out: str | os.PathLike, name: str, value: Any, again: Collection[str] = ()
 ) -> tuple[Path, int, list[Path]]:

@@ -11,8 +11,9 @@ training.npz     the training state of the last checkpoint: what `numasync resum
 training-previous.npz  the training state before it, which is used where the last one is damaged
 best.npz         the agent with the parameters of the best evaluation, if there are periodic evaluations
 result.json      the end of the run: steps, wall time, the evaluation of the last parameters, stopped_by (the callback
-                 that has stopped it before its last step, and why) and made_by; exchanges: of a run on a Ray cluster,
-                 what they have cost
+                 that has stopped it before its last step, and why) and made_by. A trial that `numasync tune` has
+                 ended early has pruned, and stopped_by says why. A run on a Ray cluster has exchanges, what they have
+                 cost
 tensorboard/     curves for TensorBoard, with the option tensorboard or the callback TensorBoard
 progress.csv     the table of the callback CSVLog
 failure.json     of a run that failed: error (one sentence) and steps (over all workers until then)

@@ -78,6 +78,7 @@ class Trainer:
         self.workers: list[Worker] = []
         self.more_jobs: list[Job] = []
         self.functions: tuple[Callable, ...] = ()
+        self.play: Callable = run_segments  # `build` replaces it by what begins sooner
 
     @property
     def theta(self) -> np.ndarray:
@@ -136,7 +137,7 @@ class Trainer:
         with Compilers(self.network.jobs()) as compilers:
             self._add_workers(call)
             compilers.compile([*loop_jobs(*self._loop), *self.more_jobs, *self.network.jobs()])
-        compile_loop(*self._loop)
+        self.play = compile_loop(*self._loop)
 
     @property
     def _loop(self) -> tuple[Any, ...]:
@@ -186,7 +187,7 @@ class Trainer:
         worker = self.workers[i]
         data = (self.shared, worker, self.network.table, self.settings, min(segments, MAX_SEGMENTS))
         try:
-            status = call_for_worker(i, run_segments, *data, *self.functions)
+            status = call_for_worker(i, self.play, *data, *self.functions)
         finally:
             episodes = worker.log[: worker.logged[0]].tolist()
             self.episode_log.add(i, episodes, self.clock.seconds)

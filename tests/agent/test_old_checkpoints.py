@@ -11,7 +11,9 @@ import numpy as np
 import pytest
 
 import numasync
+from numasync import Config, dense, heads, network
 from numasync.agent.agent import pretrained
+from numasync.envs.jitted.cartpole import CARTPOLE
 from numasync.runtime.jit import DISABLED
 
 FOLDER = Path(__file__).parent / "checkpoints"
@@ -64,6 +66,15 @@ def test_options_with_old_names_are_renamed():
     config = load("nstep_q-renamed_options").config
     assert (config.rms_decay, config.terminal_on_life_loss) == (0.9, True)
     assert (config.final_eval_episodes, config.eval_every, config.periodic_eval_episodes) == (7, 100, 3)
+
+
+def test_an_old_agent_whose_hidden_layers_had_heads_still_loads(tmp_path):
+    """They are refused for a new agent, because the heads that the algorithm needs are added."""
+    config = Config(network=(dense(8), heads(2, 1)))
+    size = network((4,), *config.network, heads(2)).n_parameters
+    agent = numasync.Agent(config, CARTPOLE.spec, np.zeros(size, np.float32))
+    agent.save(tmp_path / "agent.npz")
+    assert numasync.load(tmp_path / "agent.npz").config == config
 
 
 @pytest.mark.parametrize("name", ["pong-a3c", "pong-nstep_q", "pong-one_step_q", "pong-one_step_sarsa"])

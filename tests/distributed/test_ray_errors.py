@@ -10,7 +10,7 @@ import pytest
 import numasync
 from numasync import InputError
 from numasync.cli import VERBS, main
-from numasync.distributed import ray_cluster
+from numasync.distributed import nodes, ray_cluster
 
 SMALL = dict(runs=1, algos="a3c", steps=100, workers=1)
 
@@ -19,7 +19,7 @@ def test_without_ray_a_sentence_says_what_to_install(monkeypatch, tmp_path):
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(InputError, match=r'need Ray; pip install "numasync\[ray\]" installs it\.$'):
         numasync.study("lr", out=tmp_path / "study", ray="local", **SMALL)
-    assert not (tmp_path / "study" / "runs.csv").exists()
+    assert not (tmp_path / "study").exists()
 
 
 @pytest.mark.parametrize("address", ["", "here", "ray://host:1", "host:0", "host:99999", ":1", "a b"])
@@ -52,12 +52,20 @@ class FakeRay:
     def __init__(self, trouble="", **found):
         self.answer = {"Python": ".".join(map(str, sys.version_info[:2])), "Ray": self.__version__}, trouble
         self.answer[0].update({"numasync": numasync.__version__, **found})
+        self.asked = 0
 
     def nodes(self):
         return [{"NodeID": "1", "NodeManagerAddress": "10.0.0.7", "Resources": {"CPU": 2.0}, "Alive": True}]
 
     def remote(self, **_):
-        return lambda function: SimpleNamespace(options=lambda **_: SimpleNamespace(remote=lambda envs: self.answer))
+        return lambda function: SimpleNamespace(options=lambda **_: SimpleNamespace(remote=self.ask))
+
+    def ask(self, envs):
+        self.asked += 1
+        return self.answer
+
+    def wait(self, answers, timeout):
+        return answers, []
 
     def get(self, answer, timeout):
         if isinstance(answer, Exception):
@@ -70,27 +78,27 @@ class FakeRay:
 )
 def test_another_version_on_a_node_is_one_sentence(name, other):
     with pytest.raises(InputError, match=rf"^Node 10\.0\.0\.7 has {name} {other} \(here .*\); all nodes need the same"):
-        ray_cluster.check_nodes(FakeRay(**{name: other}), 1)
+        nodes.check_nodes(FakeRay(**{name: other}), 1)
 
 
 def test_a_package_that_a_node_lacks_is_named():
     with pytest.raises(InputError, match=r"^Node 10\.0\.0\.7 cannot play these runs: pip install ale-py\.$"):
-        ray_cluster.check_nodes(FakeRay("pip install ale-py."), 1)
+        nodes.check_nodes(FakeRay("pip install ale-py."), 1)
 
 
 def test_more_cores_than_any_node_has_are_refused():
     with pytest.raises(InputError, match=r"^A run needs 3 cores; the largest node of the cluster has 2\.$"):
-        ray_cluster.check_nodes(FakeRay(), 3)
+        nodes.check_nodes(FakeRay(), 3)
 
 
 def test_a_node_that_fits_is_returned():
-    assert ray_cluster.check_nodes(FakeRay(), 2) == [ray_cluster.Node("1", "10.0.0.7", 2)]
+    assert nodes.check_nodes(FakeRay(), 2) == [nodes.Node("1", "10.0.0.7", 2)]
 
 
 def test_a_probe_runs_where_the_package_is_unknown_to_ray():
     pytest.importorskip("ray")
-    assert "<locals>" in ray_cluster.make_probe().__qualname__
-    found, trouble = ray_cluster.make_probe()([{"env": "Nope-v0"}])
+    assert "<locals>" in nodes.make_probe().__qualname__
+    found, trouble = nodes.make_probe()([{"env": "Nope-v0"}])
     assert found["numasync"] == numasync.__version__ and "Nope-v0" in trouble
 
 
@@ -101,6 +109,8 @@ def test_a_probe_runs_where_the_package_is_unknown_to_ray():
         (["study", "lr", "--cores-per-run", "2"], "cores_per_run is for runs on a cluster; give ray too"),
         (["study", "lr", "--retries", "2"], "retries is for runs on a cluster; give ray too"),
         (["study", "lr", "--ray", "local", "--jobs", "2"], "ray and jobs exclude each other; give one."),
+        (["tune", "--ray", "local", "--jobs", "2"], "ray and jobs exclude each other; give one."),
+        (["tune", "--cores-per-run", "2"], "cores_per_run is for runs on a cluster; give ray too"),
     ],
 )
 def test_the_command_line_refuses_with_code_2(words, sentence, capsys, tmp_path, monkeypatch):
@@ -112,8 +122,10 @@ def test_the_command_line_refuses_with_code_2(words, sentence, capsys, tmp_path,
 def test_an_address_that_is_none_is_refused_with_code_2(capsys, tmp_path, monkeypatch):
     pytest.importorskip("ray")
     monkeypatch.chdir(tmp_path)
-    assert main(["study", "lr", "--ray", "nowhere", "--out", "x"]) == 2
-    assert "The address of Ray is 'nowhere'; it must be" in capsys.readouterr().err
+    for words in (["study", "lr"], ["tune"]):
+        assert main([*words, "--ray", "nowhere", "--out", "x"]) == 2
+        assert "The address of Ray is 'nowhere'; it must be" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_nothing_of_ray_is_imported_before_it_is_used():
@@ -141,4 +153,47 @@ def test_a_node_that_does_not_answer_is_one_sentence(error, sentence):
     ray = FakeRay()
     ray.answer = error
     with pytest.raises(InputError, match=sentence):
-        ray_cluster.check_nodes(ray, 1)
+        nodes.check_nodes(ray, 1)
+
+
+def test_a_node_that_joins_later_gets_runs_once_it_has_answered():
+    ray = FakeRay()
+    found, silent = nodes.Nodes(ray, 2), [True, True, False]
+    ray.wait = lambda answers, timeout: ([] if silent.pop(0) else answers, [])
+    assert [found.look() for _ in range(4)] == [[], [], *[[nodes.Node("1", "10.0.0.7", 2)]] * 2]
+    assert ray.asked == 1
+
+
+@pytest.mark.parametrize(
+    "trouble, found, sentence",
+    [
+        ("", {"numasync": "0.0.1"}, "node 10.0.0.7 has numasync 0.0.1 (here "),
+        ("pip install ale-py.", {}, "node 10.0.0.7 cannot play these runs: pip install ale-py."),
+    ],
+)
+def test_a_node_that_joins_later_and_does_not_fit_gets_none_and_is_told_once(trouble, found, sentence):
+    joined, said = nodes.Nodes(FakeRay(trouble, **found), 1), []
+    joined.on_trouble = said.append
+    assert [joined.look() for _ in range(3)] == [[], [], []]
+    assert len(said) == 1 and said[0].startswith(f"A node that has joined gets no runs: {sentence}")
+
+
+def test_a_node_that_joins_later_and_never_answers_is_told_once(monkeypatch):
+    monkeypatch.setattr(nodes, "PROBE_SECONDS", 0.0)
+    ray, said = FakeRay(), []
+    ray.answer, ray.wait = TimeoutError(), lambda answers, timeout: ([], answers)
+    joined = nodes.Nodes(ray, 1)
+    joined.on_trouble = said.append
+    assert joined.look() == joined.look() == []
+    assert said == ["A node that has joined gets no runs: node 10.0.0.7 of the cluster does not answer in 0 s."]
+
+
+def test_a_node_that_was_looked_at_before_is_not_asked_again():
+    ray = FakeRay()
+    fit = nodes.check_nodes(ray, 1)
+    assert nodes.Nodes(ray, 1, fit=fit).look() == fit and ray.asked == 1
+
+
+def test_a_node_with_too_few_cores_is_left_out():
+    ray = FakeRay()
+    assert nodes.Nodes(ray, 3).look() == [] and ray.asked == 0

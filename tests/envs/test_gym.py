@@ -1,5 +1,8 @@
 """Gymnasium: spaces that are supported and refused, ends, seeds and actions."""
 
+import subprocess
+import sys
+
 import gymnasium
 import numpy as np
 import pytest
@@ -46,6 +49,25 @@ def test_gymnasium_observation_spaces(space, family, observation, network_shape)
             # Channels stay last, rows stay rows: the order of the array itself.
             expected = raw.astype(np.float64).ravel() * observation.scale
         np.testing.assert_allclose(obs, expected, rtol=1e-6)
+
+
+WITHOUT_ALE = """
+import sys
+
+sys.modules["ale_py"] = None  # whoever imports it fails
+import gymnasium
+from numasync.envs import make_env
+from numasync.envs.objects import as_env_id
+
+car = "MountainCarContinuous-v0"
+for env in (lambda: gymnasium.make(car), gymnasium.spec(car), car, "gymnasium:CartPole-v1"):
+    make_env(as_env_id(env)).close()
+"""
+
+
+def test_only_a_game_of_ale_and_an_unknown_id_import_ale():
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", WITHOUT_ALE], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
 
 
 def test_gymnasium_ends_actions_and_seeds():

@@ -120,6 +120,10 @@ def test_a_name_that_breaks_the_line_is_shown_with_escapes(agent):
         (lambda: Config(steps="many"), "steps is 'many'; it must be a whole number from 1"),
         (lambda: Agent("config", CARTPOLE.spec), "config is 'config'; it must be a Config."),
         (lambda: Agent(Config(), "CartPole-v1"), "spec is 'CartPole-v1'; it must be an EnvSpec."),
+        (
+            lambda: Agent(Config(network=(*LAYERS, heads(2, 1))), CARTPOLE.spec),
+            "network has heads(2, 1); give the hidden",
+        ),
         (lambda: make_env(3), "env_id is 3; it must be a string."),
         (lambda: make_env("CartPole-v1", env_kwargs=3), "env_kwargs is 3; it must be a dict with texts as keys"),
         (

@@ -36,10 +36,10 @@ def begin(tmp_path):
         folder.close()
 
 
-def end(folder, evaluation=SCORE, interrupted=False):
-    """Write the result of a run as it does itself, and let go of its folder."""
+def end(folder, evaluation=SCORE, interrupted=False, **more):
+    """Write the result of a run as it does itself, and let go of its folder. more: what the result has beside that."""
     progress = Progress(steps=9001, max_steps=9000, seconds=12.5, episodes=3, returns=[1.0, 2.0, 6.0])
-    folder.write_result(make_result(folder.config, progress, evaluation, interrupted))
+    folder.write_result({**make_result(folder.config, progress, evaluation, interrupted), **more})
     folder.close()
 
 
@@ -120,6 +120,7 @@ def test_the_states_of_runs(begin, tmp_path):
     begin("killed").close()
     end(begin("finished"))
     end(begin("stopped"), evaluation=None, interrupted=True)
+    end(begin("pruned"), evaluation=None, interrupted=True, pruned=True)
     failed, evaluation_failed = begin("failed"), begin("evaluation_failed")
     failed.write_failure("The pole broke.", 40)
     failed.close()
@@ -127,7 +128,7 @@ def test_the_states_of_runs(begin, tmp_path):
     end(evaluation_failed, evaluation=None)
     rows = {os.path.basename(row.folder): row for row in list_runs([tmp_path])}
     assert {name: row.state for name, row in rows.items()} == {
-        **{name: name for name in ("running", "killed", "finished", "stopped", "failed")},
+        **{name: name for name in ("running", "finished", "stopped", "pruned", "failed", "killed")},
         "evaluation_failed": "failed",
     }
     assert rows["failed"].trouble == "The pole broke." and rows["failed"].steps == 40

@@ -242,7 +242,7 @@ def test_a_program_that_a_callback_leaves_is_a_failure(tmp_path):
 
 def test_the_error_of_a_worker_reaches_on_end(monkeypatch):
     follower = Remembers()
-    monkeypatch.setattr("numasync.training.trainer.run_segments", lambda *_: fail())
+    monkeypatch.setattr("numasync.training.trainer.compile_loop", lambda *_: lambda *_: fail())
     with pytest.raises(WorkerError) as caught:
         numasync.train(callbacks=[follower], **RUN)
     (end,) = follower.of("on_end")

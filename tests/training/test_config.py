@@ -11,7 +11,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from numasync import InputError, dense, relu
+import numasync
+from numasync import InputError, dense, heads, relu, towers
 from numasync import config as config_module
 from numasync.algorithms import ALGORITHMS
 from numasync.config import (
@@ -161,6 +162,25 @@ def test_a_network_is_a_name_or_layers(value):
     with pytest.raises(InputError, match="^network is .*; it must be a name or a tuple of layers"):
         validate_options({"network": value})
     validate_options({"network": (dense(8), relu())})
+
+
+@pytest.mark.parametrize(
+    ("layers", "says"),
+    [
+        ((dense(8), relu(), heads(2, 1)), r"heads\(2, 1\); give the hidden layers alone, because the heads that the"),
+        ((dense(8), heads(2), dense(4)), r"heads\(2\); give the hidden layers alone"),
+        (
+            [towers((dense(8),), (dense(8),))],
+            r"towers\(\.\.\.\); give the hidden layers of one tower, because separate_",
+        ),
+    ],
+)
+def test_a_network_with_an_output_layer_is_refused_because_one_is_added(layers, says):
+    with pytest.raises(InputError, match=f"^network has {says}"):
+        make_config("classic", network=layers)
+    with pytest.raises(InputError, match=f"^network has {says}"):
+        numasync.train("CartPole-v1", network=layers)
+    assert Config(network=layers).network == tuple(layers), "an agent of an earlier version keeps its layers"
 
 
 @pytest.mark.parametrize("value", [5, None, True])

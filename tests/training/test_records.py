@@ -12,7 +12,7 @@ import pytest
 from numasync import InputError
 from numasync.agent.evaluation import summarize
 from numasync.config import make_config
-from numasync.training.folders import FolderTakenError, make_folder, reopen
+from numasync.training.folders import FolderTakenError, claim_folder, reopen
 from numasync.training.records import EVALUATION_COLUMNS, LONGEST_JSON, RunFolder, read_run
 
 CONFIG = make_config("classic", env="CartPole-v1", algo="a3c", seed=7)
@@ -169,10 +169,12 @@ def test_a_folder_that_is_not_new_is_left_alone(tmp_path, path, says):
     assert (tmp_path / "full" / "file").read_text() == "precious"
 
 
-def test_a_make_folder_is_made_with_its_parents_or_taken_empty(tmp_path):
+def test_a_folder_is_made_with_its_parents_or_taken_empty(tmp_path):
     (tmp_path / "empty").mkdir()
     for path in (tmp_path / "a" / "b", tmp_path / "empty"):
-        assert make_folder(path, "file.json", {"n": 1}) == path
+        folder, handle, _ = claim_folder(path, "file.json", {"n": 1})
+        os.close(handle)
+        assert folder == path
         assert json.loads((path / "file.json").read_text()) == {"n": 1}
 
 

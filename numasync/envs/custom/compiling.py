@@ -38,7 +38,7 @@ def copy_to_kernel(function: Callable, kind: Any, name: str) -> Callable:
     try:
         compile_as(kernel, kind)
     except Exception as error:  # Numba's own errors, and at times an AssertionError or a KeyError
-        original = strip_colours(str(error)).strip()
+        original = str(error).strip()
         sentence = f"{name} cannot be compiled{find_place(original)}: {find_complaint(original)}."
         raise InputError(f"{sentence}\n\n{original}") from error
     return kernel
@@ -89,11 +89,6 @@ def is_helper(value: Any) -> bool:
     return isinstance(source, FunctionType) and not f"{source.__module__}.".startswith(
         tuple(f"{module}." for module in NOT_COPIED)
     )
-
-
-def strip_colours(text: str) -> str:
-    """Remove a terminal's colour codes from a text."""
-    return re.sub(r"\x1b\[[0-9;]*m", "", text)
 
 
 def find_place(original: str) -> str:

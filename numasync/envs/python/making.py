@@ -47,6 +47,15 @@ def make_gymnasium(
     return env
 
 
+def may_be_atari(env_id: str, source: Any = None) -> bool:
+    """Return whether an environment can be a game of ALE. The arguments: of `make_gymnasium`.
+
+    ALE registers its games when it is imported. What is registered already says itself whether it is one.
+    """
+    found = gymnasium.registry.get(env_id.rpartition(":")[2]) if source is None else source
+    return found is None or (not callable(found) and str(found.entry_point).startswith("ale_py."))
+
+
 def explain(env_id: str, source: Any, kwargs: Mapping[str, Any], error: Exception) -> InputError:
     """Return the error that says why an environment could not be made. The arguments: of `make_gymnasium`."""
     unexpected = UNEXPECTED.search(str(error)) if isinstance(error, TypeError) else None

@@ -101,22 +101,22 @@ def study(
     Every other option of a run comes from the preset of the environment's family. A run that diverges is a result
     without a score.
 
-    Raises InputError for bad input, before anything is written; WorkerError if a run failed. After a failure, and after
-    Ctrl-C, the table keeps the finished runs.
+    Raises InputError for bad input, and where another program works in the folder, before anything is written;
+    WorkerError if a run failed. After a failure, and after Ctrl-C, the table keeps the finished runs.
     """
     check_keywords(options, STUDY_OPTIONS, "no option of a study", OTHER_OPTIONS)
     settings = make_settings(name, env, **options)
-    place = choose_place(jobs, executor, ray, cores_per_run, retries)
     if ray is not None and name == "threads":
         raise InputError("The study of threads measures the seconds of one machine; leave ray out.")
+    place = choose_place(jobs, executor, ray, cores_per_run, retries)
     display = choose_display() if as_switch("verbose", verbose) else Silent()
-    folder = open_folder(default_folder(settings) if out is None else as_folder("out", out), settings)
-    table = Table(folder / POINTS, POINT_COLUMNS) if name == "threads" else Table(folder / RUNS, RUN_COLUMNS)
-    report = StudyReport(settings, table.path, display)
-    runs = runs_of(settings)
-    play_missing_runs(runs, table, place, report)
-    rows = table.rows_in_order_of(runs)
-    return Study(folder, rows, show_results(rows, settings, folder, report))
+    with open_folder(default_folder(settings) if out is None else as_folder("out", out), settings) as folder:
+        table = Table(folder / POINTS, POINT_COLUMNS) if name == "threads" else Table(folder / RUNS, RUN_COLUMNS)
+        report = StudyReport(settings, table.path, display)
+        runs = runs_of(settings)
+        play_missing_runs(runs, table, place, report)
+        rows = table.rows_in_order_of(runs)
+        return Study(folder, rows, show_results(rows, settings, folder, report))
 
 
 def show_results(
@@ -149,10 +149,9 @@ def play_missing_runs(runs: Sequence[dict[str, Any]], table: Table, place: Place
     to_play = [run for run in runs if not table.has(run)]
     report.print_start(len(runs), len(runs) - len(to_play))
     if to_play:
-        with open_place(place, len(to_play), [{"env": runs[0]["env"]}]) as executor:
+        with open_place(place, len(to_play), report, [{"env": runs[0]["env"]}]) as executor:
             try:
                 if isinstance(executor, RayPool):
-                    executor.on_progress = report.show_playing
                     to_play = [{**run, FOLDER: str(folder_of(run, table))} for run in to_play]
                 play_and_add(to_play, table, executor, report)
             except KeyboardInterrupt:

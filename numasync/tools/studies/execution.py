@@ -31,19 +31,40 @@ def play_waves(
     function  plays a run
     executor  calls the function
 
-    Raises what the function raises, and WorkerError where a process has ended. When the caller closes this generator,
-    no more runs are begun.
+    Raises what the function raises, and WorkerError where a process has ended. Runs that have finished by then are
+    yielded before, also at Ctrl-C. After an error, and when the caller closes this generator, no more runs are begun.
     """
     for wave in waves:
         futures = {executor.submit(function, run): run for run in wave}
         try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
+            yield from collect(futures)
         except BrokenExecutor as error:
             raise WorkerError("A process of the study has ended before its run; was there enough memory?") from error
         finally:
-            for future in futures:
-                future.cancel()
+            cancel(futures)
+
+
+def collect(futures: dict[Future[Rows], Run]) -> Generator[tuple[Run, Rows], None, None]:
+    """Yield (run, rows) of each run as soon as it is finished, and raise the first error when no more are finished."""
+    left = dict(futures)
+    try:
+        for future in as_completed(futures):
+            rows = future.result()
+            yield left.pop(future), rows
+    except GeneratorExit:  # the caller wants no more
+        raise
+    except BaseException:
+        cancel(left)
+        for future, run in left.items():
+            if future.done() and not future.cancelled() and future.exception() is None:
+                yield run, future.result()
+        raise
+
+
+def cancel(futures: Iterable[Future[Rows]]) -> None:
+    """Begin none of these runs that has not begun."""
+    for future in futures:
+        future.cancel()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ import csv
 import io
 import os
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -40,11 +41,8 @@ RUN_COLUMNS: Columns = {**IDENTITY, "steps": int, "score": float, "training": fl
 POINT_COLUMNS: Columns = {**IDENTITY, "steps": int, "seconds": float, "score": float, "left": int}
 
 
-def open_folder(out: str | os.PathLike, settings: dict[str, Any]) -> Path:
-    """Return the folder of a study with these settings: a new one, or one in which the same study was begun.
-
-    Raises InputError, and writes nothing, where something else is in the folder.
-    """
+def open_folder(out: str | os.PathLike, settings: dict[str, Any]) -> AbstractContextManager[Path]:
+    """Give the folder of a study with these settings for the length of a `with` block, see `open_with_settings`."""
     return open_with_settings(out, settings, SETTINGS, "study", rename_presets)
 
 

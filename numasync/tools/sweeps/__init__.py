@@ -4,14 +4,15 @@ A sweep is its grid. `plan.py` makes the runs from it, `table.py` keeps what has
 after a stop. `report.py` prints.
 """
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from numasync.agent.environment import env_options_of
 from numasync.distributed.on_node import FOLDER
-from numasync.distributed.pool import RayPool
 from numasync.runtime.checks import as_folder, as_switch
 from numasync.tools.places import Place, choose_place, open_place
 from numasync.tools.settings_folder import open_with_settings
@@ -63,19 +64,19 @@ def sweep(
     `deterministic` is true unless the grid says otherwise, so that each run repeats exactly and takes one core. A run
     that diverges is a result without a score. A run that was stopped goes on from its last training state.
 
-    Raises InputError for bad input, before anything is written; WorkerError if a run failed. After a failure, and after
-    Ctrl-C, the folder keeps the runs.
+    Raises InputError for bad input, and where another program works in the folder, before anything is written;
+    WorkerError if a run failed. After a failure, and after Ctrl-C, the folder keeps the runs.
     """
     checked = check_grid(grid)
     runs = make_runs(checked)
     place = choose_place(jobs, executor, ray, cores_per_run, retries)
     display = choose_display() if as_switch("verbose", verbose) else Silent()
-    folder = open_with_settings(as_folder("out", out), {"grid": checked}, SETTINGS, "sweep")
-    table = SweepTable(folder / TABLE, varied_options(checked), runs)
-    report = SweepReport(table, display)
-    play_missing_runs(runs, folder, table, place, report)
-    report.print_means()
-    return Sweep(folder, table.in_order())
+    with open_with_settings(as_folder("out", out), {"grid": checked}, SETTINGS, "sweep") as folder:
+        table = SweepTable(folder / TABLE, varied_options(checked), runs)
+        report = SweepReport(table, display)
+        play_missing_runs(runs, folder, table, place, report)
+        report.print_means()
+        return Sweep(folder, table.in_order())
 
 
 def play_missing_runs(
@@ -92,11 +93,10 @@ def play_missing_runs(
     to_play = [{**run, FOLDER: str(folder.absolute() / RUNS / run[NAME])} for run in runs if not table.has(run)]
     report.print_start(len(runs), len(runs) - len(to_play))
     if to_play:
-        envs = [{"env": env} for env in dict.fromkeys(run[OPTIONS]["env"] for run in to_play)]
+        envs = [env_options_of(run[OPTIONS]) for run in to_play]
+        different = list({json.dumps(env): env for env in envs}.values())
         (folder / RUNS).mkdir(exist_ok=True)
-        with open_place(place, len(to_play), envs) as pool:
-            if isinstance(pool, RayPool):
-                pool.on_progress = report.show_playing
+        with open_place(place, len(to_play), report, different) as pool:
             try:
                 with closing(play_waves([to_play], play_run, pool)) as played:
                     for run, (row,) in played:

@@ -1,22 +1,26 @@
 """`numasync tune`: a search for the options of an algorithm, with Optuna.
 
 A tuning is its settings. `space.py` says what is searched, and `plan.py` makes the settings. `trial.py` plays one
-trial, in a process. `storage.py` keeps the trials, so that a tuning goes on after a stop.
+trial, in a process. `far_trials.py` plays trials on a cluster. `storage.py` keeps the trials, so that a tuning goes on
+after a stop.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
 from contextlib import closing
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from numasync.agent.environment import env_options_of
 from numasync.config import Config
+from numasync.distributed.pool import RayPool
 from numasync.runtime.checks import as_folder, as_switch, as_whole_number
 from numasync.runtime.files import write_json
 from numasync.runtime.machine import made_by
 from numasync.tools.places import Place, choose_place, open_place
 from numasync.tools.studies.execution import RunExecutor, play_waves
 from numasync.tools.studies.table import write_table
+from numasync.tools.tuning.far_trials import play_on_cluster
 from numasync.tools.tuning.plan import MOST_TRIALS, as_arguments, default_folder, make_settings, open_folder
 from numasync.tools.tuning.report import TuningReport
 from numasync.tools.tuning.storage import Storage, TrialRow, best_of, explain_database, import_optuna
@@ -52,6 +56,9 @@ def tune(
     out: str | os.PathLike | None = None,
     executor: RunExecutor | None = None,
     verbose: bool = False,
+    ray: str | None = None,
+    cores_per_run: int | None = None,
+    retries: int | None = None,
     **options: Any,
 ) -> Tuning:
     """Search the options of an algorithm on an environment with Optuna, and return the Tuning.
@@ -62,8 +69,12 @@ def tune(
     jobs      how many trials to play at once, each in a process; by default the number of cores
     out       the folder; by default tunings/ENV-ALGO; a tuning that was stopped in this folder goes on, and several
               programs can work on it at once
-    executor  plays the trials instead of processes; it has the `submit` of concurrent.futures.Executor
+    executor  plays the trials instead of processes; it has the `submit` of concurrent.futures.Executor, and its
+              processes see the folder
     verbose   whether to print progress
+    ray       the address of a cluster of Ray that plays the trials, see `study`
+    cores_per_run  the cores that each trial has for itself on the cluster; by default 1
+    retries   how often a trial is played again whose node dies; by default 3
 
     Every option of `train` is a keyword too, and is then fixed. Two have another default: deterministic is true, so
     that a trial repeats exactly, and seed is 1000. Trial number i trains with seed + i. Results are for other seeds:
@@ -78,13 +89,13 @@ def tune(
     """
     settings = make_settings(env, algo, **options)
     trials = as_whole_number("trials", trials, 1, MOST_TRIALS)
-    place = choose_place(jobs, executor)
+    place = choose_place(jobs, executor, ray, cores_per_run, retries)
     display = choose_display() if as_switch("verbose", verbose) else Silent()
     import_optuna()
-    folder = open_folder(default_folder(settings) if out is None else as_folder("out", out), settings)
-    storage = Storage(folder, settings)
-    report = TuningReport(settings, folder, display)
-    with explain_database(folder):
+    path = default_folder(settings) if out is None else as_folder("out", out)
+    with open_folder(path, settings) as folder, explain_database(folder):
+        storage = Storage(folder, settings)
+        report = TuningReport(settings, folder, display)
         play_missing_trials(storage, trials, place, report)
         report.print_end(write_results(storage))
         rows = storage.rows()
@@ -106,17 +117,33 @@ def play_missing_trials(storage: Storage, trials: int, place: Place, report: Tun
     left = trials - len(ended)
     if left <= 0:
         return
-    task = {"folder": str(storage.folder), "settings": storage.settings, "trials": trials}
-    with open_place(place, left) as pool:
+    with open_place(place, left, report, [env_options_of(storage.settings["fixed"])]) as pool:
+        if isinstance(pool, RayPool):
+            playing = play_on_cluster(pool, storage, trials, left)
+        else:
+            playing = play_in_processes(pool, storage, trials, left)
         try:
-            with closing(play_waves([[task] * left], play_trial, pool)) as played:
-                for _, rows in played:
-                    for row in rows:
-                        report.add_trial(TrialRow(**row))
-                        write_results(storage)
+            with closing(playing) as rows:
+                for row in rows:
+                    report.add_trial(row)
+                    write_results(storage)
         except KeyboardInterrupt:
             report.print_stopped()
             raise
+
+
+def play_in_processes(pool: RunExecutor, storage: Storage, trials: int, left: int) -> Generator[TrialRow, None, None]:
+    """Play trials in processes that see the folder, and yield each one that has ended.
+
+    pool     the processes
+    storage  the trials that have ended
+    trials   how many there shall be
+    left     how many are missing
+    """
+    task = {"folder": str(storage.folder), "settings": storage.settings, "trials": trials}
+    with closing(play_waves([[task] * left], play_trial, pool)) as played:
+        for _, rows in played:
+            yield from (TrialRow(**row) for row in rows)
 
 
 def write_results(storage: Storage) -> Path | None:

@@ -4,7 +4,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import AbstractContextManager, closing
 from pathlib import Path
 from typing import Any
 
@@ -82,9 +82,9 @@ def default_folder(settings: Mapping[str, Any]) -> Path:
     return Path("tunings", safe_name(f"{settings['fixed']['env']}-{settings['fixed']['algo']}"))
 
 
-def open_folder(out: str | os.PathLike, settings: dict[str, Any]) -> Path:
-    """Return the folder of a tuning with these settings: a new one, or one in which the same tuning was begun.
+def open_folder(out: str | os.PathLike, settings: dict[str, Any]) -> AbstractContextManager[Path]:
+    """Give the folder of a tuning with these settings for the length of a `with` block, see `open_with_settings`.
 
-    Raises InputError, and writes nothing, where something else is in the folder.
+    Several programs may work on it: the database gives each of them other trials.
     """
-    return open_with_settings(out, settings, SETTINGS, "tuning")
+    return open_with_settings(out, settings, SETTINGS, "tuning", together=True)

@@ -1,11 +1,14 @@
 """What a tuning prints while it lasts and at its end."""
 
 import shlex
+import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from numasync.distributed.pool import Playing
+from numasync.tools.runs_report import describe_playing
 from numasync.tools.text import align
 from numasync.tools.tuning.storage import DIVERGED, TrialRow, best_of
 from numasync.training.console import format_clock, plural
@@ -35,7 +38,8 @@ class TuningReport:
         self.names = list(settings["space"])
         self.rows: list[TrialRow] = []
         self.total = self.before = 0
-        self.start = 0.0
+        self.start, self.last = 0.0, ""
+        self._lock = threading.Lock()  # a cluster says from another thread what it plays
 
     def print_start(self, total: int, rows: list[TrialRow]) -> None:
         """Say what is searched. total: all trials. rows: the trials that an earlier call has ended."""
@@ -48,14 +52,26 @@ class TuningReport:
 
     def add_trial(self, row: TrialRow) -> None:
         """Count a trial that has ended, and print a line if one is due."""
-        self.rows.append(row)
+        with self._lock:
+            self.rows.append(row)
+            self.last = f"trial {row.number}: {format_end(row)}, {format_options(row, self.names)}"
+            self._update(self.last)
+
+    def show_playing(self, playing: Sequence[Playing]) -> None:
+        """Say how far the trials on a cluster are, if it is time to."""
+        with self._lock:
+            if len(self.rows) < self.total:
+                self._update(describe_playing(playing, "trial"), self.last)
+
+    def _update(self, *texts: str) -> None:
+        """Show how far the tuning is. texts: what else to say, the most important first."""
         done, seconds = len(self.rows), self.clock() - self.start
-        left = f"{format_clock(seconds / max(done - self.before, 1) * max(self.total - done, 0))} left"
+        played = done - self.before
+        left = f"{format_clock(seconds / played * max(self.total - done, 0))} left" if played else "- left"
         best = best_of(self.rows)
         score = f"best {best.score:.2f}" if best else "no best yet"
-        text = f"trial {row.number}: {format_end(row)}, {format_options(row, self.names)}"
-        line = f"{done:>6,} of {self.total:,} trials ({done / self.total:4.0%})  {left}  {score}  {text}"
-        self.display.update(Status("tuning", done, self.total, seconds, (left, score, text), line))
+        line = f"{done:>6,} of {self.total:,} trials ({done / self.total:4.0%})  {left}  {score}  {texts[0]}"
+        self.display.update(Status("tuning", done, self.total, seconds, (left, score, *filter(None, texts)), line))
 
     def print_end(self, best_file: Path | None) -> None:
         """Print the best trials, and the command that trains with the best one.
@@ -88,7 +104,8 @@ class TuningReport:
 
     def print_lines(self, *lines: str) -> None:
         """Print lines."""
-        self.display.show(Event("lines", lines))
+        with self._lock:
+            self.display.show(Event("lines", lines))
 
 
 def format_end(row: TrialRow) -> str:

@@ -86,10 +86,15 @@ class Claim:
     trial    Optuna's trial
     options  all options of its run
     folder   of its run
+
+    It also has this attribute:
+
+    id  what the database calls the trial
     """
 
     def __init__(self, trial: Any, options: dict[str, Any], folder: Path, handle: int) -> None:
         self.trial, self.options, self.folder, self._handle = trial, options, folder, handle
+        self.id: int = trial._trial_id
 
     def close(self) -> None:
         """Let go of the trial."""
@@ -181,6 +186,17 @@ class Storage:
                 self.study.enqueue_trial(trial.params, user_attrs={SEED: trial.user_attrs[SEED]})
             with contextlib.suppress(OSError):
                 path.unlink()
+
+    def report(self, id: int, steps: int, score: float) -> bool:
+        """Write down an evaluation of a trial, and return whether the trial must be pruned.
+
+        id     the trial, see `Claim`
+        steps  T, rounded so that trials can be compared at the same T
+        score  the mean of the evaluation
+        """
+        trial = self.optuna.trial.Trial(self.study, id)
+        trial.report(score, steps)
+        return trial.should_prune()
 
     def finish(self, claim: Claim, end: str, score: float | None, steps: int, seconds: float) -> TrialRow:
         """Write down how a trial has ended, and return it as a row.

@@ -4,17 +4,19 @@ import contextlib
 import os
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from numasync.errors import NotFiniteError, WorkerError
 from numasync.tools.tuning.plan import as_arguments
-from numasync.tools.tuning.storage import DIVERGED, FINISHED, PRUNED, Claim, Storage, TrialRow, explain_database
+from numasync.tools.tuning.storage import DIVERGED, FINISHED, PRUNED, Storage, explain_database
 from numasync.training.display import Silent
 from numasync.training.records import PREVIOUS_STATE, STATE, RunFolder
 from numasync.training.report import Report
+from numasync.training.result import make_result
 from numasync.training.run import Run
 from numasync.training.shipped import with_options
 from numasync.training.train import make_agent
@@ -24,7 +26,7 @@ OnEvaluation = Callable[[int, float], bool]
 
 
 class PrunedError(WorkerError):
-    """A run was ended, because others with the same steps score higher. The folder of the run keeps this sentence."""
+    """A run was ended, because others with the same steps score higher. Its result keeps this sentence."""
 
 
 class PrunableRun(Run):
@@ -42,6 +44,28 @@ class PrunableRun(Run):
         if self.on_evaluation(steps, evaluation["mean"]):
             raise PrunedError(f"The trial was pruned after {steps} steps, because others score higher there.")
 
+    def _write_failure(self, error: Exception) -> None:
+        if not isinstance(error, PrunedError):
+            super()._write_failure(error)
+        elif self.folder:
+            result = make_result(self.agent.config, self.supervisor.progress(), None, True, str(error))
+            self._write(lambda folder: folder.write_result({**result, PRUNED: True}))
+
+
+class Outcome(NamedTuple):
+    """How a trial has ended.
+
+    end      FINISHED, PRUNED or DIVERGED
+    score    the mean of its final evaluation; None where it has none
+    steps    T at its end
+    seconds  of training
+    """
+
+    end: str
+    score: float | None
+    steps: int
+    seconds: float
+
 
 def play_trial(task: dict[str, Any]) -> list[dict[str, Any]]:
     """Take one trial of a tuning, play it, and return it as a list with one row, see `TrialRow`.
@@ -56,23 +80,28 @@ def play_trial(task: dict[str, Any]) -> list[dict[str, Any]]:
         if claim is None:
             return []
         with closing(claim):
-            return [play(storage, claim)._asdict()]
+            try:
+                outcome = play(claim.options, claim.folder, partial(storage.report, claim.id))
+            except Exception:
+                storage.fail(claim)
+                raise
+            return [storage.finish(claim, *outcome)._asdict()]
 
 
-def play(storage: Storage, claim: Claim) -> TrialRow:
-    """Play a trial and write down how it has ended."""
-    every = claim.options["eval_every"]
+def play(options: dict[str, Any], place: Path, on_evaluation: OnEvaluation) -> Outcome:
+    """Play a trial, and return how it has ended.
 
-    def report(steps: int, score: float) -> bool:
-        # The pruner compares trials at the same T. Evaluations come a few steps after a multiple.
-        claim.trial.report(score, steps // every * every)
-        return claim.trial.should_prune()
-
-    agent = make_agent(**as_arguments(claim.options))
-    with closing(RunFolder(claim.folder, agent.config)) as folder:
+    options        of its run
+    place          the folder of its run
+    on_evaluation  says whether it must end
+    """
+    every = options["eval_every"]
+    agent = make_agent(**as_arguments(options))
+    with closing(RunFolder(place, agent.config)) as folder:
         callbacks = with_options([], agent.config, has_folder=True)
         run = PrunableRun(agent, folder, Report(agent.config, folder.checkpoint, Silent()), callbacks=callbacks)
-        run.on_evaluation = report
+        # The pruner compares trials at the same T. Evaluations come a few steps after a multiple.
+        run.on_evaluation = lambda steps, score: on_evaluation(steps // every * every, score)
         end, score = PRUNED, None
         try:
             result = run.run().result
@@ -84,12 +113,9 @@ def play(storage: Storage, claim: Claim) -> TrialRow:
             pass
         except NotFiniteError:
             end = DIVERGED
-        except Exception:
-            storage.fail(claim)
-            raise
-        remove_states(claim.folder)
+        remove_states(place)
     progress = run.supervisor.progress()
-    return storage.finish(claim, end, score, progress.steps, progress.seconds)
+    return Outcome(end, score, progress.steps, progress.seconds)
 
 
 def remove_states(folder: Path) -> None:

@@ -23,7 +23,8 @@ def write_old_settings(folder, settings):
 def test_a_study_with_old_names_of_options_goes_on(tmp_path):
     settings = make_settings("lr", "CartPole-v1")
     write_old_settings(tmp_path, settings)
-    assert open_folder(tmp_path, settings) == tmp_path
+    with open_folder(tmp_path, settings) as folder:
+        assert folder == tmp_path
 
 
 def test_a_difference_is_told_under_the_new_name(tmp_path):
@@ -32,4 +33,4 @@ def test_a_difference_is_told_under_the_new_name(tmp_path):
     for preset in settings["presets"].values():
         preset["rms_decay"] = 0.5
     with pytest.raises(InputError, match=r"other settings \(rms_decay is 0\.99 there, 0\.5 here\); give another --out"):
-        open_folder(tmp_path, settings)
+        open_folder(tmp_path, settings).__enter__()

@@ -6,6 +6,8 @@ from math import nan
 import pytest
 from support.terminal import Terminal, screen
 
+from numasync.distributed.pool import Playing
+from numasync.tools.runs_report import describe_playing
 from numasync.tools.studies.plan import THREADS, TURNS
 from numasync.tools.studies.report import StudyReport, run_line
 from numasync.training.console import Console
@@ -72,3 +74,16 @@ def test_a_terminal_gets_one_line_that_is_rewritten():
     assert start.startswith("Study of optimizers") and line.startswith("study [-----]   0%  9:58 left")
     report.print_stopped()
     assert screen(file.getvalue())[1:] == ["Stopped. runs.csv keeps the finished runs; the same command goes on.", ""]
+
+
+@pytest.mark.parametrize(
+    "playing, says",
+    [
+        ([], "waiting for a node"),
+        ([Playing({}, "", 0)], "starting 1 trial"),
+        ([Playing({}, "a", 1500), Playing({}, "", 0)], "1 trial on 1 node at T = 1,500"),
+        ([Playing({}, "ab"[i % 2], i) for i in range(5)], "5 trials on 2 nodes at T = 0, 1, 2, 3 ..."),
+    ],
+)
+def test_what_a_cluster_plays_is_said_in_a_few_words(playing, says):
+    assert describe_playing(playing, "trial") == says

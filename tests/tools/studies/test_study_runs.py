@@ -1,7 +1,7 @@
 """The runs of a study as they are played: what an executor is given, what a run and a curve return."""
 
 import time
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import BrokenExecutor, CancelledError, Future, ThreadPoolExecutor
 from math import isnan, nan
 
 import numpy as np
@@ -56,6 +56,55 @@ def test_a_failed_run_ends_the_study_and_keeps_what_is_finished(study, tmp_path)
     with pytest.raises(WorkerError, match=r"^It broke\.$"):
         study("lr", Failing())
     assert len(text(tmp_path).splitlines()) == 1 + 2
+
+
+class AllAtOnce(FakeExecutor):
+    """Its first run fails, the next two are finished, a process has taken the fourth, and the others are not begun."""
+
+    def __init__(self, error):
+        super().__init__()
+        self.error, self.futures = error, []
+
+    def submit(self, function, run):
+        n = len(self.futures)
+        future = super().submit(function, run) if n in (1, 2) else Future()
+        if n == 0:
+            future.set_exception(self.error)
+        elif n == 3:
+            future.set_running_or_notify_cancel()
+        self.futures.append(future)
+        return future
+
+
+@pytest.mark.parametrize(
+    "error, raised",
+    [
+        (WorkerError("It broke."), r"^It broke\.$"),
+        (BrokenExecutor(), "^A process of the study has ended before its run"),
+        (CancelledError(), "^$"),
+        (KeyboardInterrupt(), "^$"),
+    ],
+)
+def test_what_is_finished_beside_a_failed_run_is_kept_and_nothing_more_is_begun(study, tmp_path, error, raised):
+    executor = AllAtOnce(error)
+    with pytest.raises(WorkerError if isinstance(error, BrokenExecutor) else type(error), match=raised):
+        study("lr", executor)
+    assert len(text(tmp_path).splitlines()) == 1 + 2
+    assert [future.cancelled() for future in executor.futures] == 4 * [False] + 4 * [True]
+    again = FakeExecutor()
+    assert len(study("lr", again).rows) == 8 and len(again.runs) == 6
+
+
+def test_ctrl_c_while_runs_are_awaited_keeps_what_is_finished(monkeypatch):
+    def interrupted(futures):
+        yield next(iter(futures))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("numasync.tools.studies.execution.as_completed", interrupted)
+    played = play_waves([runs("lr", algos="a3c", runs=3)], final_score, FakeExecutor())
+    assert [next(played)[0]["seed"] for _ in range(3)] == [1, 2, 3]
+    with pytest.raises(KeyboardInterrupt):
+        next(played)
 
 
 @pytest.mark.compiled

@@ -6,15 +6,22 @@ import os
 import re
 import sys
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import closing
 from math import nan
 
 import pytest
 
 import numasync
 from numasync import InputError, WorkerError
+from numasync.tools.run_list import list_runs
 from numasync.tools.tuning import storage as storage_module
 from numasync.tools.tuning.plan import SEED, make_settings
 from numasync.tools.tuning.storage import Storage, lock_of
+from numasync.tools.tuning.trial import PrunableRun
+from numasync.training.display import Silent
+from numasync.training.records import RunFolder
+from numasync.training.report import Report
+from numasync.training.train import make_agent
 
 
 def read_table(folder):
@@ -71,6 +78,35 @@ def test_a_bad_trial_is_pruned_after_the_first_ones(tune, monkeypatch):
         assert (trial["steps"] == 1000) == (trial["end"] == "finished")
         assert trial["steps"] >= 300, "nothing is pruned in the first part of a run"
     assert done.trials[ends.index("pruned")]["score"] < done.score
+
+
+def play_real_trial(folder, on_evaluation):
+    """Train on Catch, with an evaluation every 1000 steps, as a trial does. Return the row of `numasync runs`."""
+    agent = make_agent(env="Catch-v0", algo="a3c", steps=3000, eval_every=1000, workers=1, deterministic=True)
+    with closing(RunFolder(folder, agent.config)) as own:
+        run = PrunableRun(agent, own, Report(agent.config, own.checkpoint, Silent()))
+        run.on_evaluation = on_evaluation
+        with pytest.raises(WorkerError):
+            run.run()
+    (row,) = list_runs([folder])
+    return row
+
+
+@pytest.mark.compiled
+def test_the_folder_of_a_pruned_trial_says_so_and_how_far_it_came(tmp_path):
+    row = play_real_trial(tmp_path / "run", lambda steps, score: True)
+    assert (row.state, row.trouble, row.score_of) == ("pruned", None, "best") and 1000 <= row.steps < 3000
+    assert re.fullmatch(r"The trial was pruned after 10\d\d steps, because others score higher there\.", row.stopped_by)
+    assert not (tmp_path / "run" / "failure.json").exists()
+
+
+@pytest.mark.compiled
+def test_the_folder_of_a_trial_that_fails_says_so(tmp_path):
+    def fails(steps, score):
+        raise WorkerError("The database is gone.")
+
+    row = play_real_trial(tmp_path / "run", fails)
+    assert (row.state, row.trouble, row.stopped_by) == ("failed", "The database is gone.", None)
 
 
 def test_a_run_that_diverges_is_a_trial_without_a_score(tune, fake_run, monkeypatch):

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 
 import numasync
-from numasync.distributed.fleet import choose_machines
-from numasync.distributed.parameter_server import Board, Report
-from numasync.distributed.ray_cluster import Node
-from numasync.distributed.run_over_nodes import ClusterSupervisor, ClusterTrainer
+from numasync.distributed.downpour.fleet import choose_machines
+from numasync.distributed.downpour.parameter_server import Board, Report
+from numasync.distributed.downpour.run_over_nodes import ClusterSupervisor, ClusterTrainer
+from numasync.distributed.nodes import Node
 from numasync.errors import InputError
 from numasync.learner.counters import COLUMNS
 from numasync.training.schedule import Schedule

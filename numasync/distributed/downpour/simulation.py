@@ -9,9 +9,9 @@ assumes:
    yet, the node waits for it, and plays no further.
 3. Each part of theta serves one exchange after the other, in the order in which they arrive. One takes `call_s`, and
    `byte_s` for each byte of the part, in and out. The first part answers before the others are asked.
-4. An exchange is on its way for `travel_s`, and `travel_byte_s` for each byte, half of it in each direction. The part is
-   free meanwhile. The line of a machine that holds a part carries `line_bytes_s` in each direction. What the nodes' own
-   lines carry is left out: a node sends one delta at a time.
+4. An exchange is on its way for `travel_s`, and `travel_byte_s` for each byte, half of it in each direction. The part
+   is free meanwhile. The line of a machine that holds a part carries `line_bytes_s` in each direction. What the nodes'
+   own lines carry is left out: a node sends one delta at a time.
 5. Nobody dies, and T_max is never reached.
 """
 

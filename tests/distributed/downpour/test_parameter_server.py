@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from numasync.distributed.node import Exchanger, NodeTrainer, Place, Setup, mean_g, run_node, weight_of
-from numasync.distributed.parameter_server import PATIENCE_SECONDS, Board, ParameterServer, Report, cut
+from numasync.distributed.downpour.node import Exchanger, NodeTrainer, Place, Setup, mean_g, run_node
+from numasync.distributed.downpour.parameter_server import PATIENCE_SECONDS, Board, ParameterServer, Report, cut
 from numasync.learner.counters import COLUMNS, MEASURED, UPDATES, VALUE
 from numasync.training.train import make_agent
 

@@ -19,7 +19,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 
 from numasync.agent.agent import Agent
-from numasync.distributed.parameter_server import Reply, Report, mean_rows
+from numasync.distributed.downpour.parameter_server import Reply, Report, mean_rows
 from numasync.envs.spec import Environment
 from numasync.errors import NotFiniteError, WorkerError, one_line
 from numasync.learner.loop import Worker

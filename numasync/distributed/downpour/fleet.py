@@ -6,9 +6,10 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 from numasync.agent.agent import Agent
-from numasync.distributed.node import Place, Setup
-from numasync.distributed.ray_actors import RayLink, start_node
-from numasync.distributed.ray_cluster import LOCAL, Node, living_nodes
+from numasync.distributed.downpour.node import Place, Setup
+from numasync.distributed.downpour.ray_actors import RayLink, start_node
+from numasync.distributed.nodes import Node, Nodes
+from numasync.distributed.ray_cluster import LOCAL
 from numasync.errors import InputError, NotFiniteError, WorkerError, one_line
 
 # A run whose nodes die more often does not start another one.
@@ -31,6 +32,7 @@ class Fleet:
     """The nodes of a run.
 
     ray         Ray, connected
+    nodes       the nodes of the cluster that can play the run, now
     machines    the machine of each node
     agent       the agent of the run
     setup       what a node begins with. The program renews it, for the nodes that take the place of others
@@ -42,6 +44,7 @@ class Fleet:
     def __init__(
         self,
         ray: ModuleType,
+        nodes: Nodes,
         machines: Sequence[Node],
         agent: Agent,
         setup: Setup,
@@ -49,7 +52,7 @@ class Fleet:
         first: int,
         on_trouble: Callable[[str], None],
     ) -> None:
-        self.ray, self.machines, self.agent, self.setup = ray, list(machines), agent, setup
+        self.ray, self.nodes, self.machines, self.agent, self.setup = ray, nodes, list(machines), agent, setup
         self.link, self.launches, self.on_trouble = link, first, on_trouble
         self.running: dict[Any, Launch] = {}
         self.missing: list[int] = []
@@ -119,9 +122,9 @@ class Fleet:
                 raise WorkerError(f"All nodes have died, and {self.deaths} have died in all.")
             return
         taken = {launch.machine.id for launch in self.running.values()}
-        living = living_nodes(self.ray)
+        living = self.nodes.look()
         for index in list(self.missing):
-            free = [node for node in living if node.cores and (self.agent.config.ray == LOCAL or node.id not in taken)]
+            free = [node for node in living if self.agent.config.ray == LOCAL or node.id not in taken]
             if not free:
                 return
             # Its own machine, if only its process has died.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from numasync.distributed.simulation import Costs, saturated_at, simulate
+from numasync.distributed.downpour.simulation import Costs, saturated_at, simulate
 
 # A node asks every 10 ms. An exchange keeps the actor busy for 1 ms.
 COSTS = Costs(1_000, 100_000, 5, 1_000, call_s=0.001, byte_s=0.0, spread=0.0)

@@ -4,17 +4,17 @@ For `training/run.py` it is a Supervisor with a Trainer, as for a run in threads
 """
 
 import time
-from typing import Any
 
 import numpy as np
 
 from numasync.agent.agent import Agent
-from numasync.config import Config
-from numasync.distributed.fleet import Fleet, choose_machines
-from numasync.distributed.node import Setup
-from numasync.distributed.parameter_server import Board, View
-from numasync.distributed.ray_actors import RayLink, start_parameters
-from numasync.distributed.ray_cluster import check_nodes, connect
+from numasync.agent.environment import env_options_of
+from numasync.distributed.downpour.fleet import Fleet, choose_machines
+from numasync.distributed.downpour.node import Setup
+from numasync.distributed.downpour.parameter_server import Board, View
+from numasync.distributed.downpour.ray_actors import RayLink, start_parameters
+from numasync.distributed.nodes import Nodes, check_nodes
+from numasync.distributed.ray_cluster import connect
 from numasync.envs.objects import is_local
 from numasync.errors import InputError, NotFiniteError, WorkerError
 from numasync.learner.counters import COLUMNS
@@ -137,10 +137,15 @@ class ClusterSupervisor(Supervisor):
         if self.state:
             trainer.restore(self.state)
         with connect(str(config.ray)) as ray:
-            machines = choose_machines(check_nodes(ray, 1, [options_of_env(config)]), config.nodes, str(config.ray))
+            envs = [env_options_of(vars(config))]
+            fit = check_nodes(ray, 1, envs)
+            nodes = Nodes(ray, 1, envs, fit)
+            nodes.on_trouble = self.on_trouble
+            machines = choose_machines(fit, config.nodes, str(config.ray))
             board = Board(config.nodes, config.sync_steps, trainer.steps)
             self.link = RayLink(start_parameters(ray, trainer.theta, config.shards, board))
-            self.fleet = Fleet(ray, machines, self.agent, trainer.setup, self.link, trainer.launches, self.on_trouble)
+            start = self.agent, trainer.setup, self.link, trainer.launches
+            self.fleet = Fleet(ray, nodes, machines, *start, self.on_trouble)
             try:
                 if self._take_checkpoint(on_pause):
                     on_checkpoint(self.snapshot)
@@ -216,8 +221,3 @@ def check_options(agent: Agent) -> None:
         raise InputError(
             f"Other processes cannot import the {agent.config.env}; put it into a module and name it 'module:name'."
         )
-
-
-def options_of_env(config: Config) -> dict[str, Any]:
-    """Return the options that say which environment a run plays, for `check_nodes`."""
-    return {name: getattr(config, name) for name in ("env", "env_kwargs", "flatten", "channels")}

@@ -9,7 +9,7 @@ from numasync.training.supervisor import Supervisor
 
 def train_on_cluster(agent: Agent, state: TrainingState | None, schedule: Schedule | None) -> Supervisor:
     """Return what trains an agent on the nodes of a Ray cluster."""
-    from numasync.distributed.run_over_nodes import ClusterSupervisor
+    from numasync.distributed.downpour.run_over_nodes import ClusterSupervisor
 
     return ClusterSupervisor(agent, state, schedule)
 

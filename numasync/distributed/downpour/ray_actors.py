@@ -13,9 +13,10 @@ import numpy as np
 
 from numasync.agent.agent import Agent
 from numasync.config import Config
-from numasync.distributed.node import NodeTrainer, Place, Setup, run_node
-from numasync.distributed.parameter_server import Board, ParameterServer, Reply, Report, View, cut
-from numasync.distributed.ray_cluster import Node, import_ray, on_node
+from numasync.distributed.downpour.node import NodeTrainer, Place, Setup, run_node
+from numasync.distributed.downpour.parameter_server import Board, ParameterServer, Reply, Report, View, cut
+from numasync.distributed.nodes import Node, on_node
+from numasync.distributed.ray_cluster import import_ray
 from numasync.envs.objects import as_env_id
 from numasync.envs.spec import EnvSpec
 from numasync.runtime.affinity import allowed_cores
@@ -110,4 +111,4 @@ def start_node(ray: ModuleType, node: Node, share: tuple[int, int], reserves: bo
     reserves  whether the cores of the machine are reserved, so that Ray gives them to nothing else
     """
     actor = ray.remote(num_cpus=node.cores if reserves else 0, max_restarts=0)(NodeProcess)
-    return actor.options(scheduling_strategy=on_node(ray, node)).remote(share)
+    return actor.options(scheduling_strategy=on_node(ray, node.id)).remote(share)

@@ -4,7 +4,7 @@ Each node has its own theta and its own workers. The nodes play one segment of e
 by the equation of `parameter_server.py`, each in its own turn. So a run repeats bit for bit, and staleness depends on
 sync_steps and the number of nodes alone: with n nodes, a delta finds (n - 1) * sync_steps steps of others on average.
 
-    python -m numasync.distributed.in_one_process MinAtar/Breakout-v1 --nodes 2 --sync-steps 20 200 2000
+    python -m numasync.distributed.downpour.in_one_process MinAtar/Breakout-v1 --nodes 2 --sync-steps 20 200 2000
 """
 
 import argparse
@@ -16,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from numasync.agent.agent import Agent
-from numasync.distributed.node import Exchanger, NodeTrainer, Place
-from numasync.distributed.parameter_server import Board, ParameterServer
+from numasync.distributed.downpour.node import Exchanger, NodeTrainer, Place
+from numasync.distributed.downpour.parameter_server import Board, ParameterServer
 from numasync.training.console import Console
 from numasync.training.train import make_agent
 
@@ -67,7 +67,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser.add_argument("--delta-weight", type=float)
     parser.add_argument("--seeds", type=int, nargs="+", default=[1])
     given = parser.parse_args(argv)
-    options = {name: getattr(given, name) for name in ("env", "algo", "steps", "workers", "delta_weight") if getattr(given, name)}
+    names = ("env", "algo", "steps", "workers", "delta_weight")
+    options = {name: getattr(given, name) for name in names if getattr(given, name)}
     for seed in given.seeds:
         for nodes in given.nodes:
             for sync_steps in given.sync_steps:
