@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from numasync.distributed.downpour.parameter_server import Board, ParameterServer, Report
+from numasync.distributed.downpour.ray_actors import ParameterActor, send
 from numasync.distributed.downpour.simulation import Costs, saturated_at, table_of
 from numasync.learner.counters import COLUMNS
 from numasync.training.train import make_agent
@@ -56,7 +57,8 @@ class Caller:
         delta = np.full(n, 1e-3, np.float32)
 
         def exchange(times: int) -> None:
-            ray.get([parameters.exchange.remote(delta, report()) for _ in range(times)])
+            for answer in [send(parameters.exchange_pieces, delta, report()) for _ in range(times)]:
+                ray.get(answer)
 
         exchange(10)
         one = [timed(lambda: exchange(1)) for _ in range(REPEATS)]
@@ -69,7 +71,7 @@ def measure_actor(ray: Any, n: int) -> dict[str, float]:
     from numasync.distributed.nodes import living_nodes, on_node
 
     nodes = living_nodes(ray)
-    parameters = ray.remote(num_cpus=0)(ParameterServer).options(scheduling_strategy=on_node(ray, nodes[0].id))
+    parameters = ray.remote(num_cpus=0)(ParameterActor).options(scheduling_strategy=on_node(ray, nodes[0].id))
     caller = ray.remote(num_cpus=0)(Caller).options(scheduling_strategy=on_node(ray, nodes[-1].id)).remote()
     actor = parameters.remote(np.zeros(n, np.float32), Board(1, 500))
     ray.get(actor.join.remote(0))

@@ -101,7 +101,7 @@ class NodeTrainer(Trainer):
     def __init__(self, agent: Agent, place: Place, setup: Setup = NEW) -> None:
         self.place, self.g = place, setup.g
         self.sent = 0
-        self.due, self._answered = threading.Event(), threading.Event()
+        self.due, self._answered, self._lock = threading.Event(), threading.Event(), threading.Lock()
         # The program that has started the run writes its checkpoints.
         config = dataclasses.replace(agent.config, checkpoint_every=MOST, checkpoint_minutes=0.0)
         super().__init__(config, agent.spec, agent.network, agent.theta, setup.schedule)
@@ -109,6 +109,8 @@ class NodeTrainer(Trainer):
             self.measure_outputs()
         rows = aligned_zeros((config.workers + 1, self.shared.steps.shape[1]), np.int64)
         self.shared = self.shared._replace(steps=rows)
+        # The steps of each worker, with those of the call that it is in.
+        self._planned = np.zeros(config.workers, np.int64)
 
     @property
     def own_steps(self) -> int:
@@ -133,21 +135,36 @@ class NodeTrainer(Trainer):
         """As `Trainer.run_segments_of`. Play fewer segments where an exchange comes near, none where it is late."""
         if segments == 0:
             return super().run_segments_of(i, 0)
-        interval, unsent = self.config.sync_steps, self.unsent
-        if unsent >= 2 * interval:
+        segments = self._take_room(i, segments)
+        if segments == 0:
             self._wait_for_answer()
             return True
-        room = (interval if unsent < interval else 2 * interval) - unsent
-        share = max(room // (self.config.t_max * len(self.threads)), 1)
-        goes_on = super().run_segments_of(i, min(segments, share))
-        if self.unsent >= interval:
-            self.due.set()
-        return goes_on
+        try:
+            return super().run_segments_of(i, segments)
+        finally:
+            self._planned[i] = self.shared.steps[i, 0]  # an episode that ends makes a segment shorter
+            if self.unsent >= self.config.sync_steps:
+                self.due.set()
+
+    def _take_room(self, i: int, segments: int) -> int:
+        """Return how many of these segments worker i may play now, and note their steps as planned.
+
+        A call ends where an exchange is due, and each thread gets its share of the way there.
+        """
+        interval, t_max = self.config.sync_steps, self.config.t_max
+        with self._lock:
+            planned = int(self._planned.sum()) - self.sent
+            if planned >= 2 * interval:
+                return 0
+            room = (interval if planned < interval else 2 * interval) - planned
+            segments = min(segments, max(room // (t_max * len(self.threads)), 1))
+            self._planned[i] += segments * t_max
+        return segments
 
     def _wait_for_answer(self) -> None:
         """Wait until the exchange that is under way is answered, a moment at most."""
         self._answered.clear()
-        if self.unsent >= 2 * self.config.sync_steps:  # the answer has not come meanwhile
+        if self._planned.sum() - self.sent >= 2 * self.config.sync_steps:  # the answer has not come meanwhile
             self._answered.wait(WAIT_SECONDS)
 
     def _make_worker(self, i: int, env: Environment, optimizer_state: OptimizerState) -> Worker:

@@ -9,6 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from numasync.distributed.downpour.node import Exchanger, NodeTrainer, Place, Setup, mean_g, run_node
 from numasync.distributed.downpour.parameter_server import PATIENCE_SECONDS, Board, ParameterServer, Report, cut
+from numasync.distributed.downpour.ray_actors import ParameterActor, in_pieces
 from numasync.learner.counters import COLUMNS, MEASURED, UPDATES, VALUE
 from numasync.training.train import make_agent
 
@@ -205,6 +206,17 @@ def test_the_parts_of_theta_are_theta(shards):
     parts = cut(theta, shards)
     assert_array_equal(np.concatenate(parts), theta)
     assert max(map(len, parts)) - min(map(len, parts)) <= 1 and all(map(len, parts))
+
+
+@pytest.mark.parametrize("size", [1, 24_000, 24_001, 32 * 24_000, 32 * 24_000 + 1])
+def test_a_vector_in_pieces_is_the_vector_and_a_piece_travels_with_the_call(size):
+    theta = np.arange(size, dtype=np.float32)
+    actor = ParameterActor(theta)
+    pieces = in_pieces(np.ones_like(theta))
+    assert len(pieces) == 1 or max(piece.nbytes for piece in pieces) < 100_000
+    nothing, *found = actor.add_pieces(*pieces)
+    assert nothing is None and len(found) == len(pieces)
+    assert_array_equal(np.concatenate(found), theta + 1)
 
 
 @pytest.mark.compiled

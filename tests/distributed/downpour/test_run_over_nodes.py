@@ -44,7 +44,7 @@ def words_of(cluster, out, **options):
 
 def node_processes(cluster):
     """Return the numbers of the processes that train on this cluster."""
-    raylets = {part.process.pid for node in cluster.list_all_nodes for part in node.all_processes["raylet"]}
+    raylets = {part.process.pid for node in cluster.list_all_nodes() for part in node.all_processes["raylet"]}
     found = []
     for folder in Path("/proc").glob("[0-9]*"):
         try:
