@@ -21,7 +21,6 @@ from numasync.envs.objects import as_env_id
 from numasync.envs.spec import EnvSpec
 from numasync.runtime.affinity import allowed_cores
 
-
 # Ray sends an argument below 100,000 bytes with the call itself. A larger one goes through a store of objects of each
 # node, which takes milliseconds more: three times as long for 132,179 parameters, and as long for 677,686.
 PIECE, MOST_PIECES = 24_000, 32  # float32 of a piece; a longer vector is sent whole
