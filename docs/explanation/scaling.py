@@ -24,14 +24,14 @@ GAMES = {"CartPole": "CartPole-v1", "MinAtar": "MinAtar/Breakout-v1", "Pong": "P
 NODES = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1000)
 REPEATS = 200
 
-# Steps a second of a node with two cores, from docs/reports/speed.md, and steps between two updates of a worker.
-STEPS_PER_S = {"CartPole": 870_000, "MinAtar": 198_000, "Pong": 3_900}
-UPDATE_STEPS = {"CartPole": 5, "MinAtar": 20, "Pong": 20}
-SYNC_STEPS = 2_000
+# Steps a second of a machine with two cores, and steps between two updates of a worker, as measured in scaling.md.
+STEPS_PER_S = {"CartPole": 1_710_000, "MinAtar": 85_000, "Pong": 1_400}
+UPDATE_STEPS = {"CartPole": 5, "MinAtar": 18, "Pong": 20}
+SYNC_STEPS = 500
 # What `measure` has printed: parameters, and milliseconds of an exchange, and of the actor's part in it.
 PARAMETERS = {"CartPole": 898, "MinAtar": 132_179, "Pong": 677_686}
-ROUND_TRIP_MS = {"CartPole": 1.21, "MinAtar": 17.65, "Pong": 24.09}
-SERVICE_MS = {"CartPole": 0.91, "MinAtar": 4.98, "Pong": 5.91}
+ROUND_TRIP_MS = {"CartPole": 1.94, "MinAtar": 7.56, "Pong": 23.90}
+SERVICE_MS = {"CartPole": 1.22, "MinAtar": 3.99, "Pong": 19.81}
 
 
 def parameters_of(env: str) -> int:
@@ -148,7 +148,7 @@ def draw(folder: Path) -> None:
             rows = table_of(costs, NODES, shards)
             label = f"{game}, {shards} shard{'s' if shards > 1 else ''}"
             for axis, name in zip(axes, names):
-                shown = [max(row[name], 0.1) for row in rows]
+                shown = [row[name] or np.nan for row in rows]  # one node is never stale
                 axis.plot(NODES, shown, line, color=f"C{color}", label=label, linewidth=1.5)
             print_table(label, costs, shards, rows)
     for axis, title in zip(axes, titles):

@@ -252,8 +252,8 @@ def weight_of(nodes: int) -> float:
     """Return the largest weight w <= 1 of a delta with which the nodes never overshoot together, however late they are.
 
     Say that theta* is where all nodes go. At theta each makes delta = c (theta* - theta), with 0 < c < 1: the later it
-    sends, the nearer c is to 1. The sum of N deltas leaves (1 - w N c) (theta* - theta). That shrinks for every c where
-    w N <= 2.
+    sends, the nearer c is to 1. The sum of N weighted deltas leaves (1 - w N c) (theta* - theta). That shrinks for
+    every c where w N <= 2.
     """
     return min(1.0, 2 / nodes)
 
