@@ -190,6 +190,9 @@ class RayPool:
             text = f"A run was lost {job.lost} times with its node, the last time because of this: {one_line(reason)}"
             job.future.set_exception(WorkerError(text))
         else:
+            host = next((node.host for node in self._fit if node.id == job.given_to), "a node")
+            loss = f"loss {job.lost} of {self.retries} at most"
+            self.nodes.on_trouble(f"A run on {host} was lost with its node or its process; it goes on ({loss}).")
             self._looked = -NODES_SECONDS
             self._wait_again(answers, job)
 

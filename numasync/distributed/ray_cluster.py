@@ -58,9 +58,28 @@ def connect(address: str) -> Iterator[ModuleType]:
         else:
             ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL)
     try:
-        yield ray
+        with silent(ray):
+            yield ray
     finally:
         ray.shutdown()
+
+
+@contextlib.contextmanager
+def silent(ray: ModuleType) -> Iterator[None]:
+    """Keep Ray's own text out of the output for the length of a `with` block. Its callers say what has happened.
+
+    Ray prints some 40 lines of its log for a node that dies, with colour codes, and has no switch for them.
+    """
+    worker = ray._private.worker
+    printing = getattr(worker, "print_to_stdstream", None)
+    if printing is None:
+        yield
+        return
+    worker.print_to_stdstream = lambda *_, **__: None
+    try:
+        yield
+    finally:
+        worker.print_to_stdstream = printing
 
 
 @contextlib.contextmanager

@@ -102,4 +102,5 @@ def describe_playing(playing: Sequence[Playing], noun: str = "run") -> str:
         return f"starting {plural(len(playing), noun)}" if playing else "waiting for a node"
     nodes = len({run.node for run in begun})
     steps = ", ".join(f"{run.steps:,}" for run in begun[:MOST_SHOWN]) + (" ..." if len(begun) > MOST_SHOWN else "")
-    return f"{plural(len(begun), noun)} on {plural(nodes, 'node')} at T = {steps}"
+    starting = f", {len(playing) - len(begun)} starting" if len(begun) < len(playing) else ""
+    return f"{plural(len(begun), noun)} on {plural(nodes, 'node')} at T = {steps}{starting}"

@@ -1,5 +1,6 @@
 """The executor of whole runs, on a Ray that is made up: what happens where a run is lost."""
 
+import re
 from pathlib import Path
 
 import pytest
@@ -38,8 +39,13 @@ def test_a_run_comes_back_with_its_rows_and_its_folder(tmp_path):
 
 def test_a_run_whose_node_dies_goes_on_elsewhere_from_its_last_state(tmp_path):
     ray = MadeUpRay([Message("n", 5, HALF), LostError("node died")], [Message("m", 9, {}, ROWS)])
-    assert finished(pool_of(ray), {FOLDER: str(tmp_path / "run")}) == ROWS
+    pool = pool_of(ray)
+    assert finished(pool, {FOLDER: str(tmp_path / "run")}) == ROWS
     assert [arguments[3] for arguments in ray.begun] == [{}, HALF]
+    (sentence,) = pool.nodes.told
+    assert re.fullmatch(
+        r"A run on \S+ was lost with its node or its process; it goes on \(loss 1 of 3 at most\)\.", sentence
+    )
 
 
 def test_a_run_that_is_lost_too_often_is_one_sentence():

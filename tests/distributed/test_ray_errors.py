@@ -102,6 +102,24 @@ def test_a_probe_runs_where_the_package_is_unknown_to_ray():
     assert found["numasync"] == numasync.__version__ and "Nope-v0" in trouble
 
 
+def test_text_of_ray_stays_out_of_the_output_while_connected(capsys):
+    worker = SimpleNamespace(print_to_stdstream=print)
+    ray = SimpleNamespace(_private=SimpleNamespace(worker=worker))
+    with ray_cluster.silent(ray):
+        worker.print_to_stdstream("Raylet is terminated.", ignore_prefix=False)
+    assert capsys.readouterr().out == "" and worker.print_to_stdstream is print
+    with ray_cluster.silent(SimpleNamespace(_private=SimpleNamespace(worker=SimpleNamespace()))):
+        pass  # of a version that has it elsewhere
+
+
+def test_a_run_over_nodes_is_refused_before_a_word_is_printed(capsys, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    assert main(["train", "--env", "Catch-v0", "--ray", "local", "--nodes", "2"]) == 2
+    out, err = capsys.readouterr()
+    assert out == "" and err.count("\n") == 1 and "need Ray; pip install" in err and not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     "words, sentence",
     [

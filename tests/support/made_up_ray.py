@@ -79,7 +79,8 @@ class MadeUpNodes:
     cores = 1
 
     def __init__(self, ray: MadeUpRay) -> None:
-        self.ray = ray
+        self.ray, self.told = ray, []
+        self.on_trouble = self.told.append
 
     def look(self) -> list[Node]:
         """Return the nodes."""

@@ -14,7 +14,7 @@ from numasync.distributed.downpour.node import Setup
 from numasync.distributed.downpour.parameter_server import Board, View
 from numasync.distributed.downpour.ray_actors import RayLink, start_parameters
 from numasync.distributed.nodes import Nodes, check_nodes
-from numasync.distributed.ray_cluster import connect
+from numasync.distributed.ray_cluster import check_address, connect, import_ray
 from numasync.envs.objects import is_local
 from numasync.errors import InputError, NotFiniteError, WorkerError
 from numasync.learner.counters import COLUMNS
@@ -118,6 +118,8 @@ class ClusterSupervisor(Supervisor):
 
     def __init__(self, agent: Agent, state: TrainingState | None, schedule: Schedule | None) -> None:
         check_options(agent)
+        import_ray()
+        check_address(str(agent.config.ray))
         super().__init__(ClusterTrainer(agent, schedule), state)
         self.agent = agent
         large = self.trainer.theta.nbytes > LARGE_BYTES

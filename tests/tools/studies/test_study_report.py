@@ -81,7 +81,7 @@ def test_a_terminal_gets_one_line_that_is_rewritten():
     [
         ([], "waiting for a node"),
         ([Playing({}, "", 0)], "starting 1 trial"),
-        ([Playing({}, "a", 1500), Playing({}, "", 0)], "1 trial on 1 node at T = 1,500"),
+        ([Playing({}, "a", 1500), Playing({}, "", 0)], "1 trial on 1 node at T = 1,500, 1 starting"),
         ([Playing({}, "ab"[i % 2], i) for i in range(5)], "5 trials on 2 nodes at T = 0, 1, 2, 3 ..."),
     ],
 )
