@@ -44,7 +44,8 @@ class Report:
         """Say what is trained. Compilation follows. made: the steps that a run which goes on has made."""
         c = self.config
         going_on = f" going on after {made:,} steps;" if made else ""
-        line = f"{c.algo} on {c.env}: {c.workers} workers, {c.steps:,} steps, seed {c.seed};{going_on} compiling ..."
+        workers = f"{c.workers} workers" + (f" on each of {c.nodes} nodes" if c.nodes > 1 else "")
+        line = f"{c.algo} on {c.env}: {workers}, {c.steps:,} steps, seed {c.seed};{going_on} compiling ..."
         folder = str(Path(self.checkpoint).parent) if self.checkpoint else None
         data = {"options": dataclasses.asdict(c), "folder": folder, "steps": made}
         self.display.show(Event("start", (line,), data))
