@@ -115,7 +115,7 @@ class Config:
     sync_steps: int = option(500, "steps of a machine between two exchanges of theta with the others", 1)
     delta_weight: float | None = option(
         None,
-        "weight of what a machine adds to the parameters of all; by default 2 / nodes, and 1 for one or two nodes",
+        "weight of what a machine adds; by default 2 / nodes, and 1 for one node",
         SMALLEST,
         1.0,
     )

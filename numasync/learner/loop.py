@@ -390,10 +390,7 @@ def kinds_of(worker: Worker) -> tuple[Any, ...]:
 
 
 def compile_loop(shared: Shared, worker: Worker, settings: Settings, functions: tuple[Any, ...]) -> Any:
-    """Compile the loop and the (reset, step, algorithm, update) that it gets. Call it before threads start.
-
-    Return what plays as `run_segments` does, for these types alone, and begins sooner.
-    """
+    """Compile the loop and what it gets, before threads start. Return what plays as `run_segments`, for these types."""
     jobs = loop_jobs(shared, worker, settings, functions)
     for job in jobs:
         job.compile()

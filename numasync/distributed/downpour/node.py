@@ -109,7 +109,7 @@ class NodeTrainer(Trainer):
             self.measure_outputs()
         rows = aligned_zeros((config.workers + 1, self.shared.steps.shape[1]), np.int64)
         self.shared = self.shared._replace(steps=rows)
-        # The steps of each worker, with those of the call that it is in.
+        # The steps of each worker, and the steps that the call that it is in may still make.
         self._planned = np.zeros(config.workers, np.int64)
 
     @property
