@@ -23,9 +23,9 @@ from numasync.training.train import make_agent
 
 
 def train_in_turn(agent: Agent) -> dict[str, Any]:
-    """Train an agent on as many nodes as its options say, in turn. Return what the exchanges have cost.
+    """Train an agent on several nodes in turn. Return what the exchanges have cost.
 
-    The agent's theta is then that of the parameter server.
+    agent  its options say how many nodes there are; it gets the parameters that the nodes have learned
     """
     config = agent.config
     server = ParameterServer(agent.theta, Board(config.nodes, config.sync_steps))

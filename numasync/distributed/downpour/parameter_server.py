@@ -27,8 +27,9 @@ from numasync.learner.counters import COLUMNS, UPDATES
 # A node that is ready waits this long for the others, whose compilation may take longer.
 PATIENCE_SECONDS = 60.0
 
-# A delta is too late where the others have made this many times as many steps as they make where all keep pace.
-TOO_LATE = 10
+# Where all nodes keep pace, the others make (nodes - 1) * sync_steps steps between two visits of a node. A delta is too
+# late where they have made more than TOO_LATE times as many.
+TOO_LATE = 20
 
 
 class Report(NamedTuple):
@@ -104,7 +105,7 @@ class Board:
         self, nodes: int, sync_steps: int, before: int = 0, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self.nodes, self.before, self.clock = nodes, before, clock
-        self.most_missed = TOO_LATE * 2 * sync_steps * max(nodes - 1, 1)  # steps of others between two visits
+        self.most_missed = TOO_LATE * sync_steps * max(nodes - 1, 1)  # steps of others between two visits
         self.reports: dict[int, Report] = {}
         self.stopping = False
         self.first: float | None = None  # when the first node was ready
@@ -210,7 +211,7 @@ class Board:
 class ParameterServer:
     """Holds theta, or a part of it, and the board of the run. Nodes and the program that started them call it.
 
-    theta  the parameters, or a part of them, float32 (n,), which is copied
+    theta  the parameters, or a part of them, float32 (n,). They are copied
     board  counts for all parts; None for every part but the first
     """
 

@@ -76,7 +76,7 @@ class RayLink:
 def send(method: Any, vector: np.ndarray, *before: Any) -> list[Any]:
     """Call a method of an actor with a vector in pieces, and return Ray's references of what it returns.
 
-    method  of a ParameterActor. It returns one value, and as many pieces as it gets
+    method  of a ParameterActor. It takes pieces, and returns one value and the same number of pieces
     vector  float32 (n,)
     before  arguments before the pieces
     """
