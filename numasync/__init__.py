@@ -7,30 +7,33 @@ The command line is the same program: `numasync --help`.
 """
 
 import numasync.runtime.interrupts  # noqa: F401  (the first import: Ctrl-C can come during the others)
-from numasync import envs
-from numasync.agent.agent import Agent, load
-from numasync.config import Config
-from numasync.distributed.downpour.engine import add_engine as _add_engine
-from numasync.envs.custom.registration import register
-from numasync.envs.spec import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED
-from numasync.errors import CallbackError, InputError, NotFiniteError, WorkerError
-from numasync.nn import reference
-from numasync.nn.network import network
-from numasync.nn.spec import conv, dense, heads, lstm, relu, towers
-from numasync.runtime.rng import choice, normal, uniform
-from numasync.tools.explain import explain
-from numasync.tools.plots import plot
-from numasync.tools.studies import study
-from numasync.tools.sweeps import sweep
-from numasync.tools.tuning import tune
-from numasync.tools.warmup import warmup
-from numasync.tools.watch import watch
-from numasync.training import callbacks
-from numasync.training.callbacks import Callback
-from numasync.training.record_callbacks import CSVLog, TensorBoard
-from numasync.training.resume import resume
-from numasync.training.stopping import StopAfterMinutes, StopAtScore, StopWithoutImprovement
-from numasync.training.train import train
+from numasync.runtime.garbage import rarely_collect as _rarely_collect
+
+with _rarely_collect():
+    from numasync import envs
+    from numasync.agent.agent import Agent, load
+    from numasync.config import Config
+    from numasync.distributed.downpour.engine import add_engine as _add_engine
+    from numasync.envs.custom.registration import register
+    from numasync.envs.spec import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED
+    from numasync.errors import CallbackError, InputError, NotFiniteError, WorkerError
+    from numasync.nn import reference
+    from numasync.nn.network import network
+    from numasync.nn.spec import conv, dense, heads, lstm, relu, towers
+    from numasync.runtime.rng import choice, normal, uniform
+    from numasync.tools.explain import explain
+    from numasync.tools.plots import plot
+    from numasync.tools.studies import study
+    from numasync.tools.sweeps import sweep
+    from numasync.tools.tuning import tune
+    from numasync.tools.warmup import warmup
+    from numasync.tools.watch import watch
+    from numasync.training import callbacks
+    from numasync.training.callbacks import Callback
+    from numasync.training.record_callbacks import CSVLog, TensorBoard
+    from numasync.training.resume import resume
+    from numasync.training.stopping import StopAfterMinutes, StopAtScore, StopWithoutImprovement
+    from numasync.training.train import train
 
 _add_engine()
 

@@ -8,12 +8,10 @@ import dataclasses
 import math
 from typing import Any
 
-import numpy as np
-
 from numasync.config import Config, rename_options, validate_option
 from numasync.envs.kwargs import as_kwargs
 from numasync.envs.observation import Observation
-from numasync.envs.spec import FAMILIES, Bounds, EnvSpec
+from numasync.envs.spec import FAMILIES, Bounds, EnvSpec, is_dtype_of_numbers
 from numasync.errors import InputError
 from numasync.nn.network import Network
 from numasync.nn.spec import Layer
@@ -172,11 +170,7 @@ def parse_action_shape(spec: EnvSpec) -> tuple[int, ...] | None:
 
 def parse_action_dtype(name: Any) -> str:
     """Return the name of the dtype of an action that is an array."""
-    try:
-        found = np.dtype(name) if isinstance(name, str) else None
-    except (TypeError, ValueError, SyntaxError):
-        found = None
-    if found is None or found.kind not in "biuf" or found.name != name:
+    if not is_dtype_of_numbers(name):
         raise InputError(f"action_dtype is {show(name)}; it must be the name of a dtype of numbers, such as 'float32'.")
     return name
 

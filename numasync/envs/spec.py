@@ -14,14 +14,15 @@
 Both functions are kernels. The kernels of an environment in Python call back into it, see python/bridge.py.
 """
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from numasync.envs.observation import Observation
 from numasync.errors import InputError
-from numasync.runtime.checks import as_whole_number, show
+from numasync.runtime.checks import MOST, as_number, as_whole_number, show
 from numasync.runtime.jit import (
     FLOAT,
     float32_1d,
@@ -145,7 +146,7 @@ class EnvSpec(NamedTuple):
         return CONTINUOUS_STEP_TYPE if self.continuous else MULTI_DISCRETE_STEP_TYPE if self.nvec else STEP_TYPE
 
     def check_actions(self) -> None:
-        """Raise InputError unless bounds and nvec fit n_actions. Kernels read them without a check."""
+        """Raise InputError unless the fields of actions fit each other. Kernels read bounds and nvec unchecked."""
         n = as_whole_number("n_actions", self.n_actions, 1)
         if self.bounds is not None and self.nvec is not None:
             raise InputError("An EnvSpec has both bounds and nvec; an action is real numbers or integers.")
@@ -158,6 +159,23 @@ class EnvSpec(NamedTuple):
             )
         for size in self.nvec or ():
             as_whole_number("A number of nvec", size, 1)
+        self._check_written_actions(n)
+
+    def _check_written_actions(self, n: int) -> None:
+        """Check the fields that say how Gymnasium writes an action of n numbers, or of n values."""
+        several = self.nvec is not None and isinstance(self.action_start, (tuple, list)) and len(self.action_start) == n
+        for start in self.action_start if several else [self.action_start]:
+            as_whole_number("action_start", start, *((0, 0) if self.bounds is not None else (-MOST, MOST)))
+        shape = self.action_shape
+        if shape is not None and not (isinstance(shape, (tuple, list)) and is_shape_of(shape, n)):
+            raise InputError(f"action_shape is {show(shape)}; it must be None or the shape of an array of {n} numbers.")
+        if shape is not None and self.bounds is None and self.nvec is None:
+            raise InputError(f"action_shape is {show(shape)}; it must be None, because an action is one integer.")
+        if not is_dtype_of_numbers(self.action_dtype):
+            raise InputError(
+                f"action_dtype is {show(self.action_dtype)}; it must be the name of a dtype of numbers, such as "
+                "'float32'."
+            )
 
     def check_compatible(self, found: "EnvSpec") -> None:
         """Raise InputError unless an agent that was trained on this environment can play the environment `found`."""
@@ -252,6 +270,21 @@ def are_bounds(bounds: Any, n: int) -> bool:
         return False
     right = low.shape == high.shape == (n,)
     return right and bool(((low <= high) & (low < np.inf) & (high > -np.inf)).all())
+
+
+def is_shape_of(shape: Sequence[Any], n: int) -> bool:
+    """Return whether an array of n numbers can have this shape."""
+    sizes = [size for size in (as_number(size, 1, n) for size in shape) if isinstance(size, int)]
+    return len(sizes) == len(shape) and math.prod(sizes) == n
+
+
+def is_dtype_of_numbers(name: Any) -> bool:
+    """Return whether this is the name of a dtype of numbers, such as 'float32'."""
+    try:
+        found = np.dtype(name) if isinstance(name, str) else None
+    except (TypeError, ValueError, SyntaxError):
+        return False
+    return found is not None and found.kind in "biuf" and found.name == name
 
 
 class Environment(Protocol):

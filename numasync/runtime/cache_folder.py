@@ -49,17 +49,25 @@ def digest_of_kernels(package: Path = PACKAGE) -> str:
     total = hashlib.sha256()
     versions = (np.__version__, numba.__version__, llvmlite.__version__, sys.version_info[:3], sys.implementation.name)
     total.update(repr((*versions, LANES)).encode())
-    for path in sources_of_kernels(package):
-        content = path.read_bytes()
-        total.update(f"{path.relative_to(package).as_posix()} {len(content)}\n".encode() + content)
+    for name in sources_of_kernels(package):
+        content = (package / name).read_bytes()
+        total.update(f"{name} {len(content)}\n".encode() + content)
     return total.hexdigest()[:16]
 
 
-def sources_of_kernels(package: Path) -> list[Path]:
-    """Return the files in which kernels, and what they call, lie. package: the folder of the package."""
-    left_out = package / WITHOUT_KERNELS
-    found = (path for folder in WITH_KERNELS for path in (package / folder).rglob("*.py"))
-    return sorted(path for path in found if not path.is_relative_to(left_out))
+def sources_of_kernels(package: Path) -> list[str]:
+    """Return the names of the files in which kernels, and what they call, lie, such as 'nn/table.py'.
+
+    package: the folder of the package
+    """
+    found = []
+    for top in WITH_KERNELS:
+        # os.walk and text take a third of the time that Path.rglob takes.
+        for folder, folders, files in os.walk(package / top):
+            name = os.path.relpath(folder, package).replace(os.sep, "/")
+            folders[:] = [inner for inner in folders if f"{name}/{inner}" != WITHOUT_KERNELS]
+            found += [f"{name}/{file}" for file in files if file.endswith(".py")]
+    return sorted(found)
 
 
 @functools.cache

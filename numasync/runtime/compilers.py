@@ -9,7 +9,6 @@ nothing is left to compile, where there is one core or no cache, or in a process
 
 import contextlib
 import functools
-import gc
 import importlib
 import multiprocessing
 import os
@@ -18,7 +17,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
@@ -41,9 +40,6 @@ gc.disable()
 from numasync.runtime.compilers import serve
 serve(sys.stdin.buffer, os.fdopen(os.dup(1), "wb", buffering=0))
 """
-
-# The thresholds of Python's garbage collection: it begins after 100,000 new objects.
-OBJECTS_OF_A_COLLECTION = 100_000, 50, 50
 
 
 class Job(NamedTuple):
@@ -164,11 +160,12 @@ class Compilers:
     """
 
     def __init__(self, jobs: Iterable[Job] = ()) -> None:
-        left = [job for job in jobs if not job.is_done and not job.is_cached] if can_help() else []
+        left = [job for job in jobs if not job.is_done and not job.is_cached]
         # This process takes one of the jobs itself.
-        if len(left) > 1 and can_fork():
+        helpers = min(len(left) - 1, cores() - 1, MOST_HELPERS) if len(left) > 1 and can_help() else 0
+        if helpers and can_fork():
             load_registries(left[0].kernel)
-        self.helpers = [Helper() for _ in range(min(len(left) - 1, cores() - 1, MOST_HELPERS))]
+        self.helpers = [Helper() for _ in range(helpers)]
 
     def __enter__(self) -> "Compilers":
         return self
@@ -181,10 +178,6 @@ class Compilers:
 
     def compile(self, jobs: Sequence[Job]) -> None:
         """Compile all jobs. This process takes jobs from the front of the list, helpers take them from the end."""
-        with rarely_collect():
-            self._compile(jobs)
-
-    def _compile(self, jobs: Sequence[Job]) -> None:
         left = [job for job in jobs if not job.is_done]
         alone = [job for job in left if not job.can_be_shared]
         shared = deque(job for job in left if job not in alone)
@@ -206,21 +199,6 @@ def load_registries(kernel: Any) -> None:
     """Let Numba load what it knows of Python and NumPy. It takes half a second, and a copy of this process has it."""
     kernel.typingctx.refresh()
     kernel.targetctx.refresh()
-
-
-@contextlib.contextmanager
-def rarely_collect() -> Iterator[None]:
-    """Let Python collect garbage rarely in a `with` block.
-
-    Numba makes millions of objects, and keeps many. Collections took a twelfth of a first start.
-    """
-    before = gc.get_threshold()
-    if before[0]:  # 0: never
-        gc.set_threshold(*OBJECTS_OF_A_COLLECTION)
-    try:
-        yield
-    finally:
-        gc.set_threshold(*before)
 
 
 def can_help() -> bool:

@@ -57,8 +57,32 @@ def test_bounds_that_fit_are_taken(bounds):
         (dict(n_actions=2, nvec=(3, 0)), "^A number of nvec is 0; it must be a whole number from 1"),
         (dict(n_actions=0), "^n_actions is 0; it must be a whole number from 1"),
         (dict(TWO, nvec=(2, 2)), "^An EnvSpec has both bounds and nvec"),
+        (dict(action_start="0"), "^action_start is '0'; it must be a whole number"),
+        (dict(action_start=(1, 2)), r"^action_start is \(1, 2\); it must be a whole number"),
+        (dict(TWO, action_start=1), "^action_start is 1; it must be a whole number from 0 to 0"),
+        (dict(n_actions=2, nvec=(3, 4), action_start=(1,)), r"^action_start is \(1,\); it must be a whole number"),
+        (dict(n_actions=2, nvec=(3, 4), action_start=(1, 0.5)), "^action_start is 0.5; it must be a whole number"),
+        (dict(action_shape=(2,)), r"^action_shape is \(2,\); it must be None, because an action is one integer"),
+        (dict(TWO, action_shape=(3,)), r"^action_shape is \(3,\); it must be None or the shape of an array of 2"),
+        (dict(TWO, action_shape=(2, -1)), "^action_shape is .+ the shape of an array of 2 numbers"),
+        (dict(TWO, action_shape=2), "^action_shape is 2; .+ the shape of an array of 2 numbers"),
+        (dict(TWO, action_dtype="complex64"), "^action_dtype is 'complex64'; it must be the name of a dtype"),
+        (dict(TWO, action_dtype=float), "^action_dtype is <class 'float'>; it must be the name of a dtype"),
     ],
 )
 def test_the_other_fields_of_actions_fit_too(changes, says):
-    with pytest.raises(InputError, match=says):
+    with pytest.raises(InputError, match=says) as error:
         make_agent(CARTPOLE.spec._replace(**changes))
+    assert is_one_sentence(str(error.value))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        dict(action_start=-1),
+        dict(TWO, action_shape=(1, 2), action_dtype="float64"),
+        dict(n_actions=2, nvec=(3, 4), action_start=(1, -1), action_shape=[2, 1], action_dtype="int64"),
+    ],
+)
+def test_other_ways_to_write_an_action_are_taken(changes):
+    assert make_agent(CARTPOLE.spec._replace(**changes)).network.n_outputs > 2

@@ -22,6 +22,7 @@ from numasync.agent.agent import Agent
 from numasync.distributed.downpour.parameter_server import Reply, Report, mean_rows
 from numasync.envs.spec import Environment
 from numasync.errors import NotFiniteError, WorkerError, one_line
+from numasync.learner.counters import COLUMNS
 from numasync.learner.loop import Worker
 from numasync.learner.optim import OptimizerState
 from numasync.runtime.checks import MOST
@@ -185,8 +186,9 @@ class Exchanger:
 
     It also has these attributes:
 
-    reply  the last Reply
-    lost   the steps of this node that came too late to be taken
+    reply         the last Reply
+    lost          the steps of this node that came too late to be taken
+    lost_learned  what its workers have learned in those steps, float64 (COLUMNS,)
     """
 
     def __init__(self, trainer: NodeTrainer, link: Link) -> None:
@@ -195,6 +197,7 @@ class Exchanger:
         self.base, self.sent_theta, self.delta = (trainer.theta.copy() for _ in range(3))
         self.reply = Reply(0)
         self.lost = self.bytes = 0
+        self.lost_learned, self._sent_learned = np.zeros(COLUMNS), np.zeros(COLUMNS)
         self.seconds = 0.0
 
     def begin(self) -> None:
@@ -216,21 +219,24 @@ class Exchanger:
 
     def exchange(self) -> None:
         """Send what this node has changed, and take what the others have changed. Threads may train meanwhile."""
-        theta, made = self.trainer.theta, self.trainer.own_steps  # steps before theta: a step that counts is in delta
+        trainer, theta = self.trainer, self.trainer.theta
+        made, learned = trainer.own_steps, trainer.learned  # steps before theta: a step that counts is in delta
         np.copyto(self.sent_theta, theta)
         np.subtract(self.sent_theta, self.base, out=self.delta)
         self.delta *= self.weight
         started = time.perf_counter()
-        found, reply = self.link.exchange(self.delta, self._report(made))
+        found, reply = self.link.exchange(self.delta, self._report(made, learned))
         self.seconds += time.perf_counter() - started
         self.bytes += self.delta.nbytes + found.nbytes
         np.subtract(found, self.sent_theta, out=self.delta)
         theta += self.delta
         np.copyto(self.base, found)
         if not reply.taken:
-            self.lost += made - self.trainer.sent
+            self.lost += made - trainer.sent
+            self.lost_learned += learned - self._sent_learned
+        self._sent_learned = learned
         self._take(reply)
-        self.trainer.take_answer(made)
+        trainer.take_answer(made)
 
     def ask(self) -> None:
         """Take what the node must know of the others, without an exchange."""
@@ -240,12 +246,13 @@ class Exchanger:
         self.reply = reply
         self.trainer.set_others(reply.others - self.lost)  # T has no lost steps
 
-    def _report(self, made: int) -> Report:
-        """made: the steps of this node, lost ones too."""
+    def _report(self, made: int, learned: np.ndarray) -> Report:
+        """made: the steps of this node, lost ones too. learned: what its workers have counted in them."""
         trainer = self.trainer
         episodes = np.array(trainer.episode_log.take(), np.float64).reshape(-1, 4)[:, [0, 1, 3]]
         g = mean_g(trainer) if self.reply.wants_g else None
-        return Report(trainer.place.launch, made - self.lost, trainer.learned, episodes, self.bytes, self.seconds, g)
+        steps, learned = made - self.lost, learned - self.lost_learned
+        return Report(trainer.place.launch, steps, learned, episodes, self.bytes, self.seconds, g)
 
 
 def weight_of(nodes: int) -> float:

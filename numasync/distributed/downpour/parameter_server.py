@@ -33,10 +33,10 @@ TOO_LATE = 20
 
 
 class Report(NamedTuple):
-    """What a node has done since it was launched. A node sends it with each delta.
+    """What a node has done since it was launched, without what came too late. A node sends it with each delta.
 
     launch    the number of its launch, see `Board`
-    steps     its own steps, over all its workers, without the steps that came too late
+    steps     its own steps, over all its workers
     learned   float64 (COLUMNS,): what its workers have counted, see learner/counters.py
     episodes  float64 (n, 3): return, length and T of the episodes that have ended since the last report
     bytes     what it has sent and received of theta

@@ -105,16 +105,25 @@ def make_trainer(**options: Any) -> Trainer:
 def train_for(trainer: Trainer, seconds: float, read: Callable[[Progress], Reading]) -> tuple[Reading, Reading]:
     """Train for `seconds`, then stop as Ctrl-C does. Return read(progress) at the first and the last progress report.
 
+    At least one step lies between the two. On a busy machine the workers may have to wait longer than `seconds` for a
+    core.
+
     Raises KeyboardInterrupt where the user has pressed Ctrl-C.
     """
-    readings: list[tuple[float, Reading]] = []
+    seen: list[Progress] = []
+    readings: list[Reading] = []
+
+    def is_long_enough() -> bool:
+        first, last = seen[0], seen[-1]
+        return last.seconds >= first.seconds + seconds and last.steps > first.steps
 
     def look(progress: Progress) -> None:
-        readings.append((progress.seconds, read(progress)))
-        if progress.seconds >= readings[0][0] + seconds:
+        seen.append(progress)
+        readings.append(read(progress))
+        if is_long_enough():
             raise KeyboardInterrupt
 
     Supervisor(trainer).run(look)
-    if not readings or trainer.clock.seconds < readings[0][0] + seconds:
+    if not seen or not is_long_enough():
         raise KeyboardInterrupt  # The user pressed Ctrl-C, and the supervisor ended the run as it does for ours.
-    return readings[0][1], readings[-1][1]
+    return readings[0], readings[-1]

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -146,11 +147,14 @@ def test_the_memory_of_the_optimiser_is_the_mean_of_what_was_asked_for():
     assert board.look().g.tolist() == [1.5] * 3
 
 
-def test_a_delta_that_comes_far_too_late_is_not_taken_and_its_steps_do_not_count():
+def test_a_delta_that_comes_far_too_late_is_not_taken_and_its_steps_and_updates_do_not_count():
     server, one, two = make_pair()  # 50 steps between two exchanges: 1,000 of the other are the most
+    for node in (one, two):
+        node.trainer.workers = [SimpleNamespace(learned=np.zeros(COLUMNS))]
 
     def make(node, steps, change):
         node.trainer.shared.steps[0, 0] += steps
+        node.trainer.workers[0].learned[UPDATES] += steps / 10
         node.trainer.theta[:] += np.float32(change)
 
     make(one, 60, 4)
@@ -161,12 +165,14 @@ def test_a_delta_that_comes_far_too_late_is_not_taken_and_its_steps_do_not_count
     assert not one.reply.taken and one.lost == 60 and one.trainer.steps == server.board.steps == 1_100
     assert_array_equal(server.theta, np.full_like(server.theta, 11))
     assert_array_equal(one.trainer.theta, server.theta)
+    assert server.board.updates == 110
     # It goes on from the theta of all, and what it makes then counts.
     make(one, 50, 2)
     one.exchange()
     two.exchange()
     assert one.reply.taken and server.board.steps == one.trainer.steps == two.trainer.steps == 1_150
     assert_array_equal(two.trainer.theta, np.full_like(server.theta, 13))
+    assert server.board.updates == 115
     measured = server.board.measured()
     assert (measured["late"], measured["steps_lost"], measured["steps_of_launches"]) == (1, 60, [50, 1_100])
 

@@ -1,0 +1,47 @@
+"""When Python collects garbage. A start makes many objects and keeps them, so that most collections find nothing."""
+
+import contextlib
+import gc
+import threading
+from collections.abc import Iterator
+
+# The thresholds of Python's garbage collection in a block of `rarely_collect`: it begins after 300,000 new objects.
+# `import numasync` makes fewer.
+RARELY = 300_000, 50, 50
+
+# How many new objects make it worth while to move all objects to the old ones.
+MANY = 20_000
+
+# The thresholds from before, once for each block that is under way in any thread.
+BEFORE: list[tuple[int, int, int]] = []
+LOCK = threading.Lock()
+
+
+@contextlib.contextmanager
+def rarely_collect() -> Iterator[None]:
+    """Let Python collect garbage rarely in a `with` block.
+
+    Numba makes millions of objects, and keeps many. Collections took a twelfth of a first start, and a sixth of a start
+    with a full cache.
+    """
+    with LOCK:
+        BEFORE.append(BEFORE[0] if BEFORE else gc.get_threshold())
+        collects = BEFORE[0][0] > 0
+        if collects:
+            gc.set_threshold(*RARELY)
+    try:
+        yield
+    finally:
+        with LOCK:
+            before = BEFORE.pop()
+            if collects and not BEFORE:
+                if gc.get_count()[0] > MANY:
+                    age_all_objects()
+                gc.set_threshold(*before)
+
+
+def age_all_objects() -> None:
+    """Let Python count all objects among the old ones. It would look at each of them twice before it does so itself."""
+    if gc.get_freeze_count() == 0:  # otherwise somebody has frozen objects, which would thaw
+        gc.freeze()
+        gc.unfreeze()
