@@ -9,7 +9,7 @@ The command line is the same program: `numasync --help`.
 import numasync.runtime.interrupts  # noqa: F401  (the first import: Ctrl-C can come during the others)
 from numasync.runtime.garbage import rarely_collect as _rarely_collect
 
-with _rarely_collect():
+with _rarely_collect(300_000):  # it makes fewer objects
     from numasync import envs
     from numasync.agent.agent import Agent, load
     from numasync.config import Config

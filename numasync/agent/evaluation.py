@@ -16,7 +16,6 @@ from numasync.errors import EvaluationError, InputError, NotFiniteError, failure
 from numasync.nn.network import Network
 from numasync.nn.passes import copy_state, forward, outputs_of, reset_state
 from numasync.runtime.compilers import Compilers, Job
-from numasync.runtime.garbage import rarely_collect
 from numasync.runtime.jit import (
     FLOAT,
     float32_1d,
@@ -199,7 +198,7 @@ def play_episodes(
                 raise EvaluationError(failure_of("An evaluation", error)) from error
 
     jobs = [play_job(spec), *evaluation_policy.network.jobs()]
-    with rarely_collect(), Compilers(jobs) as compilers:
+    with Compilers(jobs) as compilers:
         compilers.compile(jobs)
     with make_pool(shares) as pool:
         try:

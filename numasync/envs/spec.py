@@ -36,7 +36,7 @@ from numasync.runtime.jit import (
     uint64_1d,
 )
 from numasync.runtime.memory import aligned_copy, aligned_zeros
-from numasync.runtime.rng import choice, uniform
+from numasync.runtime.rng import choice_in_python, uniform_in_python
 
 # The codes of `end`. Gymnasium's two flags can both be set; one code cannot. It can also say that a life is lost, where
 # nothing may be bootstrapped although the episode goes on.
@@ -255,11 +255,11 @@ class EnvSpec(NamedTuple):
         rng  uint64 (4,): a generator row; it is advanced
         """
         if self.nvec is not None:
-            return np.array([choice(rng, n) for n in self.nvec], np.int64)
+            return np.array([choice_in_python(rng, n) for n in self.nvec], np.int64)
         if not self.continuous:
-            return int(choice(rng, self.n_actions))
+            return choice_in_python(rng, self.n_actions)
         low, high = self.finite_bounds
-        return (low + (high - low) * [uniform(rng) for _ in range(self.n_actions)]).astype(FLOAT)
+        return (low + (high - low) * [uniform_in_python(rng) for _ in range(self.n_actions)]).astype(FLOAT)
 
 
 def are_bounds(bounds: Any, n: int) -> bool:

@@ -25,6 +25,7 @@ from numasync.runtime.affinity import cores
 from numasync.runtime.cache import KernelCache
 from numasync.runtime.cache_folder import PACKAGE, open_folder
 from numasync.runtime.forks import Fork, can_fork
+from numasync.runtime.garbage import rarely_collect
 from numasync.runtime.jit import DISABLED, compile_signature, compile_type
 from numasync.runtime.numba_names import event
 
@@ -40,6 +41,10 @@ gc.disable()
 from numasync.runtime.compilers import serve
 serve(sys.stdin.buffer, os.fdopen(os.dup(1), "wb", buffering=0))
 """
+
+# While it compiles, Python collects garbage each time there are 100,000 new objects. With 300,000 a first start takes
+# longer: memory that has been used before is quicker than new memory.
+NEW_OBJECTS = 100_000
 
 
 class Job(NamedTuple):
@@ -179,6 +184,10 @@ class Compilers:
     def compile(self, jobs: Sequence[Job]) -> None:
         """Compile all jobs. This process takes jobs from the front of the list, helpers take them from the end."""
         left = [job for job in jobs if not job.is_done]
+        with rarely_collect(NEW_OBJECTS):
+            self._compile(left)
+
+    def _compile(self, left: Sequence[Job]) -> None:
         alone = [job for job in left if not job.can_be_shared]
         shared = deque(job for job in left if job not in alone)
         threads = [threading.Thread(target=helper.work, args=(shared,), daemon=True) for helper in self.helpers]

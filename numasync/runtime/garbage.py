@@ -5,9 +5,8 @@ import gc
 import threading
 from collections.abc import Iterator
 
-# The thresholds of Python's garbage collection in a block of `rarely_collect`: it begins after 300,000 new objects.
-# `import numasync` makes fewer.
-RARELY = 300_000, 50, 50
+# How many collections of new objects begin one of older objects, in a block.
+OLDER = 50, 50
 
 # How many new objects make it worth while to move all objects to the old ones.
 MANY = 20_000
@@ -18,8 +17,8 @@ LOCK = threading.Lock()
 
 
 @contextlib.contextmanager
-def rarely_collect() -> Iterator[None]:
-    """Let Python collect garbage rarely in a `with` block.
+def rarely_collect(objects: int) -> Iterator[None]:
+    """Let Python collect garbage rarely in a `with` block. objects: how many new ones begin a collection.
 
     Numba makes millions of objects, and keeps many. Collections took a twelfth of a first start, and a sixth of a start
     with a full cache.
@@ -28,7 +27,7 @@ def rarely_collect() -> Iterator[None]:
         BEFORE.append(BEFORE[0] if BEFORE else gc.get_threshold())
         collects = BEFORE[0][0] > 0
         if collects:
-            gc.set_threshold(*RARELY)
+            gc.set_threshold(objects, *OLDER)
     try:
         yield
     finally:

@@ -64,6 +64,16 @@ def next_word(rng):
     return word
 
 
+def uniform_in_python(rng: np.ndarray) -> float:
+    """Return what `uniform` draws, for a few draws by Python: compiling takes longer than 10,000 of them."""
+    return float(np.float64(next_word_in_python(rng) >> np.uint64(11)) * TO_UNIT)
+
+
+def choice_in_python(rng: np.ndarray, n: int) -> int:
+    """Return what `choice` draws, for a few draws by Python."""
+    return int(uniform_in_python(rng) * n)
+
+
 def check_row(rng: Any) -> None:
     """Raise InputError unless `rng` is a generator row."""
     is_array = type(rng) is np.ndarray

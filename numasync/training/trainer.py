@@ -19,7 +19,6 @@ from numasync.nn.layers import KINDS
 from numasync.nn.network import Network
 from numasync.runtime.affinity import core_per_thread, cores
 from numasync.runtime.compilers import Compilers, Job
-from numasync.runtime.garbage import rarely_collect
 from numasync.runtime.memory import CACHE_LINE, aligned_copy, aligned_zeros
 from numasync.training.progress import EpisodeLog, Progress
 from numasync.training.schedule import Schedule, Stopwatch
@@ -135,7 +134,7 @@ class Trainer:
 
         Raises InputError where the environment cannot be made, WorkerError where its reset fails.
         """
-        with rarely_collect(), Compilers(self.network.jobs()) as compilers:
+        with Compilers(self.network.jobs()) as compilers:
             self._add_workers(call)
             compilers.compile([*loop_jobs(*self._loop), *self.more_jobs, *self.network.jobs()])
         self.play = compile_loop(*self._loop)

@@ -14,7 +14,7 @@ from numasync.learner.optim import OPTIMIZERS, OptimizerState, blocks_of
 from numasync.nn.network import Network
 from numasync.runtime.jit import FLOAT
 from numasync.runtime.memory import aligned_copy, aligned_zeros
-from numasync.runtime.rng import seed_row, uniform
+from numasync.runtime.rng import seed_row, uniform_in_python
 from numasync.training.schedule import Schedule
 
 # Section 5.1: a worker's final epsilon is one of these values, with these probabilities.
@@ -62,7 +62,7 @@ def final_epsilon(i: int, workers: int, seed: int) -> float:
     with one u that the seed draws. A value of probability p then belongs to p * workers workers, give or take one, on
     every seed. With independent draws 9 of 16 workers had 0.5 on one seed and 3 on another.
     """
-    u = uniform(seed_row(seed, EPSILON_STREAM))
+    u = uniform_in_python(seed_row(seed, EPSILON_STREAM))
     below = np.searchsorted(np.cumsum(FINAL_EPSILON_PROBABILITIES), (u + i / workers) % 1.0, side="right")
     return FINAL_EPSILONS[min(int(below), len(FINAL_EPSILONS) - 1)]
 

@@ -190,7 +190,8 @@ def test_eval_prints_one_json_object_and_repeats_itself(numasync_command, traine
 
 
 def test_a_run_with_periodic_evaluations_prints_them_and_keeps_the_best(numasync_command, tmp_path):
-    options = ("--steps", 500_000, "--eval-every", 100, "--periodic-eval-episodes", 2, "--out", "run")
+    # Half a second or more, in which the thread that evaluates gets a core also on a busy machine.
+    options = ("--steps", 5_000_000, "--eval-every", 100_000, "--periodic-eval-episodes", 2, "--out", "run")
     done = numasync_command(*SHORT, *options)
     assert (done.returncode, done.stderr) == (0, "")
     assert names(tmp_path / "run") == ["best.npz", *FILES]

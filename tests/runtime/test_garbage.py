@@ -9,7 +9,9 @@ import weakref
 import pytest
 
 from numasync.runtime import garbage
-from numasync.runtime.garbage import RARELY, rarely_collect
+from numasync.runtime.garbage import OLDER, rarely_collect
+
+MANY = 200_000
 
 
 @pytest.fixture(autouse=True)
@@ -34,8 +36,8 @@ def make_many(rings=40_000):
 
 
 def test_a_block_has_its_own_thresholds_also_where_it_fails():
-    with pytest.raises(ValueError), rarely_collect():
-        assert gc.get_threshold() == RARELY
+    with pytest.raises(ValueError), rarely_collect(MANY):
+        assert gc.get_threshold() == (MANY, *OLDER)
         raise ValueError
     assert gc.get_threshold() == (500, 5, 5)
 
@@ -44,15 +46,15 @@ def test_blocks_of_two_threads_that_overlap_leave_the_thresholds_as_they_were():
     second_is_in, first_is_out = threading.Event(), threading.Event()
 
     def second():
-        with rarely_collect():
+        with rarely_collect(MANY):
             second_is_in.set()
             first_is_out.wait(60)
 
     thread = threading.Thread(target=second)
-    with rarely_collect():
+    with rarely_collect(MANY):
         thread.start()
         assert second_is_in.wait(60)
-    assert gc.get_threshold() == RARELY
+    assert gc.get_threshold() == (MANY, *OLDER)
     first_is_out.set()
     thread.join()
     assert gc.get_threshold() == (500, 5, 5)
@@ -60,13 +62,13 @@ def test_blocks_of_two_threads_that_overlap_leave_the_thresholds_as_they_were():
 
 def test_where_python_never_collects_it_does_not_begin_to():
     gc.set_threshold(0)
-    with rarely_collect():
+    with rarely_collect(MANY):
         assert gc.get_threshold()[0] == 0
     assert gc.get_threshold()[0] == 0
 
 
 def test_what_a_block_makes_is_old_afterwards_and_garbage_among_it_is_still_found():
-    with rarely_collect():
+    with rarely_collect(MANY):
         kept, lost = make_many()
     assert len(gc.get_objects(generation=0)) < 1_000 and len(kept) == 40_000
     gc.collect()
@@ -77,7 +79,7 @@ def test_what_somebody_has_frozen_stays_frozen():
     gc.freeze()
     try:
         frozen = gc.get_freeze_count()
-        with rarely_collect():
+        with rarely_collect(MANY):
             make_many()
         assert gc.get_freeze_count() >= frozen - 100 > 0  # some may be freed
     finally:
@@ -99,6 +101,6 @@ print(full.count(2))
 
 def test_few_objects_stay_young():
     gc.collect()
-    with rarely_collect():
+    with rarely_collect(MANY):
         kept, _ = make_many(10)
     assert any(young is kept[0] for young in gc.get_objects(generation=0)) and garbage.BEFORE == []

@@ -9,7 +9,15 @@ import pytest
 
 from numasync.errors import InputError
 from numasync.runtime.jit import kernel
-from numasync.runtime.rng import choice, next_word, normal, seed_row, uniform
+from numasync.runtime.rng import (
+    choice,
+    choice_in_python,
+    next_word,
+    normal,
+    seed_row,
+    uniform,
+    uniform_in_python,
+)
 
 MASK = 2**64 - 1
 N = 5000
@@ -58,6 +66,15 @@ def test_uniform_is_the_top_53_bits():
     state = [int(word) for word in rng]
     for _ in range(100):
         assert uniform(rng) == (reference_word(state) >> 11) / 2**53
+
+
+@pytest.mark.parametrize("n", [2, 18, 2**31 - 1, 2**53])
+def test_python_draws_what_kernels_draw(n):
+    here, there = seed_row(5), seed_row(5)
+    for _ in range(100):
+        assert uniform_in_python(here) == uniform(there)
+        assert choice_in_python(here, n) == choice(there, n)
+    assert here.tolist() == there.tolist()
 
 
 def test_uniform_moments():

@@ -28,7 +28,7 @@ from numasync.envs.python.bridge import SEEDS, PythonEnv
 from numasync.envs.python.single_game import NO_OPS, PIXELS, STACK, SingleGame
 from numasync.envs.spec import LIFE_LOST, RUNNING, TERMINATED, TRUNCATED, EnvSpec
 from numasync.errors import InputError, one_line
-from numasync.runtime.rng import choice
+from numasync.runtime.rng import choice_in_python
 
 FRAME_SKIP = 4
 MAX_FRAMES = 108_000
@@ -196,7 +196,7 @@ class AtariEnv(PythonEnv):
         # Only the first reset is seeded, because seeding loads the ROM again and takes as long as 200 steps. Later ones
         # go on with ALE's own generator. This reset replaces ALE's autoreset step, which nothing may learn from.
         if self.seed is None or len(self.history or ()) >= STEPS_OF_A_SEED:
-            self.seed = int(choice(rng, SEEDS))
+            self.seed = choice_in_python(rng, SEEDS)
             if self.history is not None:
                 self.history.clear()
             self.begin(self.seed, obs)

@@ -22,7 +22,7 @@ from numasync.envs.python.space_checks import ObservationChecker, describe_space
 from numasync.envs.spec import RUNNING, TERMINATED, TRUNCATED, Bounds, EnvSpec
 from numasync.errors import InputError, one_line, warn_of
 from numasync.runtime.checks import as_number
-from numasync.runtime.rng import choice
+from numasync.runtime.rng import choice_in_python
 
 # The paper's network needs at least this many pixels a side for its kernels of 8 x 8 and 4 x 4. A smaller image gets
 # the preset of small images.
@@ -85,7 +85,7 @@ class GymEnv(PythonEnv):
 
     def on_reset(self, rng: np.ndarray, obs: np.ndarray) -> None:
         # Every episode gets a seed from the worker's generator row, so that the row is the only source of randomness.
-        result = self.env.reset(seed=int(choice(rng, SEEDS)))
+        result = self.env.reset(seed=choice_in_python(rng, SEEDS))
         if type(result) is not tuple or len(result) != 2:
             text = "observation and info, as in Gymnasium, not only an observation, as in the old Gym"
             raise InputError(f"reset of {self.spec.id} must return a tuple of two: {text}.")
