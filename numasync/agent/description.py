@@ -15,7 +15,7 @@ from numasync.envs.spec import FAMILIES, Bounds, EnvSpec, is_dtype_of_numbers
 from numasync.errors import InputError
 from numasync.nn.network import Network
 from numasync.nn.spec import Layer
-from numasync.runtime.checks import LARGEST, MOST, SMALLEST, as_real_number, as_whole_number, check_choice, show
+from numasync.runtime.checks import LARGEST, MOST, SMALLEST, as_real_number, check_choice, check_whole_number, show
 
 # How many dimensions the shape of an observation can have, by its kind.
 DIMENSIONS = {
@@ -212,13 +212,6 @@ def check_sizes(network: Network) -> None:
     for what, size in (("an observation", network.n_inputs), ("the outputs of the layers", network.width)):
         if size > MOST_NUMBERS:
             raise InputError(f"{what} has {size} numbers; an agent from a file can have {MOST_NUMBERS}.")
-
-
-def check_whole_number(name: str, value: Any, low: int, high: int = MOST) -> None:
-    """Raise InputError unless `value` is a whole number from low to high, which JSON writes without a point."""
-    if type(value) is not int:
-        raise InputError(f"{name} is {show(value)}; it must be a whole number from {low} to {high}.")
-    as_whole_number(name, value, low, high)
 
 
 def check_name(name: str, text: Any) -> None:

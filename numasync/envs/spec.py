@@ -22,7 +22,7 @@ import numpy as np
 
 from numasync.envs.observation import Observation
 from numasync.errors import InputError
-from numasync.runtime.checks import MOST, as_number, as_whole_number, show
+from numasync.runtime.checks import MOST, check_whole_number, show
 from numasync.runtime.jit import (
     FLOAT,
     float32_1d,
@@ -147,7 +147,8 @@ class EnvSpec(NamedTuple):
 
     def check_actions(self) -> None:
         """Raise InputError unless the fields of actions fit each other. Kernels read bounds and nvec unchecked."""
-        n = as_whole_number("n_actions", self.n_actions, 1)
+        n = self.n_actions
+        check_whole_number("n_actions", n, 1)
         if self.bounds is not None and self.nvec is not None:
             raise InputError("An EnvSpec has both bounds and nvec; an action is real numbers or integers.")
         if self.bounds is not None and not are_bounds(self.bounds, n):
@@ -158,19 +159,19 @@ class EnvSpec(NamedTuple):
                 f"nvec is {show(self.nvec)}; it must be a tuple with a whole number for each of {n} integers."
             )
         for size in self.nvec or ():
-            as_whole_number("A number of nvec", size, 1)
+            check_whole_number("A number of nvec", size, 1)
         self._check_written_actions(n)
 
     def _check_written_actions(self, n: int) -> None:
         """Check the fields that say how Gymnasium writes an action of n numbers, or of n values."""
         several = self.nvec is not None and isinstance(self.action_start, (tuple, list)) and len(self.action_start) == n
         for start in self.action_start if several else [self.action_start]:
-            as_whole_number("action_start", start, *((0, 0) if self.bounds is not None else (-MOST, MOST)))
+            check_whole_number("action_start", start, *((0, 0) if self.bounds is not None else (-MOST, MOST)))
         shape = self.action_shape
-        if shape is not None and not (isinstance(shape, (tuple, list)) and is_shape_of(shape, n)):
-            raise InputError(f"action_shape is {show(shape)}; it must be None or the shape of an array of {n} numbers.")
         if shape is not None and self.bounds is None and self.nvec is None:
             raise InputError(f"action_shape is {show(shape)}; it must be None, because an action is one integer.")
+        if shape is not None and not (isinstance(shape, (tuple, list)) and is_shape_of(shape, n)):
+            raise InputError(f"action_shape is {show(shape)}; it must be None or the shape of an array of {n} numbers.")
         if not is_dtype_of_numbers(self.action_dtype):
             raise InputError(
                 f"action_dtype is {show(self.action_dtype)}; it must be the name of a dtype of numbers, such as "
@@ -274,8 +275,7 @@ def are_bounds(bounds: Any, n: int) -> bool:
 
 def is_shape_of(shape: Sequence[Any], n: int) -> bool:
     """Return whether an array of n numbers can have this shape."""
-    sizes = [size for size in (as_number(size, 1, n) for size in shape) if isinstance(size, int)]
-    return len(sizes) == len(shape) and math.prod(sizes) == n
+    return all(type(size) is int and size > 0 for size in shape) and math.prod(shape) == n
 
 
 def is_dtype_of_numbers(name: Any) -> bool:

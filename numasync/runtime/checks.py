@@ -74,6 +74,13 @@ def as_whole_number(name: str, value: Any, low: int, high: int = MOST) -> int:
     return number
 
 
+def check_whole_number(name: str, value: Any, low: int, high: int = MOST) -> None:
+    """Raise InputError unless `value` is an int from low to high, as JSON holds it: not 1.0, and no number of NumPy."""
+    if type(value) is not int:
+        raise InputError(f"{name} is {show(value)}; it must be a whole number from {low} to {high}.")
+    as_whole_number(name, value, low, high)
+
+
 def as_real_number(name: str, value: Any, low: float, high: float) -> float:
     """Return a number from low to high, one that float32 can hold, as a float. Raises InputError for anything else."""
     number = as_number(value, low, high)

@@ -2,6 +2,7 @@
 
 from math import inf, nan
 
+import numpy as np
 import pytest
 from support.text import is_one_sentence
 
@@ -57,6 +58,11 @@ def test_bounds_that_fit_are_taken(bounds):
         (dict(n_actions=2, nvec=(3, 0)), "^A number of nvec is 0; it must be a whole number from 1"),
         (dict(n_actions=0), "^n_actions is 0; it must be a whole number from 1"),
         (dict(TWO, nvec=(2, 2)), "^An EnvSpec has both bounds and nvec"),
+        (dict(n_actions=2.0), "^n_actions is 2.0; it must be a whole number from 1"),
+        (dict(n_actions=np.int64(2)), r"^n_actions is (np.int64\(2\)|2); it must be a whole number from 1"),
+        (dict(action_start=1.0), "^action_start is 1.0; it must be a whole number"),
+        (dict(TWO, action_shape=(2.0,)), r"^action_shape is \(2.0,\); it must be None or the shape of an array of 2"),
+        (dict(action_shape=(3,)), r"^action_shape is \(3,\); it must be None, because an action is one integer"),
         (dict(action_start="0"), "^action_start is '0'; it must be a whole number"),
         (dict(action_start=(1, 2)), r"^action_start is \(1, 2\); it must be a whole number"),
         (dict(TWO, action_start=1), "^action_start is 1; it must be a whole number from 0 to 0"),
