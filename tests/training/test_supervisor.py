@@ -173,7 +173,7 @@ def test_a_poisoned_parameter_is_found_from_outside(scripted, monkeypatch, momen
         (plain, ENDLESS, interrupt, None),
         (fails_at(50), ENDLESS, None, WorkerError),
         (not_finite_at(50, np.nan, "reward"), ENDLESS, None, WorkerError),
-        (fails_at(1, worker=0), 200, None, WorkerError),
+        (fails_at(1, worker=0), ENDLESS, None, WorkerError),
     ],
     ids=["done", "interrupted", "failed", "not finite", "failed at once"],
 )
