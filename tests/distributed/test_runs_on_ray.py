@@ -193,6 +193,7 @@ def test_a_node_that_joins_with_another_version_gets_no_runs(tmp_path, monkeypat
         return found if node.id in first else f"Node {node.host} has numasync 0.0.1; all nodes need the same versions."
 
     monkeypatch.setattr(nodes, "find_trouble", find_trouble)
+    monkeypatch.setattr("numasync.distributed.pool.NODES_SECONDS", 0.5)
     with ray_cluster(1) as cluster, ThreadPoolExecutor(1) as pool:
         first += [node.node_id for node in cluster.list_all_nodes()]
         cluster._shutdown_at_exit = False  # Ray sets signals otherwise, which a thread cannot
@@ -202,7 +203,7 @@ def test_a_node_that_joins_with_another_version_gets_no_runs(tmp_path, monkeypat
             cluster.add_node(**node_arguments())
 
         joined = pool.submit(join)
-        numasync.study("lr", out=tmp_path / "s", ray=cluster.address, verbose=True, **{**STUDY, "runs": 20})
+        numasync.study("lr", out=tmp_path / "s", ray=cluster.address, verbose=True, **{**STUDY, "runs": 60})
         joined.result()
     assert set(places) == set(first)
     assert capsys.readouterr().out.count("A node that has joined gets no runs: node 127.0.0.2 has numasync 0.0.1") == 1
