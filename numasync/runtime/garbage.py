@@ -8,7 +8,7 @@ from collections.abc import Iterator
 # How many collections of new objects begin one of older objects, in a block.
 OLDER = 50, 50
 
-# How many new objects make it worth while to move all objects to the old ones.
+# All objects are moved to the oldest generation after a block that has left more new ones than this.
 MANY = 20_000
 
 # The thresholds from before, once for each block that is under way in any thread.
@@ -40,7 +40,7 @@ def rarely_collect(objects: int) -> Iterator[None]:
 
 
 def age_all_objects() -> None:
-    """Let Python count all objects among the old ones. It would look at each of them twice before it does so itself."""
+    """Move all objects into Python's oldest generation at once. Its own collections would visit each new one twice."""
     if gc.get_freeze_count() == 0:  # otherwise somebody has frozen objects, which would thaw
         gc.freeze()
         gc.unfreeze()

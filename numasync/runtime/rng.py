@@ -65,12 +65,12 @@ def next_word(rng):
 
 
 def uniform_in_python(rng: np.ndarray) -> float:
-    """Return what `uniform` draws, for a few draws by Python: compiling takes longer than 10,000 of them."""
+    """Return what `uniform` draws. Nothing is compiled, so that a few draws are quick."""
     return float(np.float64(next_word_in_python(rng) >> np.uint64(11)) * TO_UNIT)
 
 
 def choice_in_python(rng: np.ndarray, n: int) -> int:
-    """Return what `choice` draws, for a few draws by Python."""
+    """Return what `choice` draws. Nothing is compiled, so that a few draws are quick."""
     return int(uniform_in_python(rng) * n)
 
 

@@ -93,7 +93,7 @@ def test_tensorboard_reads_every_curve_of_a_run(tmp_path, algo):
 @pytest.mark.compiled
 def test_a_killed_run_goes_on_as_one_curve(monkeypatch, tmp_path):
     needs_writer()
-    options = {**RUN, "tensorboard": True, "steps": 3 * STEPS, "checkpoint_every": STEPS, "eval_every": STEPS}
+    options = {**RUN, "tensorboard": True, "steps": 12 * STEPS, "checkpoint_every": STEPS, "eval_every": STEPS}
     copied, progress = [], numasync.training.run.Run._progress
 
     def copy(run, found):
@@ -113,6 +113,7 @@ def test_a_killed_run_goes_on_as_one_curve(monkeypatch, tmp_path):
     for tag in TRAINING:
         steps = after[tag][0]
         kept = [step for step in before[tag][0] if step <= state.steps]
+        # The first new point is at the T of the state where no worker has got a core before it.
         assert steps[: len(kept)] == kept and steps[len(kept)] >= state.steps, tag
         assert all(a <= b for a, b in zip(steps, steps[1:])), tag
     assert after["time/fps"][0][-1] == result["steps"]
